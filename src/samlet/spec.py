@@ -1,0 +1,159 @@
+"""What inference must know of a model, as plain data.
+
+A `ModelSpec` names a model, its two canvases, its normalisation, where its weights come from and which function builds
+it. It travels with the weights as JSON (the manifest of an exported artifact). It knows nothing of torch, of files on
+this machine, or of how a backend runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from samlet.errors import ModelError
+
+RGB = tuple[float, float, float]
+
+# The statistics of ImageNet on a 0..255 scale, which every model of the SAM line was trained with.
+IMAGENET_MEAN: RGB = (123.675, 116.28, 103.53)
+IMAGENET_STD: RGB = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """How an image becomes the pixels an encoder sees.
+
+    `canvas` is the side of the encoder's square input, `prompt_canvas` the side of the square in which prompt
+    coordinates are given, both in pixels. `mean` and `std` are RGB on a 0..255 scale.
+    """
+
+    canvas: int
+    prompt_canvas: int = 1024
+    mean: RGB = IMAGENET_MEAN
+    std: RGB = IMAGENET_STD
+    resampling: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        if self.canvas < 1 or self.prompt_canvas < 1:
+            raise ModelError(f"a canvas is at least 1 pixel wide, not {min(self.canvas, self.prompt_canvas)}")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ModelError(f"mean and std are three RGB values, std above 0, not {self.mean} and {self.std}")
+        if self.resampling != "bilinear":
+            raise ModelError(f'resampling "{self.resampling}" is unknown: use "bilinear"')
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> ImageSpec:
+        """Rebuild what `to_json` wrote; `ModelError` names a missing or mistyped field."""
+        return cls(
+            canvas=_take(record, "canvas", int),
+            prompt_canvas=_take(record, "prompt_canvas", int),
+            mean=_rgb(record, "mean"),
+            std=_rgb(record, "std"),
+            resampling=_take(record, "resampling", str),
+        )
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One official weights file and the places it can be downloaded from.
+
+    `size_bytes` is what the publisher states, often rounded to a megabyte: it is shown, never compared. `sha256` is
+    64 hexadecimal digits, or None where the publisher gives none.
+    """
+
+    file_name: str
+    size_bytes: int | None
+    sha256: str | None
+    urls: tuple[str, ...]
+    licence: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self) | {"urls": list(self.urls)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Checkpoint:
+        """Rebuild what `to_json` wrote; `ModelError` names a missing or mistyped field."""
+        return cls(
+            file_name=_take(record, "file_name", str),
+            size_bytes=_take(record, "size_bytes", (int, type(None))),
+            sha256=_take(record, "sha256", (str, type(None))),
+            urls=tuple(_take(record, "urls", list)),
+            licence=_take(record, "licence", str),
+        )
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model's name and everything inference needs to know of it.
+
+    `builder` is an import string "module:function"; `options` are that function's keyword arguments. `parameters`
+    counts the whole segmenter, `encoder_macs` the multiply-accumulates of one encoder run; 0 means not counted yet.
+    """
+
+    name: str
+    family: str
+    image: ImageSpec
+    builder: str
+    options: Mapping[str, Any] = field(hash=False)
+    parameters: int
+    encoder_macs: int
+    licence: str
+    aliases: tuple[str, ...] = ()
+    checkpoint: Checkpoint | None = None
+    mask_tokens: int = 4
+    summary: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values, nested specs included."""
+        return asdict(self) | {
+            "image": self.image.to_json(),
+            "options": dict(self.options),
+            "aliases": list(self.aliases),
+            "checkpoint": self.checkpoint.to_json() if self.checkpoint else None,
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> ModelSpec:
+        """Rebuild what `to_json` wrote; `ModelError` names a missing or mistyped field.
+
+        Fields it does not know are ignored, so that a manifest may say more than the spec.
+        """
+        checkpoint = _take(record, "checkpoint", (dict, type(None)))
+        return cls(
+            name=_take(record, "name", str),
+            family=_take(record, "family", str),
+            image=ImageSpec.from_json(_take(record, "image", dict)),
+            builder=_take(record, "builder", str),
+            options=_take(record, "options", dict),
+            parameters=_take(record, "parameters", int),
+            encoder_macs=_take(record, "encoder_macs", int),
+            licence=_take(record, "licence", str),
+            aliases=tuple(_take(record, "aliases", list)),
+            checkpoint=None if checkpoint is None else Checkpoint.from_json(checkpoint),
+            mask_tokens=_take(record, "mask_tokens", int),
+            summary=_take(record, "summary", str),
+        )
+
+
+def _take(record: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -> Any:
+    """Return `record[name]` if it is of `kind`, else raise a `ModelError` that names the field."""
+    if not isinstance(record, Mapping) or name not in record:
+        raise ModelError(f'the model description lacks the field "{name}": export the model again')
+    value = record[name]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ModelError(f'the field "{name}" of the model description is {value!r}: export the model again')
+    return value
+
+
+def _rgb(record: Mapping[str, Any], name: str) -> RGB:
+    values = _take(record, name, list)
+    if len(values) != 3 or not all(isinstance(value, (int, float)) for value in values):
+        raise ModelError(f'the field "{name}" of the model description is {values!r}: three numbers are needed')
+    red, green, blue = values
+    return float(red), float(green), float(blue)

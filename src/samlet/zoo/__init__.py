@@ -1,0 +1,42 @@
+"""The zoo: the models samlet knows by name, as torch-free specs.
+
+An explicit tuple, one file per family. Nothing is registered by importing, nothing heavy is imported by listing.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from samlet.errors import UnknownModelError
+from samlet.spec import ModelSpec
+from samlet.zoo import efficientvit_sam, mobile_sam, sam_vit
+
+__all__ = ["DEFAULT_MODEL", "MODELS", "get_spec", "shipped_folder"]
+
+MODELS: tuple[ModelSpec, ...] = (*efficientvit_sam.MODELS, *mobile_sam.MODELS, *sam_vit.MODELS)
+DEFAULT_MODEL = "efficientvit-sam-b0"
+
+
+def get_spec(name: str) -> ModelSpec:
+    """Return the spec of a model by its name or an alias; case, `_` and `-` make no difference.
+
+    Raises `UnknownModelError`, which names the closest models.
+    """
+    by_name = {_key(known): spec for spec in MODELS for known in (spec.name, *spec.aliases)}
+    spec = by_name.get(_key(name))
+    if spec is not None:
+        return spec
+    close = dict.fromkeys(by_name[match].name for match in get_close_matches(_key(name), by_name, n=5, cutoff=0.5))
+    remedy = f"did you mean {', '.join(close)}?" if close else "`samlet models` lists the names"
+    raise UnknownModelError(f'unknown model "{name}": {remedy}')
+
+
+def shipped_folder(name: str) -> Path | None:
+    """Return the artifact folder of a model that came with the package, or None where none did."""
+    folder = Path(__file__).parent / "shipped" / name
+    return folder if (folder / "manifest.json").is_file() else None
+
+
+def _key(name: str) -> str:
+    return name.strip().lower().replace("_", "-")
