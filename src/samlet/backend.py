@@ -1,0 +1,203 @@
+"""The one seam between samlet and whatever runs the network: two verbs, `encode` and `decode`.
+
+It knows arrays and frames; it does not know models, files or devices. `MaskLogits` is lazy: the predicted IoU of every
+candidate mask is known before any mask is upscaled, so that a caller pays only for the masks it keeps.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from samlet.errors import InputError, OutputError
+from samlet.geometry.boxes import boxes_of_masks
+from samlet.geometry.frames import ImageFrame
+from samlet.geometry.regions import stability
+
+if TYPE_CHECKING:
+    from samlet.spec import ModelSpec
+
+FEATURE_KEY = "features/"  # prefix of feature arrays in an .npz, so that a feature can have any name
+
+
+class MaskLogits(Protocol):
+    """Candidate masks of P prompts, M each, before the threshold at 0; low resolution is 256 by 256.
+
+    From a backend M is 4: column 0 is the single-mask answer, columns 1 to 3 the three of ambiguous prompts.
+    """
+
+    @property
+    def iou(self) -> NDArray[np.float32]:
+        """The IoU the model predicts for each mask, float32 [P, M]; known without upscaling."""
+        ...
+
+    def keep(self, rows: ArrayLike, columns: ArrayLike) -> MaskLogits:
+        """The K masks at (rows[k], columns[k]), as MaskLogits of shape [K, 1]."""
+        ...
+
+    def low_res(self) -> NDArray[np.float32]:
+        """Logits over the whole prompt canvas, padding included: float32 [P, M, 256, 256]."""
+        ...
+
+    def stability(self, offset: float = 1.0) -> NDArray[np.float32]:
+        """IoU between the masks cut at +offset and -offset, at low resolution: float32 [P, M]."""
+        ...
+
+    def boxes_xyxy(self) -> NDArray[np.float32]:
+        """Inclusive corners of each mask on the 256 grid; zeros for an empty mask: float32 [P, M, 4]."""
+        ...
+
+    def to_image(self, frame: ImageFrame) -> NDArray[np.float32]:
+        """Logits in image pixels: float32 [P, M, H, W]."""
+        ...
+
+
+class ArrayMaskLogits:
+    """MaskLogits in NumPy.
+
+    `iou`: [P, M]. `upscale(rows, columns)` returns float32 [K, 256, 256], the masks at K pairs of indices (int64 [K]
+    each); it runs when logits are first asked for, once, for the masks of this object only.
+    """
+
+    def __init__(
+        self,
+        iou: NDArray[np.float32],
+        upscale: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]],
+    ) -> None:
+        self.iou: NDArray[np.float32] = iou
+        self._upscale = upscale
+        self._low_res: NDArray[np.float32] | None = None
+
+    def keep(self, rows: ArrayLike, columns: ArrayLike) -> ArrayMaskLogits:
+        """The K masks at (rows[k], columns[k]), shape [K, 1]; what has been upscaled already is not upscaled again."""
+        row, column = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
+        kept = ArrayMaskLogits(self.iou[row, column][:, None], lambda r, _: self._upscale(row[r], column[r]))
+        if self._low_res is not None:
+            kept._low_res = self._low_res[row, column][:, None]
+        return kept
+
+    def low_res(self) -> NDArray[np.float32]:
+        """Logits float32 [P, M, 256, 256], upscaled on the first call."""
+        if self._low_res is None:
+            rows, columns = np.indices(self.iou.shape).reshape(2, -1)
+            self._low_res = self._upscale(rows, columns).reshape(*self.iou.shape, 256, 256)
+        return self._low_res
+
+    def stability(self, offset: float = 1.0) -> NDArray[np.float32]:
+        """IoU between the masks cut at +offset and -offset, at low resolution: float32 [P, M]."""
+        return np.asarray(stability(self.low_res(), offset), np.float32)
+
+    def boxes_xyxy(self) -> NDArray[np.float32]:
+        """Inclusive corners of each mask on the 256 grid; zeros for an empty mask: float32 [P, M, 4]."""
+        return np.asarray(boxes_of_masks(self.low_res() > 0), np.float32)
+
+    def to_image(self, frame: ImageFrame) -> NDArray[np.float32]:
+        """Logits in image pixels, float32 [P, M, H, W]: 4·P·M·H·W bytes, see `each_in_image` for many masks."""
+        return frame.logits_to_image(self.low_res())
+
+
+def each_in_image(logits: MaskLogits, frame: ImageFrame) -> Iterator[NDArray[np.float32]]:
+    """The P·M masks row by row as image logits, float32 [H, W] each: one full-size array in memory at a time."""
+    logits.low_res()  # upscales all of them in one call; the single masks below are slices of it
+    for row, column in np.ndindex(*logits.iou.shape):
+        yield logits.keep([row], [column]).to_image(frame)[0, 0]
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """What the encoder says of one image: immutable, so it can be cached, saved and used from many threads.
+
+    `features`: name → read-only array, batch axis 1 (`image_embeddings` float32 [1, 256, 64, 64]). `frame`: the image's
+    pixels against the model's canvases. `model`: name of the model that made it, the only one that can decode it.
+    """
+
+    features: Mapping[str, NDArray[Any]]
+    frame: ImageFrame
+    model: str
+
+    def __post_init__(self) -> None:
+        frozen = {name: _read_only(array) for name, array in self.features.items()}
+        object.__setattr__(self, "features", MappingProxyType(frozen))
+
+    def __reduce__(self) -> tuple[type[Embedding], tuple[dict[str, NDArray[Any]], ImageFrame, str]]:
+        # A mapping proxy cannot be pickled, and embeddings travel between processes.
+        return Embedding, (dict(self.features), self.frame, self.model)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the embedding as an `.npz` file; OutputError if that is impossible. An old file is replaced whole."""
+        target = Path(path)
+        aside = target.with_name(f".{target.name}.{os.getpid()}.part")
+        arrays = {FEATURE_KEY + name: array for name, array in self.features.items()}
+        canvases = np.array([self.frame.canvas, self.frame.prompt_canvas])
+        try:
+            with aside.open("wb") as file:
+                np.savez(file, model=self.model, size_hw=np.array(self.frame.size_hw), canvases=canvases, **arrays)
+            aside.replace(target)
+        except OSError as error:
+            aside.unlink(missing_ok=True)
+            reason = error.strerror or error
+            raise OutputError(f"Cannot write the embedding {target}: {reason}; choose another folder.") from error
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Embedding:
+        """Read what `save` wrote; InputError if the file is missing or is not an embedding."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            height, width = (int(side) for side in arrays["size_hw"])
+            canvas, prompt_canvas = (int(side) for side in arrays["canvases"])
+            model = str(arrays["model"])
+        except FileNotFoundError as error:
+            raise InputError(f"There is no embedding at {path}: give a file written by Embedding.save.") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} is not an embedding written by samlet: make it again with embed().") from error
+        features = {name[len(FEATURE_KEY) :]: array for name, array in arrays.items() if name.startswith(FEATURE_KEY)}
+        return cls(features, ImageFrame((height, width), canvas, prompt_canvas), model)
+
+
+class Backend(Protocol):
+    """What runs the network. It must be usable from many threads at once.
+
+    `name` says which runtime it is ("onnx", "torch", …); `spec` which model it runs.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def spec(self) -> ModelSpec: ...
+
+    def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
+        """Normalised pixels float32 [N, 3, S, S] → features, N first; "image_embeddings" is [N, 256, 64, 64]."""
+        ...
+
+    def decode(
+        self,
+        features: Mapping[str, NDArray[Any]],
+        points_xy: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        mask_hint: NDArray[np.float32] | None = None,
+        image_index: NDArray[np.int64] | None = None,
+    ) -> MaskLogits:
+        """Tokens of P prompts → MaskLogits [P, 4].
+
+        `points_xy` [P, T, 2] in prompt-canvas pixels and `labels` [P, T] are what `Prompts.tokens` says, scaled by the
+        frame; `mask_hint` [P, 256, 256] are low-resolution logits; `image_index` [P] says which of the N images a
+        prompt belongs to (None: the only one).
+        """
+        ...
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """A copy that nobody can write to: the caller may go on using the original."""
+    copy = np.array(array)
+    copy.setflags(write=False)
+    return copy

@@ -1,0 +1,90 @@
+"""Image in, prompts in, masks out: `embed` once, `predict` as often as you like.
+
+A predictor keeps nothing of an image, so one predictor serves many images and many threads. It does not know how the
+network is run (`samlet.backend`) nor where weights come from (`samlet.loading`).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.backend import Backend, Embedding, MaskLogits, each_in_image
+from samlet.errors import InputError
+from samlet.geometry.regions import stability
+from samlet.geometry.rle import encode
+from samlet.images import read_image
+from samlet.masks import Mask, MaskSet
+from samlet.preprocess import to_pixels
+from samlet.prompts import Prompts
+from samlet.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Candidates = Literal["best", "all", "single"]
+
+
+class Predictor:
+    """A promptable segmenter over any backend; stateless and thread-safe."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend: Backend = backend
+        self.spec: ModelSpec = backend.spec
+
+    def embed(self, image: NDArray[Any] | Image | str | os.PathLike[str]) -> Embedding:
+        """Encode one image: a path, a PIL image or an RGB array [H, W, 3]; ImageError if it cannot be read."""
+        pixels, frame = to_pixels(read_image(image), self.spec.image)
+        return Embedding(self.backend.encode(pixels[None]), frame, self.spec.name)
+
+    def decode(self, embedding: Embedding, prompts: Prompts) -> MaskLogits:
+        """The four candidates of each prompt, before upscaling: MaskLogits [P, 4].
+
+        InputError if another model made the embedding, PromptError if a prompt does not fit the image.
+        """
+        if embedding.model != self.spec.name:
+            raise InputError(
+                f"The embedding was made by {embedding.model!r} but this model is {self.spec.name!r}: "
+                "embed the image again with this model."
+            )
+        frame = embedding.frame
+        prompts.check(frame.size_hw)
+        points_xy, labels = prompts.tokens()
+        return self.backend.decode(embedding.features, frame.to_prompt(points_xy), labels, prompts.mask_hint)
+
+    def predict(self, embedding: Embedding, prompts: Prompts, *, candidates: Candidates = "best") -> MaskSet:
+        """Masks of P prompts in image pixels, prompt by prompt, with their low-resolution logits.
+
+        `candidates`: "best" = the one of the three candidates with the highest predicted IoU (P masks), "all" = the
+        three (3·P masks), "single" = the model's own single answer, meant for unambiguous prompts (P masks).
+        Errors as `decode`.
+        """
+        logits = self.decode(embedding, prompts)
+        rows, columns = _choose(logits.iou, candidates)
+        chosen = logits.keep(rows, columns)
+        masks = []
+        for index, image_logits in enumerate(each_in_image(chosen, embedding.frame)):
+            masks.append(
+                Mask(
+                    rle=encode(image_logits > 0),
+                    iou=float(chosen.iou[index, 0]),
+                    stability=float(stability(image_logits)),
+                    prompt_index=int(rows[index]),
+                )
+            )
+        return MaskSet(masks, embedding.frame.size_hw, chosen.low_res()[:, 0])
+
+
+def _choose(iou: NDArray[np.float32], candidates: Candidates) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of the [P, 4] candidates that are answers."""
+    rows = np.arange(len(iou))
+    if candidates == "best":
+        return rows, 1 + iou[:, 1:].argmax(axis=1)
+    if candidates == "all":
+        return rows.repeat(3), np.tile([1, 2, 3], len(iou))
+    if candidates == "single":
+        return rows, np.zeros_like(rows)
+    raise InputError(f'candidates is {candidates!r}; it must be "best", "all" or "single".')
