@@ -1,0 +1,68 @@
+"""What every reader yields: an image that is read on demand, and the annotations known about it.
+
+Knows nothing about how a data set lies on disk, nor about models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.errors import DataError, ImageError
+from samlet.geometry.rle import decode
+from samlet.images import read_image
+
+Rle = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One mask as COCO RLE ``{"size": [h, w], "counts": bytes}``; box and area as the data set states them."""
+
+    id: int | str
+    rle: Rle
+    box_xywh: tuple[float, float, float, float]
+    area_px: float
+
+    def to_array(self) -> NDArray[np.bool_]:
+        """The mask as bool ``[H, W]``."""
+        return decode(self.rle)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with its annotations (none for a plain photo).
+
+    ``image`` is a path, or a function that returns uint8 RGB ``[H, W, 3]`` (an image inside an archive).
+    ``source`` names the collection the image comes from; measurements are reported per source.
+    """
+
+    name: str
+    source: str
+    image: Path | Callable[[], NDArray[np.uint8]]
+    size_hw: tuple[int, int]
+    annotations: tuple[Annotation, ...] = ()
+
+    def read_image(self) -> NDArray[np.uint8]:
+        """The image as uint8 RGB ``[H, W, 3]``; DataError if unreadable or of another size than stated."""
+        try:
+            pixels = read_image(self.image) if isinstance(self.image, Path) else self.image()
+        except ImageError as error:
+            raise DataError(f"{self.name}: {error}") from error
+        if pixels.shape[:2] != self.size_hw:
+            (height, width), (stated_h, stated_w) = pixels.shape[:2], self.size_hw
+            raise DataError(
+                f"{self.name}: the image is {width}x{height} but its annotations are for {stated_w}x{stated_h}; "
+                "use the image the annotations were made on."
+            )
+        return pixels
+
+
+def source_of(name: str) -> str:
+    """The collection a file name tells: what stands before its first underscore (``coco_000123`` → ``coco``)."""
+    return name.split("_", 1)[0]
