@@ -1,0 +1,79 @@
+"""A promptable segmenter in torch: an image encoder of any family with SAM's prompt encoder and mask decoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from samlet.nn.mask_decoder import MaskDecoder
+from samlet.nn.prompt_encoder import PromptEncoder
+from samlet.prompts import ABSENT_LABEL
+from samlet.spec import ModelSpec
+
+
+class Sam(nn.Module):
+    """`image_encoder`, `prompt_encoder`, `mask_decoder`: the official names, so an official file loads strictly."""
+
+    def __init__(self, spec: ModelSpec, image_encoder: nn.Module) -> None:
+        super().__init__()
+        self.spec = spec
+        self.image_encoder = image_encoder
+        self.prompt_encoder = PromptEncoder(prompt_canvas=spec.image.prompt_canvas)
+        self.mask_decoder = MaskDecoder()
+
+    @property
+    def device(self) -> torch.device:
+        return self.prompt_encoder.no_mask_embed.weight.device
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Normalised pixels [N, 3, S, S] -> image embeddings [N, 256, 64, 64]."""
+        return self.image_encoder(pixels)
+
+    def decode_tokens(
+        self,
+        image_embeddings: Tensor,
+        points_xy: Tensor,
+        labels: Tensor,
+        mask_hint: Tensor | None = None,
+        image_index: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """P prompts over N images in one call; rows may be of unequal length (label ABSENT_LABEL fills them up).
+
+        image_embeddings [N, 256, 64, 64]; points_xy [P, T, 2] in prompt-canvas pixels; labels [P, T]; mask_hint
+        [P, 256, 256] logits; image_index [P] says whose prompt each is (default: all of image 0).
+        Returns iou [P, 4], mask tokens [P, 4, 256], keys [P, 4096, 256].
+        """
+        prompts = points_xy.shape[0]
+        sparse = self.prompt_encoder.embed_tokens(points_xy, labels)
+        dense = self.prompt_encoder.no_mask(prompts)
+        if mask_hint is not None:
+            dense = self.prompt_encoder.embed_mask(mask_hint[:, None])
+        image = image_embeddings[:1] if image_index is None else image_embeddings[image_index]
+        return self.mask_decoder.decode_tokens(
+            image + dense, self.prompt_encoder.get_dense_pe(), sparse, token_bias(labels, sparse.dtype)
+        )
+
+    def upscale(self, mask_tokens: Tensor, keys: Tensor) -> Tensor:
+        """mask tokens [P, 4, 256] and keys [P, 4096, 256] -> low-resolution logits [P, 4, 256, 256]."""
+        return self.mask_decoder.upscale(mask_tokens, keys)
+
+    def forward(
+        self,
+        pixels: Tensor,
+        points_xy: Tensor,
+        labels: Tensor,
+        mask_hint: Tensor | None = None,
+        image_index: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Pixels and prompts (see `decode_tokens`) -> low-resolution logits [P, 4, 256, 256] and predicted IoU [P, 4]."""
+        iou, tokens, keys = self.decode_tokens(self.encode(pixels), points_xy, labels, mask_hint, image_index)
+        return self.upscale(tokens, keys), iou
+
+
+def token_bias(labels: Tensor, dtype: torch.dtype) -> Tensor:
+    """Attention bias [P, 1, 1, 5 + T] that hides absent tokens; the decoder's own five tokens always exist.
+
+    A finite value, not -inf: it must survive float16 and graph exporters.
+    """
+    absent = torch.nn.functional.pad(labels == ABSENT_LABEL, (5, 0))
+    return absent[:, None, None, :].to(dtype) * -1e4

@@ -1,0 +1,1 @@
+"""Torch blocks that two or more model families share. Attribute names are those of the official checkpoints."""

@@ -1,0 +1,44 @@
+"""Small layers with the official parameter names: channel norm, conv + batch norm, the SAM neck."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """LayerNorm over the channels of [N, C, H, W] at every position (biased variance, eps inside the root).
+
+    A subclass of `nn.LayerNorm`, so that code which sets a family's norm eps finds it.
+    Source: `LayerNorm2d` of segment_anything, `ln2d` of EfficientViT.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__(channels, eps=eps)
+
+    def forward(self, input: Tensor) -> Tensor:
+        x = F.layer_norm(input.permute(0, 2, 3, 1), self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
+
+
+class ConvBN(nn.Sequential):
+    """Convolution without bias (`c`) and batch norm (`bn`): the unit of TinyViT and RepViT. [N, Ci, H, W] -> [N, Co, H', W']."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
+        super().__init__()
+        self.add_module(
+            "c", nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False)
+        )
+        self.add_module("bn", nn.BatchNorm2d(out_channels))
+
+
+class SamNeck(nn.Sequential):
+    """The neck of SAM's image encoder: 1x1 conv, norm, 3x3 conv, norm. [N, C, 64, 64] -> [N, 256, 64, 64]."""
+
+    def __init__(self, in_channels: int, out_channels: int = 256) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, 1, bias=False),
+            LayerNorm2d(out_channels),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+            LayerNorm2d(out_channels),
+        )

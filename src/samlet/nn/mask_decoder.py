@@ -1,0 +1,86 @@
+"""SAM's mask decoder, in two halves: tokens and predicted IoU first, masks only for those who ask.
+
+Source: `mask_decoder.py` of segment_anything. The halves are ours: the IoU head needs tokens alone, and upscaling
+is a fifth of the work.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from samlet.nn.layers import LayerNorm2d
+from samlet.nn.two_way_transformer import TwoWayTransformer
+
+MASK_TOKENS = 4
+
+
+class Mlp(nn.Module):
+    """Linear layers with ReLU between them. [..., Ci] -> [..., Co]."""
+
+    def __init__(self, in_channels: int, hidden: int, out_channels: int, depth: int = 3) -> None:
+        super().__init__()
+        widths = [in_channels] + [hidden] * (depth - 1) + [out_channels]
+        self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers[:-1]:
+            x = F.relu(layer(x))
+        return self.layers[-1](x)
+
+
+class MaskDecoder(nn.Module):
+    """Tokens of a prompt and the image embedding -> 4 masks and their predicted IoU (token 0: the single mask)."""
+
+    def __init__(self, channels: int = 256) -> None:
+        super().__init__()
+        self.transformer = TwoWayTransformer(channels=channels)
+        self.iou_token = nn.Embedding(1, channels)
+        self.mask_tokens = nn.Embedding(MASK_TOKENS, channels)
+        self.output_upscaling = nn.Sequential(
+            nn.ConvTranspose2d(channels, channels // 4, 2, 2),
+            LayerNorm2d(channels // 4),
+            nn.GELU(),
+            nn.ConvTranspose2d(channels // 4, channels // 8, 2, 2),
+            nn.GELU(),
+        )
+        self.output_hypernetworks_mlps = nn.ModuleList(
+            [Mlp(channels, channels, channels // 8) for _ in range(MASK_TOKENS)]
+        )
+        self.iou_prediction_head = Mlp(channels, 256, MASK_TOKENS)
+
+    def decode_tokens(
+        self, image: Tensor, image_pe: Tensor, sparse: Tensor, token_bias: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The first half. image [P, 256, 64, 64] (embedding plus dense prompt), image_pe [1, 256, 64, 64], sparse [P, T, 256].
+
+        token_bias [P, 1, 1, 5 + T] masks absent tokens. Returns iou [P, 4], mask tokens [P, 4, 256] and the image
+        as the transformer left it, [P, 4096, 256].
+        """
+        output_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+        tokens = torch.cat([output_tokens.expand(sparse.shape[0], -1, -1), sparse], dim=1)
+        tokens, keys = self.transformer(image, image_pe, tokens, token_bias)
+        return self.iou_prediction_head(tokens[:, 0]), tokens[:, 1 : 1 + MASK_TOKENS], keys
+
+    def upscale(self, mask_tokens: Tensor, keys: Tensor) -> Tensor:
+        """The second half. mask_tokens [P, 4, 256], keys [P, 4096, 256] -> low-resolution logits [P, 4, 256, 256]."""
+        side = int(keys.shape[1] ** 0.5)
+        features = self.output_upscaling(keys.transpose(1, 2).unflatten(2, (side, side)))
+        weights = torch.stack([mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
+        return (weights @ features.flatten(2)).unflatten(2, features.shape[2:])
+
+    def forward(
+        self,
+        image_embeddings: Tensor,
+        image_pe: Tensor,
+        sparse_prompt_embeddings: Tensor,
+        dense_prompt_embeddings: Tensor,
+        multimask_output: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """Meta's signature: one image embedding [1, 256, 64, 64] for P prompts -> masks [P, 3 or 1, 256, 256], iou."""
+        iou, tokens, keys = self.decode_tokens(
+            image_embeddings + dense_prompt_embeddings, image_pe, sparse_prompt_embeddings
+        )
+        columns = slice(1, None) if multimask_output else slice(0, 1)
+        return self.upscale(tokens, keys)[:, columns], iou[:, columns]

@@ -1,0 +1,100 @@
+"""SAM's two-way transformer: a few tokens and the image attend to each other.
+
+Source: `transformer.py` of segment_anything. Ours adds a token mask, so that prompts of unequal length
+share one call and each gets what it would get alone.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """Multi-head attention with an inner width of channels / reduction. q [P, Nq, C], k and v [P, Nk, C] -> [P, Nq, C]."""
+
+    def __init__(self, channels: int, heads: int, reduction: int = 1) -> None:
+        super().__init__()
+        inner = channels // reduction
+        self.heads = heads
+        self.q_proj = nn.Linear(channels, inner)
+        self.k_proj = nn.Linear(channels, inner)
+        self.v_proj = nn.Linear(channels, inner)
+        self.out_proj = nn.Linear(inner, channels)
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, key_bias: Tensor | None = None) -> Tensor:
+        """`key_bias` [P, 1, 1, Nk] is added to the attention scores (large negative: that key does not exist)."""
+        q, k, v = self._split(self.q_proj(q)), self._split(self.k_proj(k)), self._split(self.v_proj(v))
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=key_bias)
+        return self.out_proj(out.transpose(1, 2).flatten(2))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class TokenMlp(nn.Module):
+    """Linear, ReLU, Linear on tokens [P, T, C]."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.lin1 = nn.Linear(channels, hidden)
+        self.lin2 = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.lin2(F.relu(self.lin1(x)))
+
+
+class TwoWayBlock(nn.Module):
+    """Self-attention of the tokens, tokens to image, MLP, image to tokens; norms after each step.
+
+    In the first block the self-attention sees no positions and replaces the tokens instead of adding to them.
+    """
+
+    def __init__(self, channels: int, heads: int, hidden: int, first: bool) -> None:
+        super().__init__()
+        self.self_attn = Attention(channels, heads)
+        self.norm1 = nn.LayerNorm(channels)
+        self.cross_attn_token_to_image = Attention(channels, heads, reduction=2)
+        self.norm2 = nn.LayerNorm(channels)
+        self.mlp = TokenMlp(channels, hidden)
+        self.norm3 = nn.LayerNorm(channels)
+        self.norm4 = nn.LayerNorm(channels)
+        self.cross_attn_image_to_token = Attention(channels, heads, reduction=2)
+        self.first = first
+
+    def forward(
+        self, tokens: Tensor, image: Tensor, token_pe: Tensor, image_pe: Tensor, token_bias: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """tokens and token_pe [P, T, C], image and image_pe [P, HW, C] -> tokens, image."""
+        if self.first:
+            tokens = self.self_attn(tokens, tokens, tokens, token_bias)
+        else:
+            q = tokens + token_pe
+            tokens = tokens + self.self_attn(q, q, tokens, token_bias)
+        tokens = self.norm1(tokens)
+        image_key = image + image_pe
+        tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + token_pe, image_key, image))
+        tokens = self.norm3(tokens + self.mlp(tokens))
+        update = self.cross_attn_image_to_token(image_key, tokens + token_pe, tokens, token_bias)
+        return tokens, self.norm4(image + update)
+
+
+class TwoWayTransformer(nn.Module):
+    """Two blocks and a last look of the tokens at the image. Source: `TwoWayTransformer` of segment_anything."""
+
+    def __init__(self, depth: int = 2, channels: int = 256, heads: int = 8, hidden: int = 2048) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([TwoWayBlock(channels, heads, hidden, first=i == 0) for i in range(depth)])
+        self.final_attn_token_to_image = Attention(channels, heads, reduction=2)
+        self.norm_final_attn = nn.LayerNorm(channels)
+
+    def forward(
+        self, image: Tensor, image_pe: Tensor, tokens: Tensor, token_bias: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """image [P, C, H, W], image_pe [P or 1, C, H, W], tokens [P, T, C] -> tokens [P, T, C], image [P, HW, C]."""
+        image, image_pe = image.flatten(2).transpose(1, 2), image_pe.flatten(2).transpose(1, 2)
+        token_pe = tokens
+        for layer in self.layers:
+            tokens, image = layer(tokens, image, token_pe, image_pe, token_bias)
+        update = self.final_attn_token_to_image(tokens + token_pe, image + image_pe, image)
+        return self.norm_final_attn(tokens + update), image
