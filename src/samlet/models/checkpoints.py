@@ -11,21 +11,25 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from samlet.errors import CheckpointError
+from samlet.models.sam import Sam
 
 WRAPPERS = ("state_dict", "model")
 NAMES_SHOWN = 3
 
 
-def load_checkpoint(model: nn.Module, path: str | Path) -> None:
+def load_checkpoint(model: Sam, path: str | Path) -> None:
     """Load an official or own checkpoint (.safetensors, .pt, .pth) into `model`, strictly.
+
+    Only parameters that no forward pass reads (`model.unused`) may be absent; they keep their values.
 
     Raises CheckpointError when the file cannot be read, holds code, or is of another model.
     """
-    state = read_state_dict(path)
     expected = model.state_dict()
+    unused = {name: value for name, value in expected.items() if name.startswith(model.unused)}
+    state = unused | read_state_dict(path)
     missing = [name for name in expected if name not in state]
     unexpected = [name for name in state if name not in expected]
     if missing or unexpected:

@@ -21,6 +21,8 @@ DEPTHS = (2, 2, 6, 2)
 HEADS = (2, 4, 5, 10)
 WINDOWS = (7, 7, 14, 7)
 HEAD_DIM = 32
+# The classifier TinyViT was trained as: in official checkpoints, in no forward pass.
+UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")
 
 
 class PatchEmbed(nn.Module):
@@ -184,4 +186,4 @@ class TinyViT(nn.Module):
 
 def build(spec: ModelSpec) -> Sam:
     """MobileSAM with random weights."""
-    return Sam(spec, TinyViT())
+    return Sam(spec, TinyViT(), UNUSED)

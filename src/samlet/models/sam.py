@@ -12,11 +12,15 @@ from samlet.spec import ModelSpec
 
 
 class Sam(nn.Module):
-    """`image_encoder`, `prompt_encoder`, `mask_decoder`: the official names, so an official file loads strictly."""
+    """`image_encoder`, `prompt_encoder`, `mask_decoder`: the official names, so an official file loads strictly.
 
-    def __init__(self, spec: ModelSpec, image_encoder: nn.Module) -> None:
+    `unused`: prefixes of parameters that official files may hold but no forward pass reads.
+    """
+
+    def __init__(self, spec: ModelSpec, image_encoder: nn.Module, unused: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.spec = spec
+        self.unused = unused
         self.image_encoder = image_encoder
         self.prompt_encoder = PromptEncoder(prompt_canvas=spec.image.prompt_canvas)
         self.mask_decoder = MaskDecoder()
