@@ -1,0 +1,40 @@
+"""Image to pixels: the one copy of SAM's preprocessing, for inference, training and export alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from samlet.geometry.frames import ImageFrame
+
+if TYPE_CHECKING:
+    from samlet.spec import ImageSpec
+
+
+def to_pixels(image: NDArray[np.uint8], spec: ImageSpec) -> tuple[NDArray[np.float32], ImageFrame]:
+    """Make an image uint8 RGB [H, W, 3] what an encoder eats: float32 [3, S, S] with S = `spec.canvas`, and its frame.
+
+    Longest side to S on uint8 (Pillow, antialiased), normalised per channel, then padded right and bottom with 0,
+    which is the mean colour.
+    """
+    height, width = image.shape[:2]
+    frame = ImageFrame((height, width), spec.canvas, spec.prompt_canvas)
+    content = _resize(image, frame.content_hw, spec.resampling)
+    pixels = np.zeros((3, spec.canvas, spec.canvas), np.float32)
+    content_height, content_width = frame.content_hw
+    for channel, (mean, std) in enumerate(zip(spec.mean, spec.std, strict=True)):
+        # A channel has 256 values at most: normalise those, then look them up.
+        table = ((np.arange(256) - mean) / std).astype(np.float32)
+        pixels[channel, :content_height, :content_width] = table[content[..., channel]]
+    return pixels, frame
+
+
+def _resize(image: NDArray[np.uint8], size_hw: tuple[int, int], resampling: str) -> NDArray[np.uint8]:
+    if image.shape[:2] == size_hw:
+        return image
+    height, width = size_hw
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling[resampling.upper()])
+    return np.asarray(resized)
