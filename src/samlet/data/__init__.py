@@ -1,4 +1,4 @@
-"""Readers: folders on disk → :class:`Sample`, one per image, in a fixed order. No torch here."""
+"""Readers: folders on disk → `Sample`, one per image, in a fixed order. No torch here."""
 
 from __future__ import annotations
 

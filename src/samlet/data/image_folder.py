@@ -1,4 +1,4 @@
-"""Opens folders of images; an image with an SA-1B record (``NAME.json``) beside it brings its masks along."""
+"""Opens folders of images; an image with an SA-1B record (`NAME.json`) beside it brings its masks along."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def open_folders(paths: Sequence[str | Path]) -> list[Sample]:
 
 
 def open_folder(path: str | Path) -> list[Sample]:
-    """The images of one folder (not of its sub-folders) by file name; errors as :func:`open_folders`."""
+    """The images of one folder (not of its sub-folders) by file name; errors as `open_folders`."""
     folder = Path(path)
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; give one that holds images (and NAME.json beside NAME.jpg).")

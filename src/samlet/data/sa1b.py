@@ -1,6 +1,6 @@
-"""The SA-1B record: ``NAME.json`` beside ``NAME.jpg``, one RLE mask per annotation.
+"""The SA-1B record: `NAME.json` beside `NAME.jpg`, one RLE mask per annotation.
 
-Layout from the SA-1B data card: ``{"image": {width, height, …}, "annotations": [{id, bbox, area, segmentation}]}``.
+Layout from the SA-1B data card: `{"image": {width, height, …}, "annotations": [{id, bbox, area, segmentation}]}`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from samlet.data.rle_check import checked_rle
 from samlet.data.sample import Annotation, Sample, source_of
 from samlet.errors import DataError
+from samlet.geometry.rle import Rle, area, from_json
 
 
 def read_record(json_path: Path, image_path: Path) -> Sample:
@@ -21,7 +21,7 @@ def read_record(json_path: Path, image_path: Path) -> Sample:
 
 
 def parse_record(record: Any, name: str, image_path: Path, where: str) -> Sample:
-    """A decoded SA-1B record as a Sample; ``where`` is how errors call the record."""
+    """A decoded SA-1B record as a Sample; `where` is how errors call the record."""
     if not isinstance(record, dict) or not isinstance(record.get("annotations"), list):
         raise DataError(f"{where} has no list 'annotations': it is not an SA-1B record.")
     size_hw = _size_hw(record.get("image"), where)
@@ -54,11 +54,21 @@ def _label(item: Any, index: int) -> str:
 def _annotation(item: Any, size_hw: tuple[int, int], where: str) -> Annotation:
     if not isinstance(item, dict) or "segmentation" not in item:
         raise DataError(f"{where} has no 'segmentation'.")
-    rle, mask_area_px = checked_rle(item["segmentation"], size_hw, where)
-    area_px = item.get("area", mask_area_px)
+    rle = _checked_rle(item["segmentation"], size_hw, where)
+    area_px = item.get("area", area(rle))
     if not _is_number(area_px) or area_px < 0:
         raise DataError(f"{where} has area {area_px!r}; it must be a number of pixels, zero or more.")
     return Annotation(item.get("id", where), rle, _box_xywh(item.get("bbox"), where), float(area_px))
+
+
+def _checked_rle(segmentation: Any, size_hw: tuple[int, int], where: str) -> Rle:
+    try:
+        rle = from_json(segmentation)
+    except (DataError, TypeError, ValueError) as error:
+        raise DataError(f"{where}: {error}") from error
+    if rle["size"] != list(size_hw):
+        raise DataError(f"{where}: its mask has {rle['size']} rows and columns, but the image has {list(size_hw)}.")
+    return rle
 
 
 def _box_xywh(box: Any, where: str) -> tuple[float, float, float, float]:

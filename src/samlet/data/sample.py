@@ -8,21 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samlet.errors import DataError, ImageError
-from samlet.geometry.rle import decode
+from samlet.geometry.rle import Rle, decode
 from samlet.images import read_image
-
-Rle = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """One mask as COCO RLE ``{"size": [h, w], "counts": bytes}``; box and area as the data set states them."""
+    """One mask as COCO RLE `{"size": [h, w], "counts": bytes}`; box and area as the data set states them."""
 
     id: int | str
     rle: Rle
@@ -30,7 +27,7 @@ class Annotation:
     area_px: float
 
     def to_array(self) -> NDArray[np.bool_]:
-        """The mask as bool ``[H, W]``."""
+        """The mask as bool `[H, W]`."""
         return decode(self.rle)
 
 
@@ -38,8 +35,8 @@ class Annotation:
 class Sample:
     """One image with its annotations (none for a plain photo).
 
-    ``image`` is a path, or a function that returns uint8 RGB ``[H, W, 3]`` (an image inside an archive).
-    ``source`` names the collection the image comes from; measurements are reported per source.
+    `image` is a path, or a function that returns uint8 RGB `[H, W, 3]` (an image inside an archive).
+    `source` names the collection the image comes from; measurements are reported per source.
     """
 
     name: str
@@ -49,7 +46,7 @@ class Sample:
     annotations: tuple[Annotation, ...] = ()
 
     def read_image(self) -> NDArray[np.uint8]:
-        """The image as uint8 RGB ``[H, W, 3]``; DataError if unreadable or of another size than stated."""
+        """The image as uint8 RGB `[H, W, 3]`; DataError if unreadable or of another size than stated."""
         try:
             pixels = read_image(self.image) if isinstance(self.image, Path) else self.image()
         except ImageError as error:
@@ -64,5 +61,5 @@ class Sample:
 
 
 def source_of(name: str) -> str:
-    """The collection a file name tells: what stands before its first underscore (``coco_000123`` → ``coco``)."""
+    """The collection a file name tells: what stands before its first underscore (`coco_000123` → `coco`)."""
     return name.split("_", 1)[0]
