@@ -36,11 +36,11 @@ class ImageSpec:
 
     def __post_init__(self) -> None:
         if self.canvas < 1 or self.prompt_canvas < 1:
-            raise ModelError(f"a canvas is at least 1 pixel wide, not {min(self.canvas, self.prompt_canvas)}")
+            raise ModelError(f"A canvas is at least 1 pixel wide, not {min(self.canvas, self.prompt_canvas)}.")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ModelError(f"mean and std are three RGB values, std above 0, not {self.mean} and {self.std}")
+            raise ModelError(f"Mean and std are three RGB values, std above 0, not {self.mean} and {self.std}.")
         if self.resampling != "bilinear":
-            raise ModelError(f'resampling "{self.resampling}" is unknown: use "bilinear"')
+            raise ModelError(f'Resampling "{self.resampling}" is unknown: use "bilinear".')
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -144,16 +144,16 @@ class ModelSpec:
 def _take(record: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -> Any:
     """Return `record[name]` if it is of `kind`, else raise a `ModelError` that names the field."""
     if not isinstance(record, Mapping) or name not in record:
-        raise ModelError(f'the model description lacks the field "{name}": export the model again')
+        raise ModelError(f'The model description lacks the field "{name}": export the model again.')
     value = record[name]
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise ModelError(f'the field "{name}" of the model description is {value!r}: export the model again')
+        raise ModelError(f'The field "{name}" of the model description is {value!r}: export the model again.')
     return value
 
 
 def _rgb(record: Mapping[str, Any], name: str) -> RGB:
     values = _take(record, name, list)
     if len(values) != 3 or not all(isinstance(value, (int, float)) for value in values):
-        raise ModelError(f'the field "{name}" of the model description is {values!r}: three numbers are needed')
+        raise ModelError(f'The field "{name}" of the model description is {values!r}: three numbers are needed.')
     red, green, blue = values
     return float(red), float(green), float(blue)

@@ -28,8 +28,8 @@ def get_spec(name: str) -> ModelSpec:
     if spec is not None:
         return spec
     close = dict.fromkeys(by_name[match].name for match in get_close_matches(_key(name), by_name, n=5, cutoff=0.5))
-    remedy = f"did you mean {', '.join(close)}?" if close else "`samlet models` lists the names"
-    raise UnknownModelError(f'unknown model "{name}": {remedy}')
+    remedy = f"did you mean {', '.join(close)}?" if close else "`samlet models` lists the names."
+    raise UnknownModelError(f'There is no model "{name}": {remedy}')
 
 
 def shipped_folder(name: str) -> Path | None:

@@ -1,0 +1,97 @@
+"""What this machine is and what it can run: plain facts, gathered for `samlet doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "openvino", "torch")
+
+
+@dataclass(frozen=True)
+class BackendState:
+    """Whether a backend runs here; `detail` says on what, or why not, and `remedy` is the command that helps."""
+
+    name: str
+    runs: bool
+    detail: str
+    remedy: str | None = None
+
+
+def package_versions() -> dict[str, str | None]:
+    """Return the installed version of each package that matters, None where it is not installed."""
+    return {name: _version(name) for name in PACKAGES}
+
+
+def cpu_name() -> str:
+    """Return the processor's name as its maker gives it, where the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use; a container or `taskset` may allow fewer than there are."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory_bytes() -> tuple[int | None, int | None]:
+    """Return the memory of the machine and what of it is free, in bytes; None where the system does not tell."""
+    return _pages("SC_PHYS_PAGES"), _pages("SC_AVPHYS_PAGES")
+
+
+def backend_states() -> list[BackendState]:
+    """Try every backend and say what it would run on."""
+    return [
+        _probe("onnx", "onnxruntime", "pip install onnxruntime", _onnx_devices),
+        _probe("torch", "torch", 'pip install "samlet[torch]"', _torch_devices),
+    ]
+
+
+def _probe(name: str, module: str, remedy: str, devices: Callable[[], str]) -> BackendState:
+    try:
+        return BackendState(name, True, devices())
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            return BackendState(name, False, f"{module} is broken: {error}", remedy)
+        return BackendState(name, False, f"{module} is not installed", remedy)
+    except Exception as error:  # noqa: BLE001 - a broken install fails in its own way, and that is the answer
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        return BackendState(name, False, f"{module} is installed but fails: {reason}", remedy)
+
+
+def _onnx_devices() -> str:
+    return ", ".join(import_module("onnxruntime").get_available_providers())
+
+
+def _torch_devices() -> str:
+    torch = import_module("torch")
+    devices = [f"cuda:{index} ({torch.cuda.get_device_name(index)})" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return ", ".join([*devices, f"cpu ({torch.get_num_threads()} threads)"])
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _pages(name: str) -> int | None:
+    try:
+        return os.sysconf(name) * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf; other systems lack some names.
+        return None

@@ -1,0 +1,118 @@
+"""`samlet segment`: points and boxes in; masks, a picture and a record out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from cyclopts import Parameter
+
+from samlet.cli.outputs import Outputs, plan_outputs, png
+from samlet.cli.prompt_options import parse_prompts
+from samlet.cli.tables import print_table
+from samlet.errors import PromptError
+from samlet.files import make_folder, write_files
+
+if TYPE_CHECKING:
+    from samlet.masks import MaskSet
+    from samlet.predictor import Candidates, Predictor
+    from samlet.prompts import Prompts
+
+Item = TypeVar("Item")
+
+# What the three candidates of a prompt are for: part, whole, group.
+CANDIDATES_PER_PROMPT = 3
+COLUMNS = (
+    ("mask", "right"),
+    ("predicted IoU", "right"),
+    ("area (px)", "right"),
+    ("box (x0,y0,x1,y1)", "right"),
+    ("file", "left"),
+)
+
+
+def segment(
+    images: Annotated[list[Path], Parameter(help="Image files.")],
+    /,
+    *,
+    point: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="X,Y or X,Y,LABEL in pixels; label 1 = on the object, 0 = not on it. Repeatable.",
+            allow_leading_hyphen=True,
+        ),
+    ] = (),
+    box: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="X0,Y0,X1,Y1 in pixels; each box is one mask, to which all points belong. Repeatable.",
+            allow_leading_hyphen=True,
+        ),
+    ] = (),
+    all_masks: Annotated[bool, Parameter(help="Write the three candidates, not only the best.")] = False,
+    model: Annotated[str | None, Parameter(help="A name from `samlet models`.")] = None,
+    backend: Annotated[str, Parameter(help="What runs the model; auto takes the best one here.")] = "auto",
+    checkpoint: Annotated[Path | None, Parameter(help="A weights file of that model.")] = None,
+    output: Annotated[Path, Parameter(help="Where to write.")] = Path(),
+    json_: Annotated[bool, Parameter(name="--json", help="Print one JSON record per image.")] = False,
+) -> None:
+    """Cut objects out of images with points and boxes.
+
+    For each image it writes <image>.mask.png (0 or 255; several masks: .mask.1.png, …), <image>.overlay.png, a picture
+    to look at, and <image>.json, a record in the style of SA-1B.
+    """
+    prompts = parse_prompts(point, box)
+    mask_count = len(prompts) * (CANDIDATES_PER_PROMPT if all_masks else 1)
+    plans = plan_outputs(images, output, mask_count)
+
+    from samlet import loading
+
+    predictor = loading.load(model, backend=backend, checkpoint=checkpoint)
+    rows = []
+    for image, plan in _with_progress(list(zip(images, plans, strict=True))):
+        masks = _segment_one(predictor, image, plan, prompts, "all" if all_masks else "best")
+        if json_:
+            print(json.dumps(masks.to_json(image.name)), flush=True)
+        rows += _rows(masks, plan)
+    if not json_:
+        print_table(COLUMNS, rows)
+
+
+def _segment_one(predictor: Predictor, image: Path, plan: Outputs, prompts: Prompts, candidates: Candidates) -> MaskSet:
+    """Segment one image and write all its files, or none of them."""
+    from samlet.drawing import overlay
+    from samlet.images import read_image
+
+    pixels = read_image(image)
+    try:
+        prompts.check(pixels.shape[:2])
+    except PromptError as error:
+        raise PromptError(f'"{image}": {error}') from error
+    masks = predictor.predict(predictor.embed(pixels), prompts, candidates=candidates)
+    contents = {path: png(mask.to_array().astype("uint8") * 255) for path, mask in zip(plan.masks, masks, strict=True)}
+    contents[plan.overlay] = png(overlay(pixels, masks, prompts))
+    contents[plan.record] = (json.dumps(masks.to_json(image.name)) + "\n").encode()
+    make_folder(plan.record.parent)
+    write_files(contents)
+    return masks
+
+
+def _rows(masks: MaskSet, plan: Outputs) -> Iterator[tuple[str, ...]]:
+    for number, (mask, path) in enumerate(zip(masks, plan.masks, strict=True), start=1):
+        iou = "–" if mask.iou is None else f"{mask.iou:.3f}"
+        x, y, width, height = mask.box_xywh
+        box = f"{x},{y},{x + width},{y + height}"
+        yield str(number), iou, f"{mask.area_px:,}", box, str(path)
+
+
+def _with_progress(items: Sequence[Item]) -> Iterable[Item]:
+    """Show a bar on stderr while several images are worked on; stdout belongs to the results."""
+    if len(items) < 2:
+        return items
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, description="segmenting", console=Console(file=sys.stderr), transient=True)

@@ -1,0 +1,102 @@
+"""Masks and prompts drawn on the image they belong to: the overlay picture.
+
+Pure functions on arrays; every size follows the image's longest side, so a thumbnail and a poster look alike.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.masks import Mask
+from samlet.prompts import PointLabel, Prompts
+
+Colour = tuple[int, int, int]
+
+WHITE: Colour = (255, 255, 255)
+FOREGROUND_GREEN: Colour = (40, 190, 80)
+BACKGROUND_RED: Colour = (225, 45, 45)
+FILL_OPACITY = 0.45
+# Outside of all masks the image is dimmed a little, so that what was chosen stands out on a busy photo too.
+DIMMED = 0.72
+_SHIFT = 4  # OpenCV takes fixed-point coordinates: 1/16 pixel.
+
+
+def overlay(image: NDArray[np.uint8], masks: Iterable[Mask], prompts: Prompts | None = None) -> NDArray[np.uint8]:
+    """Draw masks and prompt marks on a copy of an image, uint8 RGB [H, W, 3].
+
+    A mask is filled with a translucent colour of its own and outlined; smaller masks lie on top of larger ones. Points
+    are discs with a white ring, green for foreground and red for background; boxes are white-edged frames.
+    """
+    numbered = sorted(enumerate(masks), key=lambda item: -item[1].area_px)
+    layers = [(mask.to_array(), mask_colour(number)) for number, mask in numbered]
+    canvas = _fill(image, layers)
+    unit = max(image.shape[:2]) / 1000
+    for area, colour in layers:
+        _outline(canvas, area, colour, unit)
+    if prompts is not None:
+        _draw_boxes(canvas, prompts, unit)
+        _draw_points(canvas, prompts, unit)
+    return canvas
+
+
+def mask_colour(number: int) -> Colour:
+    """Return the RGB colour of the mask with that number, counted from 0; neighbours differ clearly."""
+    # Steps of the golden ratio around the colour circle never come close to a hue used shortly before.
+    hue = (0.58 + 0.618034 * number) % 1.0
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, 1.0)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def _fill(image: NDArray[np.uint8], layers: list[tuple[NDArray[np.bool_], Colour]]) -> NDArray[np.uint8]:
+    covered = np.zeros(image.shape[:2], dtype=bool)
+    canvas = image.copy()
+    for area, colour in layers:
+        tint = FILL_OPACITY * np.array(colour, dtype=np.float32)
+        canvas[area] = ((1 - FILL_OPACITY) * image[area] + tint).astype(np.uint8)
+        covered |= area
+    if covered.any():
+        canvas[~covered] = (DIMMED * image[~covered]).astype(np.uint8)
+    return canvas
+
+
+def _outline(canvas: NDArray[np.uint8], area: NDArray[np.bool_], colour: Colour, unit: float) -> None:
+    contours, _ = cv2.findContours(area.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    width = _pixels(2.2 * unit)
+    cv2.drawContours(canvas, contours, -1, WHITE, width + _pixels(1.6 * unit), cv2.LINE_AA)
+    cv2.drawContours(canvas, contours, -1, colour, width, cv2.LINE_AA)
+
+
+def _draw_boxes(canvas: NDArray[np.uint8], prompts: Prompts, unit: float) -> None:
+    for points_xy, labels in zip(prompts.points_xy, prompts.labels, strict=True):
+        top_left = points_xy[labels == PointLabel.BOX_TOP_LEFT]
+        bottom_right = points_xy[labels == PointLabel.BOX_BOTTOM_RIGHT]
+        for first, second in zip(top_left, bottom_right, strict=True):
+            corners = _fixed(first), _fixed(second)
+            cv2.rectangle(canvas, *corners, WHITE, _pixels(4.5 * unit), cv2.LINE_AA, _SHIFT)
+            cv2.rectangle(canvas, *corners, FOREGROUND_GREEN, _pixels(2 * unit), cv2.LINE_AA, _SHIFT)
+
+
+def _draw_points(canvas: NDArray[np.uint8], prompts: Prompts, unit: float) -> None:
+    radius = max(4.0, 8 * unit)
+    for label, colour in ((PointLabel.FOREGROUND, FOREGROUND_GREEN), (PointLabel.BACKGROUND, BACKGROUND_RED)):
+        # Points that belong to every box are repeated in each row; one disc is enough.
+        for point_xy in np.unique(prompts.points_xy[prompts.labels == label], axis=0):
+            centre = _fixed(point_xy)
+            cv2.circle(
+                canvas, centre, round((radius + max(1.5, 2.5 * unit)) * 2**_SHIFT), WHITE, -1, cv2.LINE_AA, _SHIFT
+            )
+            cv2.circle(canvas, centre, round(radius * 2**_SHIFT), colour, -1, cv2.LINE_AA, _SHIFT)
+
+
+def _fixed(point_xy: NDArray[np.float64]) -> tuple[int, int]:
+    x, y = np.rint(point_xy * 2**_SHIFT).astype(int).tolist()
+    return x, y
+
+
+def _pixels(width: float) -> int:
+    return max(1, round(width))
