@@ -1,20 +1,23 @@
 """Checkpoint files: read without running any code in them, loaded strictly.
 
-Knows the wrappers training scripts put around a state dict; knows no model's names.
+Knows the wrappers training scripts put around a state dict, and every model of the zoo by its names and shapes.
 """
 
 from __future__ import annotations
 
-import pickle
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from samlet.errors import CheckpointError
+from samlet.models.creation import skeleton
 from samlet.models.sam import Sam
+from samlet.zoo import MODELS
 
 WRAPPERS = ("state_dict", "model")
 NAMES_SHOWN = 3
@@ -25,23 +28,13 @@ def load_checkpoint(model: Sam, path: str | Path) -> None:
 
     Only parameters that no forward pass reads (`model.unused`) may be absent; they keep their values.
 
-    Raises CheckpointError when the file cannot be read, holds code, or is of another model.
+    Raises CheckpointError when the file cannot be read, holds code, or is of another model, which it then names.
     """
-    expected = model.state_dict()
-    unused = {name: value for name, value in expected.items() if name.startswith(model.unused)}
-    state = unused | read_state_dict(path)
-    missing = [name for name in expected if name not in state]
-    unexpected = [name for name in state if name not in expected]
-    if missing or unexpected:
-        raise CheckpointError(_difference(path, missing, unexpected))
-    wrong = [name for name in expected if expected[name].shape != state[name].shape]
-    if wrong:
-        name = wrong[0]
-        raise CheckpointError(
-            f"{path} is a checkpoint of another model: {name} has shape {tuple(state[name].shape)} where "
-            f"{tuple(expected[name].shape)} is expected ({len(wrong)} tensors differ)."
-        )
-    model.load_state_dict(state)
+    state = read_state_dict(path)
+    differences = _differences(model, state)
+    if differences:
+        raise CheckpointError(_another_model(path, model.spec.name, state, differences))
+    model.load_state_dict(model.state_dict() | state)
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
@@ -51,7 +44,9 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         raise CheckpointError(f"no checkpoint at {path}: check the path.")
     try:
         content = load_file(path) if path.suffix == ".safetensors" else _load_pickle(path)
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}; check the path.") from error
+    except Exception as error:  # what damaged or hostile bytes make an unpickler raise has no end
         raise CheckpointError(
             f"cannot read {path} as a checkpoint of tensors: it is damaged, not a checkpoint, or holds code, which "
             f"samlet never runs ({type(error).__name__})."
@@ -59,19 +54,53 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     for wrapper in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
-    if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+    if not _is_state_dict(content):
         raise CheckpointError(f"{path} holds no state dict of tensors: export the model's state_dict and try again.")
     return content
 
 
+def identify(state: Mapping[str, Tensor]) -> str | None:
+    """The name of the zoo's model whose names and shapes these are, or None."""
+    return next((spec.name for spec in MODELS if not _differences(skeleton(spec.name), state)), None)
+
+
 def _load_pickle(path: Path) -> object:
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # remarks on pickle protocols: the file is read safely or refused
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _difference(path: str | Path, missing: list[str], unexpected: list[str]) -> str:
-    parts = [
-        f"{len(names)} {what} ({', '.join(names[:NAMES_SHOWN])}{', …' if len(names) > NAMES_SHOWN else ''})"
-        for what, names in (("names are missing", missing), ("are unknown", unexpected))
-        if names
+def _is_state_dict(content: object) -> TypeGuard[dict[str, Tensor]]:
+    return (
+        isinstance(content, dict)
+        and bool(content)
+        and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items())
+    )
+
+
+def _differences(model: Sam, state: Mapping[str, Tensor]) -> list[str]:
+    """What keeps `state` from being a checkpoint of `model`, in words; empty if it is one."""
+    expected = model.state_dict()
+    missing = [name for name in expected if name not in state and not name.startswith(model.unused)]
+    unknown = [name for name in state if name not in expected]
+    reshaped = [
+        f"{name} is {tuple(state[name].shape)} instead of {tuple(value.shape)}"
+        for name, value in expected.items()
+        if name in state and state[name].shape != value.shape
     ]
-    return f"{path} is a checkpoint of another model: {' and '.join(parts)}."
+    return [
+        f"{len(items)} {what} ({', '.join(items[:NAMES_SHOWN])}{', …' if len(items) > NAMES_SHOWN else ''})"
+        for what, items in (
+            ("names are missing", missing),
+            ("names are unknown", unknown),
+            ("shapes differ", reshaped),
+        )
+        if items
+    ]
+
+
+def _another_model(path: str | Path, wanted: str, state: Mapping[str, Tensor], differences: list[str]) -> str:
+    found = identify(state)
+    if found is not None:
+        return f"{path} is a checkpoint of another model, {found}, not of {wanted}: load it as {found}."
+    return f"{path} is a checkpoint of another model than {wanted}, and of none in the zoo: {', '.join(differences)}."

@@ -5,7 +5,7 @@ Source: mit-han-lab/efficientvit `models/nn/ops.py`. Shared by the SAM, classifi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -162,7 +162,7 @@ class EfficientViTBlock(nn.Sequential):
 class OpSequential(nn.Module):
     """Runs a list; only the name `op_list` matters."""
 
-    def __init__(self, ops: list[nn.Module]) -> None:
+    def __init__(self, ops: Sequence[nn.Module]) -> None:
         super().__init__()
         self.op_list = nn.ModuleList(ops)
 
