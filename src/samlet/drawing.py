@@ -22,7 +22,7 @@ FOREGROUND_GREEN: Colour = (40, 190, 80)
 BACKGROUND_RED: Colour = (225, 45, 45)
 FILL_OPACITY = 0.45
 # Outside of all masks the image is dimmed a little, so that what was chosen stands out on a busy photo too.
-DIMMED = 0.72
+DIMMED = 0.8
 _SHIFT = 4  # OpenCV takes fixed-point coordinates: 1/16 pixel.
 
 
@@ -66,8 +66,8 @@ def _fill(image: NDArray[np.uint8], layers: list[tuple[NDArray[np.bool_], Colour
 
 def _outline(canvas: NDArray[np.uint8], area: NDArray[np.bool_], colour: Colour, unit: float) -> None:
     contours, _ = cv2.findContours(area.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    width = _pixels(2.2 * unit)
-    cv2.drawContours(canvas, contours, -1, WHITE, width + _pixels(1.6 * unit), cv2.LINE_AA)
+    width = max(2, _pixels(2.4 * unit))
+    cv2.drawContours(canvas, contours, -1, WHITE, width + _pixels(1.4 * unit), cv2.LINE_AA)
     cv2.drawContours(canvas, contours, -1, colour, width, cv2.LINE_AA)
 
 

@@ -1,7 +1,7 @@
 """The command line: one module per verb, imported when the verb is used.
 
-`samlet --help` loads neither torch nor onnxruntime nor OpenCV. Whatever is wrong with the input ends in one sentence on
-stderr and exit code 2; an interrupt is exit code 130; a defect of samlet itself is one sentence and exit code 1.
+`samlet --help` is plain text and loads nothing, not even the command-line library. Whatever is wrong with the input ends
+in one sentence on stderr and exit code 2; an interrupt is exit code 130; a defect of samlet is one sentence and code 1.
 """
 
 from __future__ import annotations
@@ -10,11 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, Parameter
-from cyclopts.exceptions import UnknownCommandError
-
 from samlet import __version__
-from samlet.errors import SamletError
+from samlet.errors import InputError, SamletError
 
 BAD_INPUT = 2
 DEFECT = 1
@@ -27,32 +24,19 @@ VERBS = (
     ("doctor", "samlet.cli.doctor:doctor", "Say what this machine can run, and why not."),
 )
 
-app = App(
-    name="samlet",
-    help="Promptable segmentation, fast and practical on the hardware people have.",
-    version=f"samlet {__version__}",
-    help_format="plaintext",
-    # No --no-… twins, no --empty-… lists, no "[default: False]" in the help.
-    default_parameter=Parameter(negative=(), show_default=False),
-)
-for _name, _home, _help in VERBS:
-    app.command(_home, name=_name, help=_help)
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's own) and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(
-            list(sys.argv[1:] if arguments is None else arguments),
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
-        )
-    except UnknownCommandError as error:
-        # Cyclopts' own sentence imports every verb to look for similar names.
-        unknown = (error.unused_tokens or [""])[0]
-        return _fail(f'There is no command "{unknown}": --help lists the commands.', BAD_INPUT)
-    except (SamletError, CycloptsError) as error:
+        if not words or words[0] in ("--help", "-h"):
+            print(help_text())
+        elif words[0] == "--version":
+            print(f"samlet {__version__}")
+        else:
+            _run(words)
+        sys.stdout.flush()
+    except SamletError as error:
         return _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:
         return _fail("Interrupted.", INTERRUPTED)
@@ -65,6 +49,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _fail(f"This is a defect of samlet, please report it ({type(error).__name__}: {error}).", DEFECT)
     return 0
+
+
+def help_text() -> str:
+    """Return what `samlet --help` prints."""
+    width = max(len(name) for name, _, _ in VERBS)
+    verbs = "\n".join(f"  {name:{width}}  {line}" for name, _, line in VERBS)
+    return (
+        "Promptable segmentation, fast and practical on the hardware people have.\n\n"
+        f"Usage: samlet VERB ...\n\n{verbs}\n\n"
+        "`samlet VERB --help` tells the options of a verb; `samlet --version` the version."
+    )
+
+
+def _run(words: list[str]) -> None:
+    """Run a verb; what cannot be understood becomes an `InputError`."""
+    from cyclopts import App, CycloptsError, Parameter
+    from cyclopts.exceptions import UnknownCommandError, UnusedCliTokensError
+
+    # No --no-… twins, no --empty-… lists, no "[default: False]" in the help.
+    app = App(name="samlet", help_format="plaintext", default_parameter=Parameter(negative=(), show_default=False))
+    for name, home, line in VERBS:
+        app.command(home, name=name, help=line)
+    try:
+        app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except (UnknownCommandError, UnusedCliTokensError) as error:
+        # Cyclopts' own sentence would import every verb to look for similar names.
+        unknown = " ".join(error.unused_tokens or [])
+        raise InputError(f'"{unknown}" is no command or argument here: --help lists what there is.') from error
+    except CycloptsError as error:
+        raise InputError(str(error)) from error
 
 
 def _fail(message: str, code: int) -> int:

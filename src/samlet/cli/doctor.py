@@ -61,7 +61,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _verdict(state: dict[str, Any]) -> str:
     if state["runs"]:
-        return f"runs on {state['detail']}"
+        return f"runs: {state['detail']}"
     return f"cannot run: {state['detail']}; {state['remedy']}"
 
 

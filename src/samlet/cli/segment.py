@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter
 
+from samlet.cli.models import pull_with_progress
 from samlet.cli.outputs import Outputs, plan_outputs, png
 from samlet.cli.prompt_options import parse_prompts
 from samlet.cli.tables import print_table
-from samlet.errors import PromptError
+from samlet.errors import PromptError, WeightsError
 from samlet.files import make_folder, write_files
+from samlet.zoo import get_spec
 
 if TYPE_CHECKING:
     from samlet.masks import MaskSet
@@ -56,7 +58,9 @@ def segment(
     model: Annotated[str | None, Parameter(help="A name from `samlet models`.")] = None,
     backend: Annotated[str, Parameter(help="What runs the model; auto takes the best one here.")] = "auto",
     checkpoint: Annotated[Path | None, Parameter(help="A weights file of that model.")] = None,
-    output: Annotated[Path, Parameter(help="Where to write.")] = Path(),
+    output: Annotated[
+        Path, Parameter(help="Folder for <image>.mask.png, .overlay.png and .json; default: here.")
+    ] = Path(),
     json_: Annotated[bool, Parameter(name="--json", help="Print one JSON record per image.")] = False,
 ) -> None:
     """Cut objects out of images with points and boxes.
@@ -68,17 +72,28 @@ def segment(
     mask_count = len(prompts) * (CANDIDATES_PER_PROMPT if all_masks else 1)
     plans = plan_outputs(images, output, mask_count)
 
-    from samlet import loading
-
-    predictor = loading.load(model, backend=backend, checkpoint=checkpoint)
+    predictor = _load(model, backend, checkpoint)
     rows = []
     for image, plan in _with_progress(list(zip(images, plans, strict=True))):
         masks = _segment_one(predictor, image, plan, prompts, "all" if all_masks else "best")
+        rows += _rows(masks, plan)
         if json_:
             print(json.dumps(masks.to_json(image.name)), flush=True)
-        rows += _rows(masks, plan)
     if not json_:
         print_table(COLUMNS, rows)
+
+
+def _load(model: str | None, backend: str, checkpoint: Path | None) -> Predictor:
+    from samlet import loading
+
+    try:
+        return loading.load(model, backend=backend, checkpoint=checkpoint)
+    except WeightsError:
+        if model is None or checkpoint is not None:
+            raise
+    # Naming a model asks for its weights; nothing else ever downloads.
+    pull_with_progress(get_spec(model))
+    return loading.load(model, backend=backend)
 
 
 def _segment_one(predictor: Predictor, image: Path, plan: Outputs, prompts: Prompts, candidates: Candidates) -> MaskSet:

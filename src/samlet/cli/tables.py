@@ -16,7 +16,8 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]
     console = Console()
     if not console.is_terminal:
         console = Console(width=PIPE_WIDTH)
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    named = any(heading for heading, _ in columns)
+    table = Table(box=None, header_style="bold", pad_edge=False, show_header=named)
     for heading, side in columns:
         right = side == "right"
         table.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")

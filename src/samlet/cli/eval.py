@@ -1,0 +1,153 @@
+"""`samlet eval`: how good a model's masks are, measured like the papers."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from samlet.data import Sample
+    from samlet.evaluation import ImageResult, Protocol
+    from samlet.predictor import Predictor
+
+LOG_FILE = "images.jsonl"
+
+app = App(name="eval", help="Measure how good a model's masks are, like the papers.", help_format="plaintext")
+
+
+@app.default
+def run(
+    *,
+    data: Annotated[
+        list[Path],
+        Parameter(
+            help="Folders of images with SA-1B records (NAME.jpg + NAME.json).", negative=(), consume_multiple=True
+        ),
+    ],
+    output: Annotated[Path, Parameter(help="Folder for the report; a run that was stopped goes on there.")],
+    protocol: Annotated[
+        Literal["box", "point", "center"],
+        Parameter(help="First prompt: the true box, RITM's click (EfficientViT-SAM), or the mask centre (EdgeSAM)."),
+    ] = "box",
+    clicks: Annotated[
+        int | None, Parameter(help="Clicks in all (point, center; default 1), or corrections after a box (default 0).")
+    ] = None,
+    policy: Annotated[
+        Literal["best", "first", "stability", "oracle"],
+        Parameter(
+            help="Which mask counts: best predicted IoU, the single-mask answer, most stable, nearest to the truth."
+        ),
+    ] = "best",
+    feed_mask_back: Annotated[bool, Parameter(help="Each click also sees the mask before.", negative=())] = False,
+    model: Annotated[str | None, Parameter(help="A name from `samlet models`, or an exported folder.")] = None,
+    backend: Annotated[str, Parameter(help="What runs the model; auto takes the best one here.")] = "auto",
+    checkpoint: Annotated[Path | None, Parameter(help="A weights file of that model.")] = None,
+    device: Annotated[str | None, Parameter(help="cpu, cuda or mps (torch).")] = None,
+    limit: Annotated[int | None, Parameter(help="At most so many images, spread evenly over the data.")] = None,
+    max_masks_per_image: Annotated[
+        int | None, Parameter(help="At most so many masks of an image, always the same.")
+    ] = None,
+) -> None:
+    """Prompt every annotated mask, compare the answer with it, and write report.json under --output.
+
+    A run that was stopped goes on where it stopped when the same command is given again.
+    """
+    from samlet import loading
+    from samlet.data import open_folders
+    from samlet.evaluation import Protocol, select
+    from samlet.evaluation.protocols import default_clicks
+
+    how = Protocol(protocol, default_clicks(protocol) if clicks is None else clicks, policy, feed_mask_back)
+    samples = select(open_folders(data), limit, max_masks_per_image)
+    predictor = loading.load(model, backend=backend, checkpoint=checkpoint, device=device)
+    facts = _facts(predictor, model, checkpoint, how, samples)
+    report = _measure(predictor, samples, how, facts, output)
+    _print_report(report, output)
+
+
+def _facts(
+    predictor: Predictor, model: str | None, checkpoint: Path | None, protocol: Protocol, samples: list[Sample]
+) -> dict[str, Any]:
+    """What makes two runs the same measurement."""
+    from samlet.evaluation import hash_of
+    from samlet.evaluation.provenance import weights_hash
+
+    return {
+        "protocol": protocol.to_json(),
+        "model": predictor.spec.name,
+        "backend": predictor.backend.name,
+        "weights_sha256": weights_hash(predictor, model, checkpoint),
+        "samples_sha256": hash_of(samples),
+    }
+
+
+def _measure(
+    predictor: Predictor, samples: list[Sample], protocol: Protocol, facts: dict[str, Any], output: Path
+) -> dict[str, Any]:
+    from samlet.evaluation import ResultLog, build_report, evaluate, write_report
+    from samlet.evaluation.provenance import machine, versions
+
+    log = ResultLog(output / LOG_FILE, facts)
+    start = time.perf_counter()
+    with _progress() as progress:
+        bar = RunningScore(progress, [log[sample.name] for sample in samples if sample.name in log], len(samples))
+        results = evaluate(predictor, samples, protocol, log, bar.add)
+    elapsed = {"seconds_this_run": round(time.perf_counter() - start, 3)}
+    report = build_report(results, {**facts, "versions": versions(), "machine": machine(), **elapsed})
+    write_report(output, report)
+    return report
+
+
+class RunningScore:
+    """A progress bar with the mIoU of the instances measured so far, those of an earlier run included."""
+
+    def __init__(self, progress: Progress, earlier: list[ImageResult], total: int) -> None:
+        self._progress = progress
+        self._sum, self._count = 0.0, 0
+        self._task = progress.add_task("measuring", total=total, score="mIoU –")
+        for result in earlier:
+            self.add(result)
+
+    def add(self, result: ImageResult) -> None:
+        """Count one image."""
+        self._sum += sum(instance.true_iou for instance in result.instances)
+        self._count += len(result.instances)
+        self._progress.update(self._task, advance=1, score=f"mIoU {self._sum / self._count:.1%}")
+
+
+def _progress() -> Progress:
+    """A bar on stderr: stdout belongs to the result."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[score]}"), TimeRemainingColumn())
+    return Progress(*columns, console=Console(file=sys.stderr))
+
+
+def _print_report(report: dict[str, Any], output: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from samlet.evaluation.report import REPORT_FILE
+
+    metrics = report["metrics"]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("", "mIoU", "instances"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for size, miou in metrics["miou"].items():
+        table.add_row(size, _percent(miou), f"{metrics['instances'][size]:,}")
+    for source, row in metrics["per_source"].items():
+        table.add_row(f"source {source}", _percent(row["miou"]), f"{row['instances']:,}")
+    table.add_row("mean of sources", _percent(metrics["mean_of_sources"]), "", style="bold")
+    Console().print(table)
+    print(output / REPORT_FILE)
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.1%}"
