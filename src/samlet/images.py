@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from samlet.errors import ImageError
 
 MAX_PIXELS = 100_000_000
 
-ImageSource: TypeAlias = "str | os.PathLike[str] | Image.Image | NDArray[np.uint8]"
+ImageSource: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any]
+"""What `read_image` takes."""
 
 
 def read_image(source: ImageSource) -> NDArray[np.uint8]:
@@ -37,21 +38,26 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
 
 
 def _from_path(path: Path) -> NDArray[np.uint8]:
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder, not an image file.")
     try:
-        if path.stat().st_size == 0:
-            raise ImageError(f"{path} is an empty file.")
-        with Image.open(path) as image:
-            return _from_pil(image, str(path))
-    except FileNotFoundError:
-        raise ImageError(f"{path} does not exist.") from None
-    except PermissionError:
-        raise ImageError(f"{path} may not be read: check its permissions.") from None
+        _check_file(path)
+        image = Image.open(path)
     except UnidentifiedImageError:
         raise ImageError(f"{path} is not an image that can be read: use JPEG, PNG, TIFF, WebP, BMP or GIF.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(_too_large(str(path))) from None
+    except OSError as error:
+        raise ImageError(f"{path} cannot be opened: {error.strerror or error}.") from error
+    with image:
+        return _from_pil(image, str(path))
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder, not an image file.")
+    if not path.exists():
+        raise ImageError(f"{path} does not exist.")
+    if path.is_file() and path.stat().st_size == 0:
+        raise ImageError(f"{path} is an empty file.")
 
 
 def _from_pil(image: Image.Image, name: str) -> NDArray[np.uint8]:
@@ -85,7 +91,7 @@ def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
     return Image.fromarray(np.rint(levels / 257).astype(np.uint8))
 
 
-def _from_array(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.dtype != np.uint8:
         raise ImageError(f"An image array must be uint8, not {array.dtype}: {_remedy(array.dtype)}.")
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or array.size == 0:
@@ -98,11 +104,11 @@ def _from_array(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if array.ndim == 2 or array.shape[2] == 1:
         return np.repeat(array.reshape(height, width, 1), 3, axis=2)
     if array.shape[2] == 4:
-        return np.array(_to_rgb(Image.fromarray(array, "RGBA"), "The image"))
+        return np.array(_to_rgb(Image.fromarray(array), "The image"))
     return np.ascontiguousarray(array)
 
 
-def _remedy(dtype: np.dtype) -> str:
+def _remedy(dtype: np.dtype[Any]) -> str:
     if dtype == np.bool_:
         return "convert it with (image * 255).astype(np.uint8)"
     if np.issubdtype(dtype, np.floating):

@@ -112,8 +112,10 @@ class MaskSet(Sequence[Mask]):
         try:
             size_hw = int(record["image"]["height"]), int(record["image"]["width"])
             masks = [_mask(annotation, size_hw) for annotation in record["annotations"]]
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"This is not an SA-1B record: {error!r}.") from error
+        except KeyError as error:
+            raise DataError(f"This is not an SA-1B record: the key {error} is missing.") from error
+        except (TypeError, ValueError, IndexError) as error:
+            raise DataError(f"This is not an SA-1B record: {error}.") from error
         return cls(masks, size_hw)
 
 

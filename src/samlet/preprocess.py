@@ -22,17 +22,18 @@ def to_pixels(image: NDArray[np.uint8], spec: ImageSpec) -> tuple[NDArray[np.flo
     """
     height, width = image.shape[:2]
     frame = ImageFrame((height, width), spec.canvas, spec.prompt_canvas)
-    content = _resize(image, frame.content_hw, spec.resampling)
+    content = resize(image, frame.content_hw, spec.resampling)
     pixels = np.zeros((3, spec.canvas, spec.canvas), np.float32)
     content_height, content_width = frame.content_hw
     for channel, (mean, std) in enumerate(zip(spec.mean, spec.std, strict=True)):
         # A channel has 256 values at most: normalise those, then look them up.
         table = ((np.arange(256) - mean) / std).astype(np.float32)
-        pixels[channel, :content_height, :content_width] = table[content[..., channel]]
+        pixels[channel, :content_height, :content_width] = table.take(content[..., channel])
     return pixels, frame
 
 
-def _resize(image: NDArray[np.uint8], size_hw: tuple[int, int], resampling: str) -> NDArray[np.uint8]:
+def resize(image: NDArray[np.uint8], size_hw: tuple[int, int], resampling: str = "bilinear") -> NDArray[np.uint8]:
+    """Scale an image uint8 RGB [H, W, 3] to `size_hw` as SAM's encoders were trained on (Pillow, antialiased)."""
     if image.shape[:2] == size_hw:
         return image
     height, width = size_hw

@@ -67,7 +67,7 @@ class Prompts:
         if points.ndim not in (2, 3) or points.shape[-1] != 2:
             raise PromptError(f"Points must have the shape [K, 2] or [P, K, 2] (x, y), not {list(points.shape)}.")
         clicks = _click_labels(labels, points.shape[:-1])
-        return cls(points.reshape(-1, *points.shape[-2:]), clicks.reshape(-1, clicks.shape[-1]))
+        return cls(points.reshape(-1, *points.shape[-2:]), clicks.reshape(-1, clicks.shape[-1]).astype(np.int64))
 
     @classmethod
     def boxes(
@@ -90,9 +90,8 @@ class Prompts:
             return cls(corners, corner_labels)
         clicks = cls.points(points_xy, labels)
         if len(clicks) != 1:
-            raise PromptError(
-                f"Points beside boxes must have the shape [K, 2], not {list(np.shape(points_xy))}: they belong to every box."
-            )
+            shape = list(np.shape(points_xy))
+            raise PromptError(f"Points beside boxes must have the shape [K, 2], not {shape}: they belong to every box.")
         return cls(
             np.concatenate([np.repeat(clicks.points_xy, len(corners), axis=0), corners], axis=1),
             np.concatenate([np.repeat(clicks.labels, len(corners), axis=0), corner_labels], axis=1),
@@ -206,21 +205,21 @@ def _check_form(points_xy: NDArray[np.float64], labels: NDArray[np.float64]) -> 
     if wrong.size:
         raise PromptError(f"A label is {wrong[0]:g}: use the values of PointLabel, -1 to 3.")
     top_left, bottom_right = labels == PointLabel.BOX_TOP_LEFT, labels == PointLabel.BOX_BOTTOM_RIGHT
-    if (top_left.sum(axis=1) > 1).any() or bottom_right[:, :1].any() or (top_left[:, :-1] != bottom_right[:, 1:]).any() or top_left[:, -1:].any():
+    after_top_left = np.pad(top_left, ((0, 0), (1, 0)))
+    if (after_top_left != np.pad(bottom_right, ((0, 0), (0, 1)))).any() or (top_left.sum(axis=1) > 1).any():
         raise PromptError("A prompt takes one box, its top left corner directly before its bottom right one.")
-    for box in np.concatenate([points_xy[top_left], points_xy[bottom_right]], axis=-1):
-        _check_box(box)
+    _check_boxes(np.concatenate([points_xy[top_left], points_xy[bottom_right]], axis=-1))
 
 
-def _check_box(box: NDArray[np.float64]) -> None:
-    left, top, right, bottom = box
-    if left < right and top < bottom:
+def _check_boxes(boxes_xyxy: NDArray[np.float64]) -> None:
+    good = (boxes_xyxy[:, :2] < boxes_xyxy[:, 2:]).all(axis=-1)
+    if good.all():
         return
-    sentence = f"Box {_listed(box)} is empty or inverted: boxes are XYXY pixels (left, top, right, bottom)."
+    left, top, right, bottom = box = boxes_xyxy[~good][0]
+    sentence = f"Box {_listed(box)} is empty or inverted: boxes are XYXY pixels (left, top, right, bottom)"
     if right > 0 and bottom > 0:
-        corners = _listed([left, top, left + right, top + bottom])
-        sentence = f"{sentence[:-1]}; if it is XYWH, give {corners}."
-    raise PromptError(sentence)
+        sentence += f"; if it is XYWH, give {_listed([left, top, left + right, top + bottom])}"
+    raise PromptError(f"{sentence}.")
 
 
 def _outside_sentence(point_xy: NDArray[np.float64], corner: bool, size_hw: tuple[int, int]) -> str:
@@ -234,7 +233,7 @@ def _outside_sentence(point_xy: NDArray[np.float64], corner: bool, size_hw: tupl
 
 
 def _listed(values: Any) -> str:
-    return f"({', '.join(f'{value:g}' for value in values)})"
+    return f"({', '.join(f'{value:.10g}' for value in values)})"
 
 
 def _fill_up(rows: NDArray[Any], width: int, value: int) -> NDArray[Any]:

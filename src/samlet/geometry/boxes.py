@@ -52,29 +52,34 @@ def nms(boxes_xyxy: ArrayLike, scores: ArrayLike, iou_threshold: float) -> NDArr
     while waiting.size:
         best, waiting = waiting[0], waiting[1:]
         keep.append(int(best))
-        waiting = waiting[iou_matrix(boxes[best : best + 1], boxes[waiting])[0] <= iou_threshold]
+        overlap = iou_matrix(boxes[best : best + 1], boxes[waiting])[0]
+        # As in torchvision the IoU is float32 and the threshold is not, which decides the boxes on the border.
+        waiting = waiting[overlap.astype(np.float64) <= iou_threshold]
     return np.array(keep, np.int64)
 
 
 def boxes_from_masks(masks: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Tight boxes [..., 4] of masks [..., H, W]; right and bottom are the last pixel's index, an empty mask gives 0."""
-    rows, columns = masks.any(axis=-1), masks.any(axis=-2)
+    rows, columns = np.asarray(masks.any(axis=-1)), np.asarray(masks.any(axis=-2))
     left, right = _first_and_last(columns)
     top, bottom = _first_and_last(rows)
     boxes = np.stack([left, top, right, bottom], axis=-1).astype(np.int64)
-    return boxes * rows.any(axis=-1)[..., None]
+    return boxes * np.any(rows, axis=-1, keepdims=True)
 
 
 def near_crop_edge(
     boxes_xyxy: ArrayLike, crop_box_xyxy: ArrayLike, size_hw: tuple[int, int], tolerance_px: float = 20.0
 ) -> NDArray[np.bool_]:
-    """True [N] for boxes [N, 4] (crop pixels) with a side on the crop's edge that is not an edge of the image."""
+    """True [...] for boxes [..., 4] (crop pixels) with a side on the crop's edge that is not an edge of the image.
+
+    An object cut by its crop is found whole in a neighbouring one, so everything mode drops it here.
+    """
     height, width = size_hw
     crop_box = np.asarray(crop_box_xyxy, np.float64)
     boxes = uncrop_boxes(boxes_xyxy, crop_box)
     on_crop_edge = np.abs(boxes - crop_box) <= tolerance_px
     on_image_edge = np.abs(boxes - np.array([0, 0, width, height])) <= tolerance_px
-    return (on_crop_edge & ~on_image_edge).any(axis=-1)
+    return np.asarray((on_crop_edge & ~on_image_edge).any(axis=-1))
 
 
 def uncrop_boxes(boxes_xyxy: ArrayLike, crop_box_xyxy: ArrayLike) -> NDArray:
@@ -83,9 +88,9 @@ def uncrop_boxes(boxes_xyxy: ArrayLike, crop_box_xyxy: ArrayLike) -> NDArray:
 
 
 def _as_floating(boxes: ArrayLike) -> NDArray[np.floating]:
-    """float32 stays float32, so that comparisons with a threshold fall as they do in torch."""
+    """Whole numbers become float32, the type in which segment_anything compares boxes."""
     array = np.asarray(boxes)
-    return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float64)
+    return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float32)
 
 
 def _first_and_last(line: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

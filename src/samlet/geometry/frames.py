@@ -8,10 +8,12 @@ square and sits in the top left corner. The two roundings can differ by a pixel,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+BAND_ROWS = 32  # rows of the image made by one matrix product: few enough that they share a few rows of the source
 
 
 @dataclass(frozen=True)
@@ -45,20 +47,17 @@ class ImageFrame:
         Bilinear to the prompt canvas, crop to the content, bilinear to the image, as SAM's `postprocess_masks`
         does with `F.interpolate(align_corners=False)`. Two steps, because one would give other masks.
         """
-        leading = low_res_logits.shape[:-2]
-        maps = np.ascontiguousarray(low_res_logits, np.float32).reshape(-1, *low_res_logits.shape[-2:])
-        image_logits = np.empty((len(maps), *self.size_hw), np.float32)
-        for logits, out in zip(maps, image_logits, strict=True):
-            self._enlarge(logits, out)
-        return image_logits.reshape(*leading, *self.size_hw)
-
-    def _enlarge(self, logits: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-        side = self.prompt_canvas
-        prompt_height, prompt_width = self.prompt_hw
+        *leading, rows, columns = low_res_logits.shape
         height, width = self.size_hw
-        on_canvas = cv2.resize(logits, (side, side), interpolation=cv2.INTER_LINEAR)
-        content = on_canvas[:prompt_height, :prompt_width]
-        out[...] = cv2.resize(content, (width, height), interpolation=cv2.INTER_LINEAR)
+        vertical = _enlargement(rows, self.prompt_canvas, self.prompt_hw[0], height)
+        horizontal = _enlargement(columns, self.prompt_canvas, self.prompt_hw[1], width)
+        maps = np.asarray(low_res_logits, np.float32).reshape(-1, rows, columns)
+        image_logits = np.empty((len(maps), height, width), np.float32)
+        for logits, enlarged in zip(maps, image_logits, strict=True):
+            widened = np.empty((width, rows), np.float32)
+            horizontal.apply(logits.T, out=widened)
+            vertical.apply(widened.T, out=enlarged)
+        return image_logits.reshape(*leading, height, width)
 
 
 def resized_hw(size_hw: tuple[int, int], longest_side: int) -> tuple[int, int]:
@@ -66,3 +65,41 @@ def resized_hw(size_hw: tuple[int, int], longest_side: int) -> tuple[int, int]:
     height, width = size_hw
     scale = longest_side / max(height, width)
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+
+
+@dataclass(frozen=True)
+class _Enlargement:
+    """A matrix [rows, source rows] that is zero away from its diagonal, as the blocks that are not zero."""
+
+    blocks: tuple[tuple[slice, slice, NDArray[np.float32]], ...]
+
+    def apply(self, source: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        """Write the product with `source` [source rows, columns] to `out` [rows, columns]."""
+        for rows, source_rows, weights in self.blocks:
+            np.matmul(weights, source[source_rows], out=out[rows])
+
+
+@lru_cache(maxsize=16)
+def _enlargement(source: int, canvas: int, content: int, target: int) -> _Enlargement:
+    """Both bilinear steps and the crop between them along one axis: `source` → `canvas`, crop `content` → `target`."""
+    matrix = _interpolate(_interpolate(np.eye(source, dtype=np.float32), canvas)[:content], target)
+    blocks = []
+    for start in range(0, target, BAND_ROWS):
+        rows = slice(start, start + BAND_ROWS)
+        used = np.flatnonzero(matrix[rows].any(axis=0))
+        source_rows = slice(int(used[0]), int(used[-1]) + 1)
+        blocks.append((rows, source_rows, matrix[rows, source_rows].copy()))
+    return _Enlargement(tuple(blocks))
+
+
+def _interpolate(values: NDArray[np.float32], target: int) -> NDArray[np.float32]:
+    """Rows [source, columns] to [target, columns], bilinear without antialiasing; a row is a sample's centre."""
+    source = len(values)
+    # torch places the samples in float32 with one rounding at the end. OpenCV does it in float64, and that difference
+    # alone moves logits by up to 1e-4 of their range: more than the noise between backends.
+    scale = float(np.float32(source) / np.float32(target))
+    places = (scale * (np.arange(target) + 0.5) - 0.5).astype(np.float32).clip(0, source - 1)
+    before = places.astype(np.int64)
+    share = (places - before).astype(np.float32)[:, None]
+    after = np.minimum(before + 1, source - 1)
+    return (values[before] * (1 - share) + values[after] * share).astype(np.float32, copy=False)

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def stability_score(
-    logits: NDArray[np.floating], threshold: float = 0.0, offset: float = 1.0
-) -> NDArray[np.float32]:
+def stability_score(logits: NDArray[np.floating], threshold: float = 0.0, offset: float = 1.0) -> NDArray[np.float32]:
     """How little masks [..., H, W] change when their threshold moves by ± `offset`: float32 [...] in 0..1.
 
     It is the IoU of the two masks, of which one contains the other. A mask empty at both thresholds scores 0
@@ -32,19 +30,18 @@ def remove_small_regions(
     filling = mode == "holes"
     searched = (mask != filling).astype(np.uint8)
     count, regions, statistics, _ = cv2.connectedComponentsWithStats(searched, connectivity=8)
-    sizes = statistics[1:, cv2.CC_STAT_AREA]
-    small = np.flatnonzero(sizes < area_px) + 1
-    if small.size == 0:
+    sizes = statistics[:, cv2.CC_STAT_AREA]
+    sizes[0] = 0  # region 0 is what was not searched: the mask around holes, the background around islands
+    small = np.flatnonzero(sizes < area_px)
+    if small.size <= 1:
         return mask, False
     if filling:
-        return np.isin(regions, [0, *small]), True
-    kept = np.setdiff1d(np.arange(1, count), small)
-    return np.isin(regions, kept if kept.size else [int(sizes.argmax()) + 1]), True
+        return np.isin(regions, small), True
+    kept = np.setdiff1d(np.arange(count), small)
+    return np.isin(regions, kept if kept.size else sizes.argmax()), True
 
 
-def uncrop_masks(
-    masks: NDArray[np.bool_], crop_box_xyxy: ArrayLike, size_hw: tuple[int, int]
-) -> NDArray[np.bool_]:
+def uncrop_masks(masks: NDArray[np.bool_], crop_box_xyxy: ArrayLike, size_hw: tuple[int, int]) -> NDArray[np.bool_]:
     """Masks [..., h, w] of a crop, laid into an otherwise empty image of `size_hw`: [..., H, W]."""
     left, top, right, bottom = (int(edge) for edge in np.asarray(crop_box_xyxy))
     whole = np.zeros((*masks.shape[:-2], *size_hw), masks.dtype)

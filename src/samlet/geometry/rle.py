@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from samlet.errors import DataError
 
+MAX_CHARACTERS = 7  # of one number: 35 bits, more than any run needs
+
 
 class Rle(TypedDict):
     """A compressed code: `size` is [height, width], `counts` COCO's text form of the run lengths."""
@@ -23,50 +25,40 @@ class Rle(TypedDict):
 
 def encode(mask: NDArray[np.bool_]) -> Rle:
     """Code of a mask [H, W]."""
-    from pycocotools import mask as coco
-
-    coded = coco.encode(np.asfortranarray(mask, np.uint8))
+    coded = _coco().encode(np.asfortranarray(mask, np.uint8))
     return {"size": [int(side) for side in coded["size"]], "counts": coded["counts"]}
 
 
 def decode(rle: Rle) -> NDArray[np.bool_]:
     """The mask [H, W] of a code."""
-    from pycocotools import mask as coco
-
-    return coco.decode(_for_coco(rle)).astype(bool)
+    return _coco().decode(rle).astype(bool)
 
 
 def area(rle: Rle) -> int:
     """Number of pixels (px²) inside the mask."""
-    from pycocotools import mask as coco
-
-    return int(coco.area(_for_coco(rle)))
+    return int(_coco().area(rle))
 
 
 def to_box(rle: Rle) -> tuple[int, int, int, int]:
     """Tight box XYWH in pixels; one pixel has width 1 and height 1, an empty mask gives (0, 0, 0, 0)."""
-    from pycocotools import mask as coco
-
-    left, top, width, height = (int(value) for value in coco.toBbox(_for_coco(rle)))
+    left, top, width, height = (int(value) for value in _coco().toBbox(rle))
     return left, top, width, height
 
 
 def to_counts(rle: Rle) -> list[int]:
     """The run lengths themselves; the first counts zeros and may be 0."""
-    runs = _parse_counts(rle["counts"])
-    if runs is None:
-        raise DataError("A run-length code ends in the middle of a number: the record is damaged.")
-    return runs.tolist()
+    return _parse_counts(rle["counts"]).tolist()
 
 
 def from_counts(counts: Sequence[int], size_hw: tuple[int, int]) -> Rle:
     """Code of run lengths (zeros first, column by column) of a mask of `size_hw`. Raises DataError."""
-    from pycocotools import mask as coco
-
     height, width = size_hw
-    runs = np.asarray(counts, np.int64)
+    try:
+        runs = np.array(counts, np.int64)
+    except (TypeError, ValueError, OverflowError):
+        raise DataError("The run lengths of a segmentation must be whole numbers.") from None
     _check_runs(runs, height, width)
-    coded = coco.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
+    coded = _coco().frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
     return {"size": [height, width], "counts": coded["counts"]}
 
 
@@ -79,35 +71,44 @@ def from_json(segmentation: Mapping[str, Any]) -> Rle:
         raise DataError("A segmentation must be a run-length code with the keys 'size' and 'counts'.") from None
     if isinstance(counts, (list, tuple)):
         return from_counts(counts, (height, width))
-    text = counts.encode() if isinstance(counts, str) else bytes(counts)
+    if not isinstance(counts, (str, bytes)):
+        raise DataError(f"The counts of a segmentation must be text or a list, not {type(counts).__name__}.")
+    text = counts.encode() if isinstance(counts, str) else counts
     _check_runs(_parse_counts(text), height, width)
     return {"size": [height, width], "counts": text}
 
 
-def _for_coco(rle: Rle) -> Any:
-    return rle
+def _coco() -> Any:
+    # Any, not the stub's types: those allow text where samlet's codes hold bytes.
+    from pycocotools import mask
+
+    return mask
 
 
-def _check_runs(runs: NDArray[np.int64] | None, height: int, width: int) -> None:
-    """pycocotools trusts its input and would write outside the mask."""
-    if runs is None or (runs < 0).any() or runs.sum() != height * width:
-        raise DataError(f"A run-length code does not fill its {width} x {height} pixels: the record is damaged.")
+def _check_runs(runs: NDArray[np.int64], height: int, width: int) -> None:
+    """Refuse what does not fill the mask: pycocotools trusts its input and may read or write beyond the array."""
+    # The longest run first: a sum of absurd ones could wrap around to the right number.
+    longest = runs.max(initial=0)
+    if min(height, width) < 0 or runs.ndim != 1 or runs.min(initial=0) < 0 or longest > height * width:
+        raise DataError(f"A run-length code is not one of {width} x {height} pixels: the record is damaged.")
+    if runs.sum() != height * width:
+        raise DataError(f"A run-length code fills {runs.sum()} of {width} x {height} pixels: the record is damaged.")
 
 
-def _parse_counts(text: bytes) -> NDArray[np.int64] | None:
-    """Run lengths of COCO's text form, None if it is damaged.
+def _parse_counts(text: bytes) -> NDArray[np.int64]:
+    """Run lengths of COCO's text form; DataError if it is damaged.
 
     Six bits a character (from 48): five of value, one that says "more follows". Lowest bits first; the last
     character's top value bit is the sign. From the fourth on, a number is the difference to the one two before.
     """
     symbols = np.frombuffer(text, np.uint8).astype(np.int64) - 48
     if symbols.size == 0 or symbols.min() < 0 or symbols.max() > 63 or symbols[-1] & 32:
-        return None
+        raise DataError("A run-length code holds foreign characters or breaks off: the record is damaged.")
     last = np.flatnonzero((symbols & 32) == 0)
     first = np.concatenate([[0], last[:-1] + 1])
     position = np.arange(symbols.size) - np.repeat(first, last - first + 1)
-    if position.max() > 6:
-        return None
+    if position.max() >= MAX_CHARACTERS:
+        raise DataError("A run-length code holds a number of absurd length: the record is damaged.")
     runs = np.add.reduceat((symbols & 31) << (5 * position), first)
     runs -= ((symbols[last] >> 4) & 1) << (5 * (position[last] + 1))
     runs[1::2] = runs[1::2].cumsum()
