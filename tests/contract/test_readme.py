@@ -1,0 +1,75 @@
+"""The README keeps its promises: its commands, its table of models, its links."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from samlet.spec import ModelSpec
+from samlet.zoo import DEFAULT_MODEL, MODELS
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GATE = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])
+
+
+def section(title: str) -> str:
+    match = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README, flags=re.MULTILINE | re.DOTALL)
+    assert match, f"README.md has no section {title!r}"
+    return match.group(1)
+
+
+def first_block(title: str) -> str:
+    match = re.search(r"^```\w*\n(.*?)^```", section(title), flags=re.MULTILINE | re.DOTALL)
+    assert match, f"the section {title!r} has no code block"
+    return match.group(1).strip()
+
+
+def gate_command(variable: str) -> str:
+    match = re.search(rf"^{variable}='(.*)'$", GATE, flags=re.MULTILINE)
+    assert match, f".ci/run does not set {variable}"
+    return match.group(1)
+
+
+def test_quick_start_is_one_command_that_points_into_a_photo() -> None:
+    command = r"pip install \. && samlet segment (examples/\S+) --point (\d+),(\d+)"
+    match = re.fullmatch(command, first_block("Quick start"))
+    assert match
+    with Image.open(ROOT / match[1]) as photo:
+        width, height = photo.size
+    assert int(match[2]) < width
+    assert int(match[3]) < height
+
+
+def test_gate_and_workflow_run_the_test_command() -> None:
+    command = first_block("Tests")
+    assert command == f"{gate_command('install')} && {gate_command('tests')}"
+    assert f"- run: {command}\n" in WORKFLOW
+
+
+def model_row(spec: ModelSpec) -> str:
+    if spec.name == DEFAULT_MODEL:
+        weights = "in the package"
+    elif spec.checkpoint is None:
+        weights = "none published"
+    else:
+        weights = f"official file, {(spec.checkpoint.size_bytes or 0) / 1e6:,.0f} MB"
+    parameters, macs = f"{spec.parameters / 1e6:.1f} M", f"{spec.encoder_macs / 1e9:,.1f}"
+    return f"| `{spec.name}` | {parameters} | {macs} | {spec.image.canvas} | {weights} |"
+
+
+def test_table_of_models_is_the_zoo() -> None:
+    rows = re.findall(r"^\| `.*$", section("Models"), flags=re.MULTILINE)
+    assert rows == [model_row(spec) for spec in MODELS]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(document: Path) -> None:
+    prose = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    targets = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", prose)
+    assert [target for target in targets if not (document.parent / target).exists()] == []

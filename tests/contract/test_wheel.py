@@ -1,0 +1,44 @@
+"""What `pip install .` would install: the code, the marker for type checkers, the default model, nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "src" / "samlet" / "zoo" / "shipped"
+LARGEST_SHIPPED_BYTES = 20_000_000
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (wheel,) = folder.glob("*.whl")
+    with ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def test_wheel_holds_the_package(names: set[str]) -> None:
+    sources = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src" / "samlet").rglob("*.py")}
+    assert sources <= names
+    assert "samlet/py.typed" in names
+    assert {name.partition("/")[0] for name in names} == {"samlet", "samlet-0.1.0.dist-info"}
+
+
+def test_wheel_holds_the_licences(names: set[str]) -> None:
+    licences = {name.rpartition("/")[2] for name in names if "/licenses/" in name}
+    assert licences == {"LICENSE", "NOTICE"}
+
+
+def test_wheel_holds_the_shipped_model(names: set[str]) -> None:
+    files = [path for path in SHIPPED.rglob("*") if path.is_file()]
+    if not files:
+        pytest.skip("no model is in src/samlet/zoo/shipped yet")
+    assert {path.relative_to(ROOT / "src").as_posix() for path in files} <= names
+    assert sum(path.stat().st_size for path in files) <= LARGEST_SHIPPED_BYTES
