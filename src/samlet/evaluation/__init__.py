@@ -1,0 +1,23 @@
+"""Measuring like the papers: protocols are data, the predictor is any model on any backend. No torch here."""
+
+from __future__ import annotations
+
+from samlet.evaluation.protocols import Protocol
+from samlet.evaluation.report import build_report, read_report, write_report
+from samlet.evaluation.results import ImageResult, InstanceResult, ResultLog
+from samlet.evaluation.run import evaluate, evaluate_image
+from samlet.evaluation.selection import hash_of, select
+
+__all__ = [
+    "ImageResult",
+    "InstanceResult",
+    "Protocol",
+    "ResultLog",
+    "build_report",
+    "evaluate",
+    "evaluate_image",
+    "hash_of",
+    "read_report",
+    "select",
+    "write_report",
+]

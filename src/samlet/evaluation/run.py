@@ -1,0 +1,146 @@
+"""Measures a predictor on samples: one embedding per image, the prompts of an image in batches.
+
+Works with any Predictor. Knows nothing of reports, progress bars or command lines.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.backend import Embedding, MaskLogits, each_in_image
+from samlet.data import Annotation, Sample
+from samlet.evaluation.dialogue import Dialogue
+from samlet.evaluation.metrics import mask_iou
+from samlet.evaluation.protocols import Policy, Protocol
+from samlet.evaluation.results import ImageResult, InstanceResult, ResultLog
+from samlet.geometry.frames import ImageFrame
+from samlet.predictor import Predictor
+from samlet.prompts import Prompts
+
+PROMPTS_PER_BATCH = 32  # full-size masks of a batch are held at once: 32 of 10 megapixels are 320 MB
+
+Masks = list[NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the model said to P prompts: full-size masks, predicted IoU [P], and low-resolution logits [P, 256, 256]."""
+
+    masks: Masks
+    iou: NDArray[np.float32]
+    low_res: NDArray[np.float32]
+
+
+def evaluate(
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    protocol: Protocol,
+    log: ResultLog,
+    on_image: Callable[[ImageResult], None] | None = None,
+) -> list[ImageResult]:
+    """Measure the samples the log does not hold yet; all results in sample order. `on_image` sees each new one."""
+    for sample in samples:
+        if sample.name not in log:
+            result = evaluate_image(predictor, sample, protocol)
+            log.append(result)
+            if on_image:
+                on_image(result)
+    return [log[sample.name] for sample in samples]
+
+
+def evaluate_image(predictor: Predictor, sample: Sample, protocol: Protocol) -> ImageResult:
+    """Prompt every annotation of one image by the protocol and compare the masks in image pixels."""
+    watch = Stopwatch()
+    with watch.time("read"):
+        image = sample.read_image()
+    with watch.time("embed"):
+        embedding = predictor.embed(image)
+    instances: list[InstanceResult] = []
+    for start in range(0, len(sample.annotations), PROMPTS_PER_BATCH):
+        batch = sample.annotations[start : start + PROMPTS_PER_BATCH]
+        instances += _measure(predictor, embedding, batch, protocol, watch)
+    return ImageResult(sample.name, sample.source, tuple(instances), watch.seconds)
+
+
+def converse(
+    predictor: Predictor,
+    embedding: Embedding,
+    annotations: Sequence[Annotation],
+    protocol: Protocol,
+    watch: Stopwatch | None = None,
+) -> tuple[Dialogue, Answer]:
+    """All rounds of the protocol for a batch of annotations: the prompts at the end, and the last answer."""
+    watch = watch or Stopwatch()
+    with watch.time("read"):
+        dialogue = Dialogue(protocol.start, annotations, embedding.frame)
+    answer: Answer | None = None
+    for _ in range(protocol.rounds):
+        with watch.time("score"):
+            prompts = dialogue.next_prompts(answer.masks if answer else None)
+        with watch.time("predict"):
+            if answer and protocol.feed_mask_back:
+                prompts = prompts.with_mask_hint(answer.low_res)
+            answer = ask(predictor, embedding, prompts, protocol.policy, dialogue.truths)
+    assert answer is not None, "a protocol has at least one round"
+    return dialogue, answer
+
+
+def ask(predictor: Predictor, embedding: Embedding, prompts: Prompts, policy: Policy, truths: Masks) -> Answer:
+    """One decoder call for P prompts; of each prompt's candidates the one that `policy` takes."""
+    logits = predictor.decode(embedding, prompts)
+    columns = choose(logits, policy, truths, embedding.frame)
+    chosen = logits.keep(np.arange(len(columns)), columns)
+    masks = [image_logits > 0 for image_logits in each_in_image(chosen, embedding.frame)]
+    return Answer(masks, chosen.iou[:, 0], chosen.low_res()[:, 0])
+
+
+def choose(logits: MaskLogits, policy: Policy, truths: Masks, frame: ImageFrame) -> NDArray[np.int64]:
+    """The column [P] of the mask that counts: 0 is the single-mask answer, 1 to 3 the three candidates."""
+    count = len(logits.iou)
+    if policy == "first":
+        return np.zeros(count, np.int64)
+    if policy == "best":
+        return 1 + logits.iou[:, 1:].argmax(axis=1)
+    three = logits.keep(np.arange(count).repeat(3), np.tile([1, 2, 3], count))
+    if policy == "stability":
+        return 1 + three.stability().reshape(count, 3).argmax(axis=1)
+    candidates = (image_logits > 0 for image_logits in each_in_image(three, frame))
+    true_iou = [mask_iou(mask, truths[index // 3]) for index, mask in enumerate(candidates)]
+    return 1 + np.reshape(true_iou, (count, 3)).argmax(axis=1)
+
+
+class Stopwatch:
+    """Adds up seconds per stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {"read": 0.0, "embed": 0.0, "predict": 0.0, "score": 0.0}
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        """Add the duration of the block to `stage`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - start
+
+
+def _measure(
+    predictor: Predictor,
+    embedding: Embedding,
+    annotations: Sequence[Annotation],
+    protocol: Protocol,
+    watch: Stopwatch,
+) -> list[InstanceResult]:
+    dialogue, answer = converse(predictor, embedding, annotations, protocol, watch)
+    with watch.time("score"):
+        return [
+            InstanceResult(annotation.id, annotation.area_px, mask_iou(mask, truth), float(iou))
+            for annotation, mask, truth, iou in zip(annotations, answer.masks, dialogue.truths, answer.iou, strict=True)
+        ]

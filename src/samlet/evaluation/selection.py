@@ -1,0 +1,82 @@
+"""Which images and which of their masks are measured, fixed before the first image is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.data import Annotation, Sample
+from samlet.errors import DataError, InputError
+from samlet.geometry.rle import area
+
+_SUSPECT_SHARE = 0.25
+
+
+def select(samples: Sequence[Sample], limit: int | None = None, max_masks_per_image: int | None = None) -> list[Sample]:
+    """The annotated samples with the masks that count; at most `limit` images, spread evenly over the list.
+
+    A mask counts if it has a pixel, an area of at least 1 and a box that meets the image. `max_masks_per_image` draws
+    that many, always the same ones. Raises DataError if nothing is left or the boxes are in another format.
+    """
+    for name, value in (("--limit", limit), ("--max-masks-per-image", max_masks_per_image)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} is {value}; it must be at least 1.")
+    _check_box_format(samples)
+    counted = [replace(sample, annotations=_countable(sample)) for sample in samples]
+    counted = [sample for sample in counted if sample.annotations]
+    if not counted:
+        raise DataError(f"None of the {len(samples)} images has a mask to measure against; give annotated data.")
+    if limit is not None and limit < len(counted):
+        counted = [counted[index * len(counted) // limit] for index in range(limit)]
+    return [replace(sample, annotations=_drawn(sample, max_masks_per_image)) for sample in counted]
+
+
+def box_in_image(annotation: Annotation, size_hw: tuple[int, int]) -> NDArray[np.float64]:
+    """The annotation's box as XYXY pixels [4], cut off at the image border; empty if it lies outside."""
+    x, y, width, height = annotation.box_xywh
+    far_xy = np.array([size_hw[1], size_hw[0]] * 2)
+    return np.clip([x, y, x + width, y + height], 0, far_xy)
+
+
+def hash_of(samples: Sequence[Sample]) -> str:
+    """sha256 over names, sizes, annotation ids and areas: two reports with one hash measured the same masks."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        masks = [(annotation.id, annotation.area_px) for annotation in sample.annotations]
+        digest.update(json.dumps([sample.name, sample.source, sample.size_hw, masks]).encode())
+    return digest.hexdigest()
+
+
+def _countable(sample: Sample) -> tuple[Annotation, ...]:
+    return tuple(annotation for annotation in sample.annotations if _counts(annotation, sample.size_hw))
+
+
+def _counts(annotation: Annotation, size_hw: tuple[int, int]) -> bool:
+    left, top, right, bottom = box_in_image(annotation, size_hw)
+    return annotation.area_px >= 1 and area(annotation.rle) >= 1 and bool(left < right and top < bottom)
+
+
+def _drawn(sample: Sample, most: int | None) -> tuple[Annotation, ...]:
+    if most is None or len(sample.annotations) <= most:
+        return sample.annotations
+    # Seeded by the name, so that a run split over processes or resumed draws the same masks.
+    generator = np.random.default_rng(zlib.crc32(sample.name.encode()))
+    chosen = sorted(generator.choice(len(sample.annotations), most, replace=False))
+    return tuple(sample.annotations[index] for index in chosen)
+
+
+def _check_box_format(samples: Sequence[Sample]) -> None:
+    boxes = [(annotation.box_xywh, sample.size_hw) for sample in samples for annotation in sample.annotations]
+    leaving = sum(x + w > width + 1 or y + h > height + 1 for (x, y, w, h), (height, width) in boxes)
+    as_corners = sum(x < w <= width + 1 and y < h <= height + 1 for (x, y, w, h), (height, width) in boxes)
+    if boxes and leaving > _SUSPECT_SHARE * len(boxes) and as_corners == len(boxes):
+        raise DataError(
+            f"{leaving} of {len(boxes)} boxes leave their image, and all would fit as corners: the boxes look like "
+            "[x0, y0, x1, y1], but the layout wants [x, y, width, height]."
+        )

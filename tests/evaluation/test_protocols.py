@@ -1,0 +1,41 @@
+"""Protocols are data: what they allow, how many rounds they take, and their JSON."""
+
+from __future__ import annotations
+
+import pytest
+
+from samlet.errors import InputError
+from samlet.evaluation.protocols import Protocol, default_clicks
+
+
+@pytest.mark.parametrize(
+    ("start", "clicks", "rounds"), [("box", 0, 1), ("box", 2, 3), ("point", 1, 1), ("center", 5, 5)]
+)
+def test_rounds(start, clicks, rounds) -> None:
+    assert Protocol(start, clicks).rounds == rounds
+
+
+@pytest.mark.parametrize(("start", "clicks"), [("box", 0), ("point", 1), ("center", 1)])
+def test_default_clicks_are_allowed(start, clicks) -> None:
+    assert default_clicks(start) == clicks
+    assert Protocol(start, clicks).rounds == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"start": "text"}, "'text' is unknown; choose one of box, point, center"),
+        ({"policy": "worst"}, "'worst' is unknown; choose one of best"),
+        ({"start": "point", "clicks": 0}, "point takes 1 to 20 clicks, not 0"),
+        ({"start": "center", "clicks": 21}, "center takes 1 to 20 clicks, not 21"),
+        ({"start": "box", "clicks": -1}, "box takes 0 to 20 clicks, not -1"),
+    ],
+)
+def test_nonsense_is_refused(fields, message) -> None:
+    with pytest.raises(InputError, match=message):
+        Protocol(**fields)
+
+
+def test_json_round_trip() -> None:
+    protocol = Protocol("point", 3, "oracle", feed_mask_back=True)
+    assert Protocol.from_json(protocol.to_json()) == protocol

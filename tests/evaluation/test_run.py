@@ -1,0 +1,155 @@
+"""Measuring with a model whose every answer is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.evaluation.fake import SIDE, RectangleBackend, annotation, predictor, rectangle, sample
+
+from samlet.errors import DataError
+from samlet.evaluation import run
+from samlet.evaluation.dialogue import center_on_canvas
+from samlet.evaluation.protocols import Protocol
+from samlet.evaluation.results import ResultLog
+from samlet.geometry.frames import ImageFrame
+from samlet.prompts import PointLabel
+
+BOX = annotation(20, 30, 60, 90, number=5)
+OTHER = annotation(100, 100, 180, 200, number=6)
+
+
+def true_ious(model, protocol, *annotations):
+    return [instance.true_iou for instance in run.evaluate_image(model, sample(*annotations), protocol).instances]
+
+
+def test_a_box_is_measured_in_image_pixels() -> None:
+    result = run.evaluate_image(predictor(), sample(BOX, OTHER), Protocol("box"))
+    assert (result.name, result.source) == ("fake_1", "fake")
+    assert [(i.id, i.area_px, i.true_iou) for i in result.instances] == [(5, 2400.0, 1.0), (6, 8000.0, 1.0)]
+    assert [i.iou for i in result.instances] == pytest.approx([0.9, 0.9])
+    assert set(result.seconds) == {"read", "embed", "predict", "score"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "iou", "expected"),
+    [
+        ("best", (0.1, 0.9, 0.5, 0.3), 1.0),
+        ("best", (0.99, 0.1, 0.2, 0.3), 4000 / SIDE**2),  # the single-mask answer is no candidate
+        ("best", (0.99, 0.1, 0.3, 0.2), 0.0),
+        ("first", (0.0, 0.9, 0.5, 0.3), 0.5),
+        ("oracle", (0.9, 0.0, 0.5, 0.6), 1.0),
+    ],
+)
+def test_policies(policy, iou, expected) -> None:
+    target = annotation(20, 30, 70, 110)
+    assert true_ious(predictor(iou=iou), Protocol("box", policy=policy), target) == [pytest.approx(expected)]
+
+
+def test_the_most_stable_candidate_is_not_the_first_nor_the_best() -> None:
+    class Wavering(RectangleBackend):
+        def decode(self, *arguments, **options):
+            logits = super().decode(*arguments, **options)
+            low_res = logits.low_res().copy()
+            low_res[:, 1:3] /= 16  # within the band of +-1 around the threshold
+            return type(logits)(logits.iou, lambda rows, columns: low_res[rows, columns])
+
+    model = predictor()
+    model.backend = Wavering()
+    # Candidate 3, everything, is the only one that no threshold changes.
+    assert true_ious(model, Protocol("box", policy="stability"), BOX) == [pytest.approx(2400 / SIDE**2)]
+
+
+def test_one_embedding_and_one_decode_a_round_for_all_masks_of_an_image() -> None:
+    model = predictor()
+    run.evaluate_image(model, sample(BOX, OTHER, BOX), Protocol("point", 3))
+    assert model.backend.encoded == 1
+    assert [len(labels) for _, labels, _ in model.backend.seen] == [3, 3, 3]
+
+
+def test_batches_do_not_change_the_results(monkeypatch) -> None:
+    annotations = [annotation(i, 2 * i, i + 40 + i, 2 * i + 50, number=i) for i in range(7)]
+    whole = run.evaluate_image(predictor(), sample(*annotations), Protocol("point", 3)).instances
+    monkeypatch.setattr(run, "PROMPTS_PER_BATCH", 3)
+    assert run.evaluate_image(predictor(), sample(*annotations), Protocol("point", 3)).instances == whole
+
+
+def test_clicks_follow_the_errors_and_all_are_given_each_round() -> None:
+    model = predictor()
+    tall = annotation(100, 20, 141, 144)  # three squares of the fake model stacked, one pixel too tall
+    assert true_ious(model, Protocol("point", 3), tall)[0] > 0.9
+    points = [points_xy[0, : index + 1] for index, (points_xy, _, _) in enumerate(model.backend.seen)]
+    labels = [labels[0].tolist() for _, labels, _ in model.backend.seen]
+    assert labels == [[1, -1], [1, 1, -1], [1, 1, 1, -1]]
+    np.testing.assert_array_equal(points[2][:2], points[1])
+    np.testing.assert_array_equal(points[0][0], [120, 40])  # first row-major of the deepest pixels, 21 px in
+
+
+def test_a_surplus_gets_a_background_click() -> None:
+    model = predictor()
+    true_ious(model, Protocol("point", 2), annotation(100, 100, 105, 105))
+    points_xy, labels, _ = model.backend.seen[1]
+    assert labels[0].tolist() == [PointLabel.FOREGROUND, PointLabel.BACKGROUND, PointLabel.PADDING]
+    assert points_xy[0, 0].tolist() == [102, 102]
+
+
+def test_a_box_can_be_corrected_by_clicks() -> None:
+    model = predictor()
+    wrong_box = replace(BOX, box_xywh=(20.0, 30.0, 40.0, 30.0))
+    true_ious(model, Protocol("box", 1), wrong_box)
+    points_xy, labels, _ = model.backend.seen[1]
+    assert labels[0].tolist() == [PointLabel.FOREGROUND, PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT]
+    assert points_xy[0].tolist() == [[34, 74], [20, 30], [60, 60]]
+
+
+def test_the_mask_is_fed_back_only_on_demand() -> None:
+    model = predictor()
+    run.evaluate_image(model, sample(BOX), Protocol("point", 2))
+    assert [hint is None for _, _, hint in model.backend.seen] == [True, True]
+    model = predictor()
+    run.evaluate_image(model, sample(BOX), Protocol("point", 2, feed_mask_back=True))
+    first, second = (hint for _, _, hint in model.backend.seen)
+    assert first is None
+    np.testing.assert_array_equal(second[0] > 0, rectangle(19, 29, 60, 70))
+
+
+def test_center_is_the_approximate_center() -> None:
+    model = predictor()
+    run.evaluate_image(model, sample(annotation(11, 21, 120, 60)), Protocol("center", 1))
+    points_xy, labels, _ = model.backend.seen[0]
+    assert points_xy[0, 0].tolist() == [31, 40]
+    assert labels[0].tolist() == [1, -1]
+
+
+def test_the_center_is_found_on_the_canvas_and_given_in_image_pixels() -> None:
+    mask = np.zeros((50, 100), bool)
+    mask[10:21, 10:21] = True
+    # On the canvas the block spans 20..41: the middle is 31 of 2 pixels each (first of four equals is 30).
+    assert center_on_canvas(mask, ImageFrame((50, 100), 64, 200)) == (15.0, 15.0)
+
+
+def test_a_mask_that_vanishes_on_the_canvas_keeps_its_center() -> None:
+    mask = np.zeros((60, 60), bool)
+    mask[1, 1] = True
+    assert center_on_canvas(mask, ImageFrame((60, 60), 16, 20)) == (1, 1)
+
+
+def test_a_measured_image_is_never_measured_again(tmp_path: Path) -> None:
+    samples = [sample(BOX, name=f"fake_{index}") for index in range(4)]
+    header = {"protocol": "box"}
+    uninterrupted = run.evaluate(predictor(), samples, Protocol("box"), ResultLog(tmp_path / "a", header))
+    run.evaluate(predictor(), samples[1:3], Protocol("box"), ResultLog(tmp_path / "b", header))
+    seen: list[str] = []
+    model = predictor()
+    log = ResultLog(tmp_path / "b", header)
+    resumed = run.evaluate(model, samples, Protocol("box"), log, lambda result: seen.append(result.name))
+    assert seen == ["fake_0", "fake_3"]
+    assert model.backend.encoded == 2
+    assert [(r.name, r.instances) for r in resumed] == [(r.name, r.instances) for r in uninterrupted]
+
+
+def test_an_image_of_another_size_stops_the_run() -> None:
+    with pytest.raises(DataError, match="the image is 256x256 but its annotations are for 256x100"):
+        run.evaluate_image(predictor(), replace(sample(BOX), size_hw=(100, 256)), Protocol("box"))
