@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from samlet.errors import InputError, OutputError
-from samlet.geometry.boxes import boxes_of_masks
+from samlet.errors import InputError
+from samlet.files import write_aside
+from samlet.geometry.boxes import boxes_from_masks
 from samlet.geometry.frames import ImageFrame
-from samlet.geometry.regions import stability
+from samlet.geometry.regions import stability_score
 
 if TYPE_CHECKING:
     from samlet.spec import ModelSpec
@@ -88,16 +89,18 @@ class ArrayMaskLogits:
         """Logits float32 [P, M, 256, 256], upscaled on the first call."""
         if self._low_res is None:
             rows, columns = np.indices(self.iou.shape).reshape(2, -1)
-            self._low_res = self._upscale(rows, columns).reshape(*self.iou.shape, 256, 256)
+            # No runtime is asked for nothing: some refuse a batch of none.
+            logits = self._upscale(rows, columns) if rows.size else np.empty(0, np.float32)
+            self._low_res = logits.reshape(*self.iou.shape, 256, 256)
         return self._low_res
 
     def stability(self, offset: float = 1.0) -> NDArray[np.float32]:
         """IoU between the masks cut at +offset and -offset, at low resolution: float32 [P, M]."""
-        return np.asarray(stability(self.low_res(), offset), np.float32)
+        return stability_score(self.low_res(), offset=offset)
 
     def boxes_xyxy(self) -> NDArray[np.float32]:
         """Inclusive corners of each mask on the 256 grid; zeros for an empty mask: float32 [P, M, 4]."""
-        return np.asarray(boxes_of_masks(self.low_res() > 0), np.float32)
+        return boxes_from_masks(self.low_res() > 0).astype(np.float32)
 
     def to_image(self, frame: ImageFrame) -> NDArray[np.float32]:
         """Logits in image pixels, float32 [P, M, H, W]: 4·P·M·H·W bytes, see `each_in_image` for many masks."""
@@ -132,19 +135,12 @@ class Embedding:
         return Embedding, (dict(self.features), self.frame, self.model)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the embedding as an `.npz` file; OutputError if that is impossible. An old file is replaced whole."""
-        target = Path(path)
-        aside = target.with_name(f".{target.name}.{os.getpid()}.part")
-        arrays = {FEATURE_KEY + name: array for name, array in self.features.items()}
+        """Write the embedding as an `.npz` file, replacing an old one; OutputError if that is impossible."""
+        arrays: dict[str, Any] = {FEATURE_KEY + name: array for name, array in self.features.items()}
         canvases = np.array([self.frame.canvas, self.frame.prompt_canvas])
-        try:
-            with aside.open("wb") as file:
-                np.savez(file, model=self.model, size_hw=np.array(self.frame.size_hw), canvases=canvases, **arrays)
-            aside.replace(target)
-        except OSError as error:
-            aside.unlink(missing_ok=True)
-            reason = error.strerror or error
-            raise OutputError(f"Cannot write the embedding {target}: {reason}; choose another folder.") from error
+        # An open file, because savez would add a suffix to a bare path.
+        with write_aside(Path(path)) as aside, aside.open("wb") as file:
+            np.savez(file, model=self.model, size_hw=np.array(self.frame.size_hw), canvases=canvases, **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Embedding:
@@ -164,16 +160,17 @@ class Embedding:
 
 
 class Backend(Protocol):
-    """What runs the network. It must be usable from many threads at once.
-
-    `name` says which runtime it is ("onnx", "torch", …); `spec` which model it runs.
-    """
+    """What runs the network. It must be usable from many threads at once."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Which runtime it is: "onnx", "torch" or another."""
+        ...
 
     @property
-    def spec(self) -> ModelSpec: ...
+    def spec(self) -> ModelSpec:
+        """Which model it runs."""
+        ...
 
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
         """Normalised pixels float32 [N, 3, S, S] → features, N first; "image_embeddings" is [N, 256, 64, 64]."""

@@ -6,24 +6,20 @@ network is run (`samlet.backend`) nor where weights come from (`samlet.loading`)
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samlet.backend import Backend, Embedding, MaskLogits, each_in_image
 from samlet.errors import InputError
-from samlet.geometry.regions import stability
+from samlet.geometry.regions import stability_score
 from samlet.geometry.rle import encode
-from samlet.images import read_image
+from samlet.images import ImageSource, read_image
 from samlet.masks import Mask, MaskSet
 from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
 from samlet.spec import ModelSpec
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 Candidates = Literal["best", "all", "single"]
 
@@ -35,7 +31,7 @@ class Predictor:
         self.backend: Backend = backend
         self.spec: ModelSpec = backend.spec
 
-    def embed(self, image: NDArray[Any] | Image | str | os.PathLike[str]) -> Embedding:
+    def embed(self, image: ImageSource) -> Embedding:
         """Encode one image: a path, a PIL image or an RGB array [H, W, 3]; ImageError if it cannot be read."""
         pixels, frame = to_pixels(read_image(image), self.spec.image)
         return Embedding(self.backend.encode(pixels[None]), frame, self.spec.name)
@@ -71,7 +67,7 @@ class Predictor:
                 Mask(
                     rle=encode(image_logits > 0),
                     iou=float(chosen.iou[index, 0]),
-                    stability=float(stability(image_logits)),
+                    stability=float(stability_score(image_logits)),
                     prompt_index=int(rows[index]),
                 )
             )

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.fake_backend import IOU, FakeBackend
+
+from samlet.errors import ImageError, InputError, PromptError
+from samlet.predictor import Predictor
+from samlet.prompts import PointLabel, Prompts
+from samlet.zoo import get_spec
+
+PICTURE = np.random.default_rng(0).integers(0, 255, (120, 200, 3), np.uint8)
+
+
+@pytest.fixture
+def backend():
+    return FakeBackend()
+
+
+@pytest.fixture
+def model(backend):
+    return Predictor(backend)
+
+
+@pytest.fixture
+def embedding(model):
+    return model.embed(PICTURE)
+
+
+class TestEmbed:
+    def test_array_and_path_give_the_same(self, model, embedding, tmp_path):
+        Image.fromarray(PICTURE).save(tmp_path / "picture.png")
+        from_path = model.embed(tmp_path / "picture.png")
+        assert from_path.frame == embedding.frame
+        np.testing.assert_array_equal(from_path.features["image_embeddings"], embedding.features["image_embeddings"])
+
+    def test_it_knows_its_frame_and_model(self, embedding):
+        assert embedding.frame.size_hw == (120, 200)
+        assert (embedding.frame.canvas, embedding.frame.prompt_canvas) == (512, 1024)
+        assert embedding.model == "efficientvit-sam-b0"
+
+    def test_a_missing_file_is_an_image_error(self, model, tmp_path):
+        with pytest.raises(ImageError, match=r"nothing\.jpg"):
+            model.embed(tmp_path / "nothing.jpg")
+
+
+class TestPredict:
+    def test_the_best_is_the_candidate_with_the_highest_predicted_iou(self, model, embedding, backend):
+        masks = model.predict(embedding, Prompts.points([[100, 60]]))
+        assert len(masks) == 1
+        assert masks[0].iou == pytest.approx(IOU[2])
+        assert masks.low_res_logits.shape == (1, 256, 256)
+        assert backend.upscaled == [1]  # what is not an answer is not upscaled
+
+    def test_the_mask_lies_where_the_click_is(self, model, embedding):
+        mask = model.predict(embedding, Prompts.points([[150, 60]]))[0]
+        array = mask.to_array()
+        assert array.shape == (120, 200)
+        rows, columns = np.nonzero(array)
+        assert columns.mean() == pytest.approx(149.5, abs=1)
+        assert rows.mean() == pytest.approx(59.5, abs=1)
+        radius_px = 16 * 4 * 200 / 1024  # the fake's disc, from the 256 grid to image pixels
+        assert array.sum() == pytest.approx(np.pi * radius_px**2, rel=0.05)
+
+    @pytest.mark.parametrize(
+        ("candidates", "ious", "rows"),
+        [
+            ("best", [IOU[2]] * 2, [0, 1]),
+            ("all", list(IOU[1:]) * 2, [0, 0, 0, 1, 1, 1]),
+            ("single", [IOU[0]] * 2, [0, 1]),
+        ],
+    )
+    def test_candidates_of_two_prompts(self, model, embedding, candidates, ious, rows):
+        masks = model.predict(embedding, Prompts.points([[[40, 40]], [[150, 60]]]), candidates=candidates)
+        assert masks.iou.tolist() == pytest.approx(ious)
+        assert [mask.prompt_index for mask in masks] == rows
+        assert len(masks.low_res_logits) == len(rows)
+
+    def test_stability_is_measured_at_image_size(self, model, embedding):
+        mask = model.predict(embedding, Prompts.points([[100, 60]]))[0]
+        assert mask.stability == pytest.approx((15 / 17) ** 2, abs=0.03)  # the fake's logits fall by 1 a low-res pixel
+
+    def test_the_backend_gets_scaled_tokens_with_padding(self, model, embedding, backend):
+        model.predict(embedding, Prompts.points([[100, 60]], [1]))
+        points_xy, labels, hint = backend.decoded[-1]
+        np.testing.assert_allclose(points_xy, [[[512, 60 * 614 / 120], [0, 0]]], rtol=1e-6)
+        assert points_xy.dtype == np.float32
+        assert labels.tolist() == [[PointLabel.FOREGROUND, PointLabel.PADDING]]
+        assert hint is None
+
+    def test_a_mask_hint_reaches_the_backend(self, model, embedding, backend):
+        hint = np.ones((1, 256, 256), np.float32)
+        model.predict(embedding, Prompts.points([[100, 60]]).with_mask_hint(hint))
+        np.testing.assert_array_equal(backend.decoded[-1][2], hint)
+
+    def test_a_prompt_outside_the_image_is_refused(self, model, embedding):
+        with pytest.raises(PromptError, match="201"):
+            model.predict(embedding, Prompts.points([[201, 60]]))
+
+    def test_another_models_embedding_is_refused(self, embedding):
+        other = Predictor(replace(FakeBackend(), spec=get_spec("mobile-sam")))
+        with pytest.raises(InputError, match=r"'efficientvit-sam-b0'.*'mobile-sam'"):
+            other.predict(embedding, Prompts.points([[100, 60]]))
+
+    def test_an_unknown_choice_of_candidates_is_refused(self, model, embedding):
+        with pytest.raises(InputError, match="'worst'"):
+            model.predict(embedding, Prompts.points([[100, 60]]), candidates="worst")
+
+
+def test_eight_threads_get_the_masks_of_one(model):
+    pictures = [np.roll(PICTURE, shift, axis=1) for shift in range(8)]
+    clicks = [Prompts.points([[[10 + 20 * i, 20 + 10 * i]], [[100, 60]]]) for i in range(8)]
+
+    def segment(i):
+        return model.predict(model.embed(pictures[i]), clicks[i], candidates="all").to_array()
+
+    alone = [segment(i) for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(segment, list(range(8)) * 4))
+    for i, masks in enumerate(together):
+        np.testing.assert_array_equal(masks, alone[i % 8])
