@@ -1,0 +1,131 @@
+"""`samlet eval` on generated folders, with a model whose answers are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.evaluation.fake import annotation, gray_image, predictor
+
+from samlet import loading
+from samlet.cli.eval import app
+from samlet.errors import DataError, InputError, SamletError
+from samlet.evaluation import run
+
+
+@pytest.fixture
+def model(monkeypatch):
+    """The fake model, whatever the command line asks to load."""
+    model = predictor()
+    monkeypatch.setattr(loading, "load", lambda *_, **__: model)
+    monkeypatch.setattr("samlet.evaluation.provenance.weights_hash", lambda *_: "0" * 64)
+    return model
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Three images of two sources; a 20 x 20 and a 40 x 100 mask each."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    masks = [annotation(10, 10, 30, 30, number=1), annotation(50, 50, 90, 150, number=2)]
+    records = [
+        {
+            "id": mask.id,
+            "bbox": list(mask.box_xywh),
+            "area": mask.area_px,
+            "segmentation": mask.rle | {"counts": mask.rle["counts"].decode()},
+        }
+        for mask in masks
+    ]
+    for name in ("coco_1", "coco_2", "pets_1"):
+        Image.fromarray(gray_image()).save(folder / f"{name}.png")
+        record = {"image": {"width": 256, "height": 256}, "annotations": records}
+        (folder / f"{name}.json").write_text(json.dumps(record))
+    return folder
+
+
+def run_app(*arguments: object) -> None:
+    app([str(argument) for argument in arguments], exit_on_error=False, print_error=False, result_action="return_value")
+
+
+def report_of(folder: Path) -> dict:
+    return json.loads((folder / "report.json").read_text())
+
+
+def test_a_report_is_written(model, data: Path, tmp_path: Path, capsys) -> None:
+    run_app("--protocol", "box", "--data", data, "--output", tmp_path / "out")
+    report = report_of(tmp_path / "out")
+    assert report["metrics"]["miou"] == {"all": 1.0, "small": 1.0, "medium": 1.0, "large": None}
+    assert report["metrics"]["instances"] == {"all": 6, "small": 3, "medium": 3, "large": 0}
+    assert report["metrics"]["per_source"]["coco"] == {"miou": 1.0, "instances": 4, "images": 2}
+    assert report["metrics"]["mean_of_sources"] == 1.0
+    assert report["protocol"] == {"start": "box", "clicks": 0, "policy": "best", "feed_mask_back": False}
+    assert (report["model"], report["backend"], report["weights_sha256"]) == ("rectangles", "fake", "0" * 64)
+    assert set(report["seconds"]) == {"read", "embed", "predict", "score"}
+    assert "numpy" in report["versions"]
+    printed = capsys.readouterr().out
+    assert "mean of sources" in printed
+    assert "n/a" in printed
+    assert str(tmp_path) not in (tmp_path / "out" / "report.json").read_text()
+
+
+def test_options_reach_the_protocol(model, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run_app("--protocol", "point", "--clicks", 3, "--policy", "first", "--feed-mask-back", "--data", data,
+            "--output", out, "--limit", 2, "--max-masks-per-image", 1)  # fmt: skip
+    report = report_of(out)
+    assert report["protocol"] == {"start": "point", "clicks": 3, "policy": "first", "feed_mask_back": True}
+    assert report["images"] == 2
+    assert report["metrics"]["instances"]["all"] == 2
+
+
+def test_several_folders_are_one_data_set(model, data: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    Image.fromarray(gray_image()).save(plain / "photo_1.png")  # without masks: nothing to measure
+    run_app("--data", data, plain, "--output", tmp_path / "out")
+    assert report_of(tmp_path / "out")["images"] == 3
+
+
+def test_a_killed_run_goes_on(model, data: Path, tmp_path: Path, monkeypatch) -> None:
+    out, measure_image, measured = tmp_path / "out", run.evaluate_image, []
+
+    def killed_at_the_second(predictor, sample, protocol):
+        if len(measured) == 1:
+            raise KeyboardInterrupt
+        measured.append(sample.name)
+        return measure_image(predictor, sample, protocol)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "evaluate_image", killed_at_the_second)
+        with pytest.raises((KeyboardInterrupt, SystemExit)):  # cyclopts turns one into the other
+            run_app("--data", data, "--output", out)
+    assert not (out / "report.json").exists()
+    assert model.backend.encoded == 1
+    run_app("--data", data, "--output", out)
+    assert model.backend.encoded == 3
+    run_app("--data", data, "--output", tmp_path / "at once")
+    assert report_of(out)["metrics"] == report_of(tmp_path / "at once")["metrics"]
+
+
+def test_another_measurement_needs_another_folder(model, data: Path, tmp_path: Path) -> None:
+    run_app("--data", data, "--output", tmp_path / "out")
+    with pytest.raises(InputError, match="different protocol"):
+        run_app("--data", data, "--output", tmp_path / "out", "--protocol", "center")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--protocol", "point", "--clicks", "0"], InputError),
+        (["--limit", "0"], InputError),
+        (["--data", "nowhere"], DataError),
+    ],
+)
+def test_bad_input_leaves_nothing_behind(model, data: Path, tmp_path: Path, arguments, error) -> None:
+    with pytest.raises(error) as caught:
+        run_app("--data", data, "--output", tmp_path / "out", *arguments)
+    assert isinstance(caught.value, SamletError)
+    assert not (tmp_path / "out").exists()
