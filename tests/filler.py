@@ -81,7 +81,7 @@ def digest(value):
 
 
 def difference(value, expected):
-    """Largest error of a sample relative to the expected std; infinite if the shapes differ, absolute if the std is 0."""
+    """Largest error of a sample relative to the expected std (absolute if that is 0); infinite if the shapes differ."""
     got = digest(value)
     if got["shape"] != expected["shape"]:
         return float("inf")
