@@ -88,7 +88,7 @@ def _draw_points(canvas: NDArray[np.uint8], prompts: Prompts, unit: float) -> No
         for point_xy in np.unique(prompts.points_xy[prompts.labels == label], axis=0):
             centre = _fixed(point_xy)
             cv2.circle(
-                canvas, centre, round((radius + max(1.5, 2.5 * unit)) * 2**_SHIFT), WHITE, -1, cv2.LINE_AA, _SHIFT
+                canvas, centre, round((radius + max(2.0, 2.5 * unit)) * 2**_SHIFT), WHITE, -1, cv2.LINE_AA, _SHIFT
             )
             cv2.circle(canvas, centre, round(radius * 2**_SHIFT), colour, -1, cv2.LINE_AA, _SHIFT)
 

@@ -68,6 +68,7 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
         for path, content in contents.items():
             aside = stack.enter_context(write_aside(path))
             aside.write_bytes(content)
+            _flush(aside)
 
 
 def sha256_of(path: Path) -> str:

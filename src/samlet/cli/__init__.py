@@ -1,7 +1,7 @@
 """The command line: one module per verb, imported when the verb is used.
 
-`samlet --help` is plain text and loads nothing, not even the command-line library. Whatever is wrong with the input ends
-in one sentence on stderr and exit code 2; an interrupt is exit code 130; a defect of samlet is one sentence and code 1.
+`samlet --help` is plain text and loads nothing, not even the command-line library. Whatever is wrong with the input
+ends in one sentence on stderr and exit code 2; an interrupt in code 130; a defect of samlet in one sentence and code 1.
 """
 
 from __future__ import annotations
@@ -68,7 +68,12 @@ def _run(words: list[str]) -> None:
     from cyclopts.exceptions import UnknownCommandError, UnusedCliTokensError
 
     # No --no-… twins, no --empty-… lists, no "[default: False]" in the help.
-    app = App(name="samlet", help_format="plaintext", default_parameter=Parameter(negative=(), show_default=False))
+    app = App(
+        name="samlet",
+        help_format="plaintext",
+        default_parameter=Parameter(negative=(), show_default=False),
+        suppress_keyboard_interrupt=False,
+    )
     for name, home, line in VERBS:
         app.command(home, name=name, help=line)
     try:

@@ -66,7 +66,7 @@ def pull_with_progress(spec: ModelSpec) -> Path:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bars:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task(spec.name, total=None, visible=False)
 
         def show(done_bytes: int, total_bytes: int | None) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,10 +65,9 @@ def plan_outputs(images: Sequence[Path], folder: Path, mask_count: int) -> list[
 
 
 def png(pixels: NDArray[Any]) -> bytes:
-    """Encode uint8 grey [H, W] or RGB [H, W, 3] as PNG."""
-    import cv2
-
-    encoded, content = cv2.imencode(".png", pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., ::-1]))
+    """Encode grey [H, W] or RGB [H, W, 3], values 0..255, as 8-bit PNG."""
+    levels = pixels.astype(np.uint8)
+    encoded, content = cv2.imencode(".png", levels if levels.ndim == 2 else cv2.cvtColor(levels, cv2.COLOR_RGB2BGR))
     if not encoded:
         raise OutputError(f"An array of shape {pixels.shape} cannot be written as PNG.")
     return content.tobytes()

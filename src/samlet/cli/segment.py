@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
+import numpy as np
 from cyclopts import Parameter
+from numpy.typing import NDArray
 
 from samlet.cli.models import pull_with_progress
 from samlet.cli.outputs import Outputs, plan_outputs, png
 from samlet.cli.prompt_options import parse_prompts
 from samlet.cli.tables import print_table
+from samlet.drawing import overlay
 from samlet.errors import PromptError, WeightsError
 from samlet.files import make_folder, write_files
+from samlet.images import read_image
 from samlet.zoo import get_spec
 
 if TYPE_CHECKING:
@@ -74,11 +77,13 @@ def segment(
 
     predictor = _load(model, backend, checkpoint)
     rows = []
-    for image, plan in _with_progress(list(zip(images, plans, strict=True))):
-        masks = _segment_one(predictor, image, plan, prompts, "all" if all_masks else "best")
+    for number, (image, plan) in enumerate(_with_progress(list(zip(images, plans, strict=True)))):
+        pixels, masks = _masks_of(image, predictor, prompts, "all" if all_masks else "best")
+        record = json.dumps(masks.to_json(image.name, number))
+        _write(plan, overlay(pixels, masks, prompts), masks, record)
         rows += _rows(masks, plan)
         if json_:
-            print(json.dumps(masks.to_json(image.name)), flush=True)
+            print(record, flush=True)
     if not json_:
         print_table(COLUMNS, rows)
 
@@ -96,23 +101,24 @@ def _load(model: str | None, backend: str, checkpoint: Path | None) -> Predictor
     return loading.load(model, backend=backend)
 
 
-def _segment_one(predictor: Predictor, image: Path, plan: Outputs, prompts: Prompts, candidates: Candidates) -> MaskSet:
-    """Segment one image and write all its files, or none of them."""
-    from samlet.drawing import overlay
-    from samlet.images import read_image
-
+def _masks_of(
+    image: Path, predictor: Predictor, prompts: Prompts, candidates: Candidates
+) -> tuple[NDArray[np.uint8], MaskSet]:
+    """Read and segment one image; a prompt that does not fit it is refused before the encoder runs."""
     pixels = read_image(image)
+    height, width, _ = pixels.shape
     try:
-        prompts.check(pixels.shape[:2])
+        prompts.check((height, width))
     except PromptError as error:
         raise PromptError(f'"{image}": {error}') from error
-    masks = predictor.predict(predictor.embed(pixels), prompts, candidates=candidates)
-    contents = {path: png(mask.to_array().astype("uint8") * 255) for path, mask in zip(plan.masks, masks, strict=True)}
-    contents[plan.overlay] = png(overlay(pixels, masks, prompts))
-    contents[plan.record] = (json.dumps(masks.to_json(image.name)) + "\n").encode()
+    return pixels, predictor.predict(predictor.embed(pixels), prompts, candidates=candidates)
+
+
+def _write(plan: Outputs, picture: NDArray[np.uint8], masks: MaskSet, record: str) -> None:
+    """Write all files of one image, or none of them."""
+    contents = {path: png(np.where(mask.to_array(), 255, 0)) for path, mask in zip(plan.masks, masks, strict=True)}
     make_folder(plan.record.parent)
-    write_files(contents)
-    return masks
+    write_files({**contents, plan.overlay: png(picture), plan.record: record.encode() + b"\n"})
 
 
 def _rows(masks: MaskSet, plan: Outputs) -> Iterator[tuple[str, ...]]:
@@ -125,9 +131,9 @@ def _rows(masks: MaskSet, plan: Outputs) -> Iterator[tuple[str, ...]]:
 
 def _with_progress(items: Sequence[Item]) -> Iterable[Item]:
     """Show a bar on stderr while several images are worked on; stdout belongs to the results."""
-    if len(items) < 2:
-        return items
     from rich.console import Console
     from rich.progress import track
 
-    return track(items, description="segmenting", console=Console(file=sys.stderr), transient=True)
+    console = Console(stderr=True)
+    alone = len(items) == 1 or not console.is_terminal
+    return track(items, description="segmenting", console=console, transient=True, disable=alone)

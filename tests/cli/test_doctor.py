@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from samlet.cli import machine
+
+
+@pytest.fixture(autouse=True)
+def runtimes(monkeypatch):
+    """Stand-ins for the runtimes, which take seconds to import."""
+    onnx = SimpleNamespace(get_available_providers=lambda: ["CPUExecutionProvider"])
+    torch = SimpleNamespace(
+        cuda=SimpleNamespace(device_count=lambda: 1, get_device_name=lambda index: f"Card {index}"),
+        backends=SimpleNamespace(mps=SimpleNamespace(is_available=lambda: True)),
+        get_num_threads=lambda: 3,
+    )
+    found = {"onnxruntime": onnx, "torch": torch}
+
+    def import_module(name):
+        if isinstance(found.get(name), Exception):
+            raise found[name]
+        return found[name]
+
+    monkeypatch.setattr(machine, "import_module", import_module)
+    return found
+
+
+def test_the_report_is_complete(samlet, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    code, out, err = samlet("doctor")
+    assert (code, err) == (0, "")
+    headings = "samlet packages cpu threads memory cache default backend backend"
+    assert [line.split()[0] for line in out.splitlines()] == headings.split()
+    assert "OMP_NUM_THREADS is 7" in out
+    assert "backend onnx   runs: CPUExecutionProvider" in out
+    assert "cuda:0 (Card 0), mps, cpu (3 threads)" in out
+
+
+def test_json(samlet, tmp_path):
+    facts = json.loads(samlet("doctor", "--json")[1])
+    assert facts["cache"] == {"folder": str(tmp_path / "cache"), "size_bytes": 0}
+    assert facts["cpu"]["usable_cores"] >= 1
+    assert facts["python"] == sys.version.split()[0]
+    assert facts["packages"]["numpy"]
+    assert [(state["name"], state["runs"]) for state in facts["backends"]] == [("onnx", True), ("torch", True)]
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), "torch is not installed"),
+        (ModuleNotFoundError("No module named 'sympy'", name="sympy"), "torch is broken: No module named 'sympy'"),
+        (
+            OSError("libcudart.so.13: cannot open\nand more"),
+            "torch is installed but fails: libcudart.so.13: cannot open",
+        ),
+        (RuntimeError(), "torch is installed but fails: RuntimeError"),
+    ],
+)
+def test_a_backend_that_cannot_run_says_why_and_what_helps(samlet, runtimes, error, detail):
+    runtimes["torch"] = error
+    assert f'cannot run: {detail}; pip install "samlet[torch]"' in samlet("doctor")[1]
+
+
+def test_the_backends_are_those_that_can_be_loaded():
+    loading = pytest.importorskip("samlet.loading")
+    assert [state.name for state in machine.backend_states()] == [name for name in loading.BACKENDS if name != "auto"]
+
+
+def test_a_system_that_tells_nothing(samlet, monkeypatch):
+    monkeypatch.delattr(machine.os, "sysconf")
+    assert "an unknown size free of an unknown size" in samlet("doctor")[1]

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import samlet as package
+from samlet import cli
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
+def test_help_names_every_verb(samlet, words):
+    code, out, err = samlet(*words)
+    assert (code, err) == (0, "")
+    assert all(f"  {name} " in out and line in out for name, _, line in cli.VERBS)
+
+
+@pytest.mark.parametrize("verb", [name for name, _, _ in cli.VERBS])
+def test_every_verb_has_help(samlet, verb):
+    code, out, err = samlet(verb, "--help")
+    assert (code, err) == (0, "")
+    assert f"Usage: samlet {verb}" in out
+
+
+def test_version(samlet):
+    assert samlet("--version") == (0, f"samlet {package.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["sgment"], "sgment"),
+        (["--vresion"], "--vresion"),
+        (["models", "pul"], "pul"),
+        (["models", "pull"], "NAME"),
+        (["segment"], "IMAGES"),
+        (["segment", "a.jpg", "--pont", "1,2"], "--point"),
+        (["segment", "a.jpg", "--point"], "--point"),
+        (["doctor", "--json=perhaps"], "perhaps"),
+    ],
+)
+def test_a_usage_mistake_is_one_sentence(refused, words, sentence):
+    assert sentence in refused(*words)
+
+
+HEAVY = "{'torch', 'onnxruntime', 'cv2', 'PIL', 'numpy', 'cyclopts', 'rich'}"
+
+
+def test_help_loads_nothing_heavy():
+    loaded = run_python(f"import sys; from samlet.cli import main; main(['--help']); print({HEAVY} & set(sys.modules))")
+    assert loaded.stdout.splitlines()[-1] == "set()", loaded.stderr
+
+
+def test_the_list_of_models_loads_no_runtime():
+    heavy = "{'torch', 'onnxruntime', 'cv2'}"
+    loaded = run_python(f"import sys; from samlet.cli import main; main(['models']); print({heavy} & set(sys.modules))")
+    assert loaded.stdout.splitlines()[-1] == "set()", loaded.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (KeyboardInterrupt(), 130, "error: Interrupted.\n"),
+        (
+            ZeroDivisionError("a\nb"),
+            1,
+            "error: This is a defect of samlet, please report it (ZeroDivisionError: a b).\n",
+        ),
+    ],
+)
+def test_other_endings(samlet, monkeypatch, error, code, sentence):
+    def fail(_words):
+        raise error
+
+    monkeypatch.setattr(cli, "_run", fail)
+    assert samlet("segment")[::2] == (code, sentence)
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    piped = run_python(
+        "import subprocess, sys\n"
+        "code = 'import sys; from samlet.cli import main; sys.exit(main([\"models\"]))'\n"
+        "pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}\n"
+        "with subprocess.Popen([sys.executable, '-c', code], **pipes) as models:\n"
+        "    models.stdout.close()\n"
+        "    print(models.stderr.read().decode() + '|')\n"
+    )
+    assert piped.stdout == "|\n"

@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.cli.disc import predictor
+
+from samlet.cli import segment as module
+from samlet.errors import WeightsError
+from samlet.masks import MaskSet
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def read(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def area(path: Path) -> int:
+    mask = read(path)
+    assert mask.ndim == 2
+    assert mask.dtype == np.uint8
+    assert set(np.unique(mask)) <= {0, 255}
+    return int((mask == 255).sum())
+
+
+def disc_px(radius: float) -> pytest.approx:
+    return pytest.approx(np.pi * radius**2, rel=0.03)
+
+
+def test_a_click_writes_a_mask_a_picture_and_a_record(samlet, loads, photo, workplace):
+    code, out, err = samlet("segment", photo, "--point", "100,80")
+    assert (code, err) == (0, "")
+    assert names(workplace) == ["photo.json", "photo.mask.png", "photo.overlay.png"]
+    assert area(workplace / "photo.mask.png") == disc_px(30)  # the candidate with the best predicted IoU
+    assert read(workplace / "photo.overlay.png").shape == (192, 256, 3)
+    record = json.loads((workplace / "photo.json").read_text())
+    assert record["image"] == {"image_id": 0, "width": 256, "height": 192, "file_name": "photo.jpg"}
+    (mask,) = MaskSet.from_json(record)
+    assert mask.area_px == area(workplace / "photo.mask.png")
+    assert mask.iou == pytest.approx(0.9)
+    assert loads == [(None, {"backend": "auto", "checkpoint": None})]
+    assert "0.900" in out
+    assert "photo.mask.png" in out
+
+
+def test_options_reach_the_model(samlet, loads, photo):
+    samlet("segment", photo, "--point", "1,1", "--model", "vit_t", "--backend", "torch", "--checkpoint", "a.pt")
+    assert loads == [("vit_t", {"backend": "torch", "checkpoint": Path("a.pt")})]
+
+
+def test_each_box_is_a_mask_and_points_belong_to_all(samlet, loads, photo, workplace, monkeypatch):
+    seen = []
+    parse = module.parse_prompts
+    monkeypatch.setattr(module, "parse_prompts", lambda *texts: seen.append(parse(*texts)) or seen[0])
+    words = ["--box", "60,60,90,90", "--box=100,100,200,190", "--point", "70,70,0", "--point", "80,80"]
+    assert samlet("segment", photo, *words)[0] == 0
+    assert seen[0].points_xy.tolist() == [
+        [[70, 70], [80, 80], [60, 60], [90, 90]],
+        [[70, 70], [80, 80], [100, 100], [200, 190]],
+    ]
+    assert seen[0].labels.tolist() == [[0, 1, 2, 3]] * 2
+    assert names(workplace) == ["photo.json", "photo.mask.1.png", "photo.mask.2.png", "photo.overlay.png"]
+
+
+def test_all_masks(samlet, loads, photo, workplace):
+    samlet("segment", photo, "--point", "128,96", "--all-masks")
+    assert [area(workplace / f"photo.mask.{number}.png") for number in (1, 2, 3)] == [disc_px(r) for r in (20, 30, 40)]
+
+
+def test_json_and_nothing_else_on_stdout(samlet, loads, photo, workplace):
+    code, out, err = samlet("segment", photo, "--point", "100,80", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == json.loads((workplace / "photo.json").read_text())
+
+
+def test_several_images(samlet, loads, photo, workplace):
+    second = photo.with_name("second.png")
+    Image.new("L", (300, 200)).save(second)
+    code, out, _ = samlet("segment", photo, second, "--point", "100,80", "--output", "new/folder", "--json")
+    assert code == 0
+    assert [json.loads(line)["image"]["file_name"] for line in out.splitlines()] == ["photo.jpg", "second.png"]
+    assert [json.loads(line)["image"]["image_id"] for line in out.splitlines()] == [0, 1]
+    assert len(names(workplace / "new" / "folder")) == 6
+    assert len(loads) == 1
+
+
+def test_results_of_an_earlier_run_are_replaced(samlet, loads, photo, workplace):
+    samlet("segment", photo, "--point", "100,80")
+    first = (workplace / "photo.mask.png").read_bytes()
+    samlet("segment", photo, "--point", "120,80")
+    assert (workplace / "photo.mask.png").read_bytes() != first
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "There is nothing to segment: give a --point X,Y or a --box X0,Y0,X1,Y1."),
+        (["--point", "256,10"], "outside the image"),
+        (["--point", "-1,10"], "outside the image"),
+        (["--point=10,192"], "outside the image"),
+        (["--point", "nan,10"], "nan"),
+        (["--point", "inf,10"], "inf"),
+        (["--point", "10"], '--point "10"'),
+        (["--point", "10,10,1,1"], '--point "10,10,1,1"'),
+        (["--point", "ten,10"], '--point "ten,10"'),
+        (["--point", ""], '--point ""'),
+        (["--point", "10,10,2"], "1 (foreground) or 0 (background)"),
+        (["--point", "10,10,-1"], "1 (foreground) or 0 (background)"),
+        (["--point", "10,10,nan"], "1 (foreground) or 0 (background)"),
+        (["--box", "1,2,3"], '--box "1,2,3"'),
+        (["--box", "10,10,5,20"], "Box (10, 10, 5, 20)"),
+        (["--box", "10,10,10,20"], "Box (10, 10, 10, 20)"),
+        (["--box", "10,10,20,193"], "outside the image"),
+        (["--box", "nan,10,20,30"], "nan"),
+    ],
+)
+def test_bad_prompts(refused, loads, photo, workplace, words, sentence):
+    assert sentence in refused("segment", photo, *words)
+    assert names(workplace) == []
+
+
+def truncated_jpeg(path: Path) -> None:
+    Image.effect_noise((200, 200), 80).save(path, "JPEG")
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def bomb(path: Path) -> None:
+    Image.new("1", (20_000, 10_000)).save(path, "PNG")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: None,  # missing
+        lambda path: path.mkdir(),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_text("not a picture"),
+        truncated_jpeg,
+        bomb,
+    ],
+    ids=["missing", "folder", "empty", "text", "truncated", "bomb"],
+)
+def test_bad_images(refused, loads, workplace, make):
+    path = workplace.parent / "bad.jpg"
+    make(path)
+    assert "bad.jpg" in refused("segment", path, "--point", "10,10")
+    assert names(workplace) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [("I;16", ".png"), ("CMYK", ".jpg"), ("P", ".png"), ("RGBA", ".png"), ("L", ".jpg"), ("1", ".gif")],
+)
+def test_images_of_every_kind_work(samlet, loads, workplace, mode, suffix):
+    path = workplace.parent / f"photo{suffix}"
+    Image.new(mode, (200, 100)).save(path)
+    assert samlet("segment", path, "--point", "150,50")[0] == 0
+    assert read(workplace / "photo.mask.png").shape == (100, 200)
+
+
+def test_an_image_is_turned_as_its_camera_says(samlet, refused, loads, workplace):
+    path = workplace.parent / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (200, 100)).save(path, exif=exif)
+    assert samlet("segment", path, "--point", "50,150")[0] == 0
+    assert read(workplace / "turned.mask.png").shape == (200, 100)
+    assert "outside the image" in refused("segment", path, "--point", "150,50")
+
+
+def test_an_animation_gives_its_first_frame(samlet, loads, workplace):
+    path = workplace.parent / "film.gif"
+    Image.new("L", (64, 64), 255).save(path, save_all=True, append_images=[Image.new("L", (64, 64))])
+    assert samlet("segment", path, "--point", "5,5")[0] == 0
+
+
+def test_every_image_must_exist_before_the_first_is_touched(refused, loads, photo, workplace):
+    assert refused("segment", photo, photo.with_name("gone.jpg"), "--point", "10,10").startswith(
+        str(photo.with_name("gone.jpg"))
+    )
+    assert names(workplace) == []
+    assert loads == []
+
+
+def test_a_bad_image_stops_the_run_and_is_named(samlet, loads, photo, workplace):
+    small = photo.with_name("small.png")
+    Image.new("L", (8, 8)).save(small)
+    last = photo.with_name("zlast.png")
+    Image.new("L", (256, 256)).save(last)
+    code, out, err = samlet("segment", photo, small, last, "--point", "100,80", "--json")
+    assert code == 2
+    assert f'error: "{small}": Point (100, 80) lies outside' in err
+    assert json.loads(out)["image"]["file_name"] == "photo.jpg"
+    assert names(workplace) == ["photo.json", "photo.mask.png", "photo.overlay.png"]
+
+
+def test_images_that_would_write_the_same_files(refused, loads, photo, workplace):
+    twin = photo.with_suffix(".png")
+    Image.new("L", (256, 192)).save(twin)
+    sentence = refused("segment", photo, twin, "--point", "10,10")
+    assert str(photo) in sentence
+    assert str(twin) in sentence
+    assert names(workplace) == []
+
+
+def test_the_same_image_twice(refused, loads, photo):
+    assert "both write" in refused("segment", photo, photo, "--point", "10,10")
+
+
+def test_an_image_of_the_call_is_never_overwritten(refused, loads, workplace):
+    for name in ("dog.jpg", "dog.mask.png"):
+        Image.new("L", (64, 64)).save(workplace / name)
+    before = (workplace / "dog.mask.png").read_bytes()
+    assert "overwrite" in refused("segment", "dog.jpg", "dog.mask.png", "--point", "10,10")
+    assert (workplace / "dog.mask.png").read_bytes() == before
+
+
+def test_a_full_disk(refused, loads, photo, workplace, monkeypatch):
+    write = Path.write_bytes
+
+    def full(path, content):
+        if "overlay" in path.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    sentence = refused("segment", photo, "--point", "10,10")
+    assert sentence == 'Cannot write "photo.overlay.png": the disk is full: free some space or choose another folder.'
+    assert names(workplace) == []
+
+
+def test_an_unwritable_folder(refused, loads, photo, workplace, monkeypatch):
+    def forbidden(*_arguments):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "write_bytes", forbidden)  # root, who runs many containers, may write everywhere
+    assert "no permission" in refused("segment", photo, "--point", "10,10", "--output", "out")
+    assert names(workplace / "out") == []
+
+
+def test_an_output_that_is_a_file(refused, loads, photo, workplace):
+    (workplace / "out").write_bytes(b"precious")
+    assert 'Cannot write "out"' in refused("segment", photo, "--point", "10,10", "--output", "out")
+    assert (workplace / "out").read_bytes() == b"precious"
+
+
+def test_an_interrupt_leaves_only_finished_images(samlet, loads, photo, workplace, monkeypatch):
+    second = photo.with_name("second.png")
+    Image.new("L", (256, 256)).save(second)
+    read_image = module.read_image
+
+    def interrupted(path):
+        if path == second:
+            raise KeyboardInterrupt
+        return read_image(path)
+
+    monkeypatch.setattr(module, "read_image", interrupted)
+    code, _, err = samlet("segment", photo, second, "--point", "100,80")
+    assert (code, err) == (130, "error: Interrupted.\n")
+    assert names(workplace) == ["photo.json", "photo.mask.png", "photo.overlay.png"]
+
+
+def test_a_named_model_is_pulled_when_it_is_not_here(samlet, photo, monkeypatch, loads):
+    pulled = []
+
+    def load(name=None, **_options):
+        if not pulled:
+            raise WeightsError("not here")
+        return predictor()
+
+    monkeypatch.setattr("samlet.loading.load", load)
+    monkeypatch.setattr(module, "pull_with_progress", lambda spec: pulled.append(spec.name))
+    assert samlet("segment", photo, "--point", "10,10", "--model", "vit_t")[0] == 0
+    assert pulled == ["mobile-sam"]
+
+
+@pytest.mark.parametrize("words", [[], ["--model", "vit_t", "--checkpoint", "x.pt"]])
+def test_nothing_is_pulled_unasked(refused, photo, monkeypatch, loads, words):
+    def load(*_arguments, **_options):
+        raise WeightsError("The weights are not here.")
+
+    monkeypatch.setattr("samlet.loading.load", load)
+    monkeypatch.setattr(module, "pull_with_progress", lambda spec: pytest.fail("pulled"))
+    assert refused("segment", photo, "--point", "10,10", *words) == "The weights are not here."
