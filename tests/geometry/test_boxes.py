@@ -10,7 +10,7 @@ from samlet.geometry import boxes
 AMG = official.numbers("amg")
 corners = st.integers(-50, 50)
 box_lists = arrays(np.float32, st.tuples(st.integers(0, 30), st.just(4)), elements=st.integers(0, 40)).map(
-    lambda xywh: boxes.xywh_to_xyxy(xywh)
+    boxes.xywh_to_xyxy
 )
 
 
