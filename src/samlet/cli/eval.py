@@ -54,7 +54,7 @@ def run(
         int | None, Parameter(help="At most so many masks of an image, always the same.")
     ] = None,
 ) -> None:
-    """Prompt every annotated mask, compare the answer with it, and write report.json under --output.
+    """Prompt every annotated mask, compare the answer with it, and write report.json and report.html under --output.
 
     A run that was stopped goes on where it stopped when the same command is given again.
     """
@@ -91,6 +91,8 @@ def _measure(
     predictor: Predictor, samples: list[Sample], protocol: Protocol, facts: dict[str, Any], output: Path
 ) -> dict[str, Any]:
     from samlet.evaluation import ResultLog, build_report, evaluate, write_report
+    from samlet.evaluation.page import write_page
+    from samlet.evaluation.pictures import draw
     from samlet.evaluation.provenance import machine, versions
 
     log = ResultLog(output / LOG_FILE, facts)
@@ -101,6 +103,8 @@ def _measure(
     elapsed = {"seconds_this_run": round(time.perf_counter() - start, 3)}
     report = build_report(results, {**facts, "versions": versions(), "machine": machine(), **elapsed})
     write_report(output, report)
+    best, worst = (draw(predictor, samples, results, protocol, worst=worst) for worst in (False, True))
+    write_page(output, report, results, best, worst)
     return report
 
 
@@ -134,6 +138,7 @@ def _print_report(report: dict[str, Any], output: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from samlet.evaluation.page import PAGE_FILE
     from samlet.evaluation.report import REPORT_FILE
 
     metrics = report["metrics"]
@@ -146,7 +151,7 @@ def _print_report(report: dict[str, Any], output: Path) -> None:
         table.add_row(f"source {source}", _percent(row["miou"]), f"{row['instances']:,}")
     table.add_row("mean of sources", _percent(metrics["mean_of_sources"]), "", style="bold")
     Console().print(table)
-    print(output / REPORT_FILE)
+    print(output / REPORT_FILE, output / PAGE_FILE, sep="\n")
 
 
 def _percent(value: float | None) -> str:
