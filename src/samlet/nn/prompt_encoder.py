@@ -73,8 +73,8 @@ class PromptEncoder(nn.Module):
         """
         positions = self.pe_layer.encode((points_xy + 0.5) / self.prompt_canvas)
         tokens = positions * (labels >= 0)[..., None].to(positions.dtype)
-        for label, embedding in enumerate(self.point_embeddings):
-            tokens = tokens + (labels == label)[..., None].to(tokens.dtype) * embedding.weight
+        for label, vector in enumerate(self.point_embeddings.parameters()):
+            tokens = tokens + (labels == label)[..., None].to(tokens.dtype) * vector
         return tokens + (labels == PointLabel.PADDING)[..., None].to(tokens.dtype) * self.not_a_point_embed.weight
 
     def embed_mask(self, mask_hint: Tensor) -> Tensor:

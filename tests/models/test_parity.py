@@ -1,0 +1,135 @@
+"""Every family gives the numbers of its official code: names, encoder stages, embeddings, masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from samlet.geometry.frames import ImageFrame
+from samlet.models import Sam, create
+from samlet.models.creation import skeleton
+from samlet.preprocess import to_pixels
+from samlet.sam_api import SamPredictor
+from tests import filler, parity
+
+FAST = ("efficientvit-sam-l0", "mobile-sam")
+LARGE = ("efficientvit-sam-l2", "efficientvit-sam-xl1", "sam-vit-b", "sam-vit-h")
+FAMILIES = [*FAST, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)]
+EDGE_PIXELS = 5  # so many pixels of a mask may lie so near to the threshold that noise decides
+
+Encoded = list[tuple[dict[str, Any], SamPredictor]]
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def numbers(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return parity.numbers(request.param)
+
+
+@pytest.fixture(scope="module")
+def model(numbers: dict[str, Any]) -> Sam:
+    module = create(numbers["model"])
+    filler.fill_(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def encoded(numbers: dict[str, Any], model: Sam) -> Encoded:
+    """The test images, one landscape and one portrait, each with its numbers and a predictor that has seen it."""
+    if not numbers["images"]:
+        pytest.skip("there are only encoder numbers for this model")
+    pairs = [(image, SamPredictor(model)) for image in numbers["images"]]
+    for image, predictor in pairs:
+        predictor.set_image(filler.image(*image["size_hw"]))
+    return pairs
+
+
+@pytest.fixture(autouse=True)
+def no_gradients() -> Iterator[None]:
+    with torch.no_grad():
+        yield
+
+
+@pytest.mark.parametrize("name", [*FAST, *LARGE])
+def test_parameter_names_and_shapes_are_official(name: str) -> None:
+    ours = {parameter: list(value.shape) for parameter, value in skeleton(name).state_dict().items()}
+    assert ours == parity.manifests()[name]
+
+
+def test_encoder_stages(numbers: dict[str, Any], model: Sam) -> None:
+    encoder, canvas = model.image_encoder, model.spec.image.canvas
+    seen: dict[str, Tensor] = {}
+    hooks = [
+        encoder.get_submodule(path).register_forward_hook(lambda _, __, out, path=path: seen.update({path: out}))
+        for path in numbers["encoder"]
+    ]
+    encoder(torch.from_numpy(filler.array("encoder", 1, 3, canvas, canvas)))
+    for hook in hooks:
+        hook.remove()
+    stages = {path: (_as_stored(seen[path], digest), digest) for path, digest in numbers["encoder"].items()}
+    assert parity.wrong(stages) == {}
+
+
+def test_image_and_embedding(model: Sam, encoded: Encoded) -> None:
+    for image, predictor in encoded:
+        pixels, frame = to_pixels(filler.image(*image["size_hw"]), model.spec.image)
+        assert list(frame.prompt_hw) == list(predictor.input_size) == image["input_hw"]
+        embedding = predictor.get_image_embedding()
+        assert parity.wrong({"pixels": (pixels, image["pixels"]), "embedding": (embedding, image["embedding"])}) == {}
+
+
+def test_every_prompt(encoded: Encoded) -> None:
+    for image, predictor in encoded:
+        for name, prompt in image["predictions"].items():
+            logits, iou, low_res = predictor.predict(**_arguments(prompt["arguments"]), return_logits=True)
+            assert parity.wrong(_decoded(prompt, logits, iou, low_res)) == {}, f"{name} at {image['size_hw']}"
+            areas = np.count_nonzero(logits > 0, axis=(1, 2))
+            np.testing.assert_allclose(areas, prompt.get("area_px", areas), rtol=0, atol=EDGE_PIXELS)
+
+
+def test_a_batch_of_boxes(encoded: Encoded) -> None:
+    image, predictor = encoded[0]
+    if "boxes_batch" not in image:
+        pytest.skip("there are no numbers of box batches for this family")
+    case = image["boxes_batch"]
+    boxes = predictor.transform.apply_boxes_torch(torch.tensor(case["boxes_xyxy"]), predictor.original_size)
+    logits, iou, low_res = predictor.predict_torch(None, None, boxes=boxes, multimask_output=False, return_logits=True)
+    outputs = _decoded(case, logits, iou, low_res) | {"boxes": (boxes, case["prompt_boxes_xyxy"])}
+    assert parity.wrong(outputs) == {}
+
+
+def test_points_without_the_padding_token(model: Sam, encoded: Encoded) -> None:
+    """What the official decoder exports compute: all four masks, no token beside the point."""
+    image, predictor = encoded[0]
+    if "unpadded_points" not in image:
+        pytest.skip("there are no numbers of an exported decoder for this family")
+    case, spec = image["unpadded_points"], model.spec.image
+    frame = ImageFrame(tuple(image["size_hw"]), spec.canvas, spec.prompt_canvas)
+    iou, tokens, keys = model.decode_tokens(
+        predictor.get_image_embedding(),
+        torch.from_numpy(frame.to_prompt(case["points_xy"])),
+        torch.tensor(case["labels"]),
+    )
+    low_res = model.upscale(tokens, keys)
+    assert parity.wrong({"low_res": (low_res, case["low_res"]), "iou": (iou, case["iou"])}) == {}
+
+
+def _as_stored(out: Tensor, digest: dict[str, Any]) -> Tensor:
+    """TinyViT's official code keeps maps as [N, H * W, C], ours as [N, C, H, W]."""
+    return out.flatten(2).transpose(1, 2) if len(digest["shape"]) == 3 else out
+
+
+def _arguments(case: dict[str, Any]) -> dict[str, Any]:
+    """A prompt as `predict` takes it; lists become arrays and the name of an input that array."""
+    arguments = {key: np.array(value) if isinstance(value, list) else value for key, value in case.items()}
+    if "mask_input" in case:
+        arguments["mask_input"] = filler.array(case["mask_input"], 1, 256, 256)
+    return arguments
+
+
+def _decoded(case: dict[str, Any], logits: Any, iou: Any, low_res: Any) -> dict[str, tuple[Any, dict[str, Any]]]:
+    return {"logits": (logits, case["logits"]), "iou": (iou, case["iou"]), "low_res": (low_res, case["low_res"])}

@@ -1,0 +1,54 @@
+"""Numbers of the official code, and how close is close enough.
+
+`data/parity/README.md` says where they come from. A digest holds an output's shape, mean, std and 64 of its values.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from tests import filler
+
+FOLDER = Path(__file__).parent / "data" / "parity"
+# Relative to the output's std. The official code against itself: 3e-6; a forgotten norm eps: 7e-5; erf for tanh: 1e-3.
+TOLERANCE = 2e-5
+ONE_VALUE_TOLERANCE = 1e-4  # one value has no std to be compared with
+
+
+@cache
+def numbers(name: str) -> dict[str, Any]:
+    return json.loads((FOLDER / f"{name}.json").read_text())
+
+
+@cache
+def manifests() -> dict[str, dict[str, list[int]]]:
+    """Model or block → parameter name → shape, as official checkpoints have them."""
+    return json.loads(gzip.decompress((FOLDER / "manifests.json.gz").read_bytes()))
+
+
+def difference(value: Any, digest: dict[str, Any]) -> float:
+    """The largest error of samples, mean and std as a share of what is tolerated: above 1 is wrong, inf another shape."""
+    array = np.asarray(value.detach() if isinstance(value, Tensor) else value, np.float32)
+    if list(array.shape) != digest["shape"]:
+        return float("inf")
+    if array.size == 0:
+        return 0.0
+    got = filler.digest(array)
+    sample_error = np.abs(np.subtract(got["samples"], digest["samples"])).max()
+    if array.size == 1:
+        return float(sample_error / ONE_VALUE_TOLERANCE)
+    moment_errors = (abs(got[moment] - digest[moment]) for moment in ("mean", "std"))
+    return float(max(sample_error, *moment_errors) / digest["std"] / TOLERANCE)
+
+
+def wrong(outputs: dict[str, tuple[Any, dict[str, Any]]]) -> dict[str, float]:
+    """Of outputs name → (value, digest), those out of tolerance with their `difference`: a test asserts that none is."""
+    differences = {name: difference(value, digest) for name, (value, digest) in outputs.items()}
+    return {name: error for name, error in differences.items() if not error <= 1}
