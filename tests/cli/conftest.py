@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -44,9 +41,7 @@ def loads(monkeypatch):
         calls.append((name, options))
         return predictor()
 
-    loading = sys.modules.get("samlet.loading") or ModuleType("samlet.loading")
-    monkeypatch.setitem(sys.modules, "samlet.loading", loading)
-    monkeypatch.setattr("samlet.loading.load", load, raising=False)
+    monkeypatch.setattr("samlet.loading.load", load)
     return calls
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.cli.disc import predictor
 
 from samlet.cli import segment as module
-from samlet.errors import WeightsError
+from samlet.errors import MissingExtraError, WeightsError
 from samlet.masks import MaskSet
 
 
@@ -278,16 +278,30 @@ def test_a_named_model_is_pulled_when_it_is_not_here(samlet, photo, monkeypatch,
         return predictor()
 
     monkeypatch.setattr("samlet.loading.load", load)
+    monkeypatch.setattr(module, "import_with_extra", lambda *_names: None)
     monkeypatch.setattr(module, "pull_with_progress", lambda spec: pulled.append(spec.name))
     assert samlet("segment", photo, "--point", "10,10", "--model", "vit_t")[0] == 0
     assert pulled == ["mobile-sam"]
 
 
-@pytest.mark.parametrize("words", [[], ["--model", "vit_t", "--checkpoint", "x.pt"]])
-def test_nothing_is_pulled_unasked(refused, photo, monkeypatch, loads, words):
-    def load(*_arguments, **_options):
-        raise WeightsError("The weights are not here.")
+def weights_are_missing(*_arguments, **_options):
+    raise WeightsError("The weights are not here.")
 
-    monkeypatch.setattr("samlet.loading.load", load)
+
+def test_without_torch_an_official_file_is_not_pulled(refused, photo, monkeypatch, loads):
+    def no_torch(_module, extra, purpose):
+        raise MissingExtraError(extra, purpose)
+
+    monkeypatch.setattr("samlet.loading.load", weights_are_missing)
+    monkeypatch.setattr(module, "import_with_extra", no_torch)
+    monkeypatch.setattr(module, "pull_with_progress", lambda spec: pytest.fail("pulled"))
+    assert 'pip install "samlet[torch]"' in refused("segment", photo, "--point", "10,10", "--model", "vit_h")
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--model", "vit_t", "--checkpoint", "x.pt"], ["--model", "vit_t", "--backend", "onnx"]]
+)
+def test_nothing_is_pulled_unasked(refused, photo, monkeypatch, loads, words):
+    monkeypatch.setattr("samlet.loading.load", weights_are_missing)
     monkeypatch.setattr(module, "pull_with_progress", lambda spec: pytest.fail("pulled"))
     assert refused("segment", photo, "--point", "10,10", *words) == "The weights are not here."

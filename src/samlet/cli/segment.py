@@ -17,6 +17,7 @@ from samlet.cli.prompt_options import parse_prompts
 from samlet.cli.tables import print_table
 from samlet.drawing import overlay
 from samlet.errors import PromptError, WeightsError
+from samlet.extras import import_with_extra
 from samlet.files import make_folder, write_files
 from samlet.images import read_image
 from samlet.zoo import get_spec
@@ -94,9 +95,11 @@ def _load(model: str | None, backend: str, checkpoint: Path | None) -> Predictor
     try:
         return loading.load(model, backend=backend, checkpoint=checkpoint)
     except WeightsError:
-        if model is None or checkpoint is not None:
+        if model is None or checkpoint is not None or backend == "onnx":
             raise
-    # Naming a model asks for its weights; nothing else ever downloads.
+    # Naming a model asks for its weights; nothing else ever downloads. Official files need torch: better to hear that
+    # before gigabytes arrive than after.
+    import_with_extra("samlet.models", "torch", "This model")
     pull_with_progress(get_spec(model))
     return loading.load(model, backend=backend)
 

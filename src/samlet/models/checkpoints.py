@@ -43,7 +43,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}: check the path.")
     try:
-        content = load_file(path) if path.suffix == ".safetensors" else _load_pickle(path)
+        content = load_file(path) if _is_safetensors(path) else _load_pickle(path)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}; check the path.") from error
     except Exception as error:  # what damaged or hostile bytes make an unpickler raise has no end
@@ -62,6 +62,12 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 def identify(state: Mapping[str, Tensor]) -> str | None:
     """The name of the zoo's model whose names and shapes these are, or None."""
     return next((spec.name for spec in MODELS if not _differences(skeleton(spec.name), state)), None)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether the file begins as safetensors do; a file of the weights cache has no suffix that could tell."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
 def _load_pickle(path: Path) -> object:
