@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import pytest
+from tests.fake_backend import FakeBackend
+
+from samlet.backend import ArrayMaskLogits
+from samlet.errors import InputError
+from samlet.everything import MaskGenerator
+from samlet.predictor import Predictor
+from samlet.zoo import get_spec
+
+DARK = np.zeros((240, 320, 3), np.uint8)
+
+
+@dataclass
+class BrightBackend:
+    """Whatever the click, all that is bright is the mask; the second of three candidates is believed most."""
+
+    name: str = "bright"
+    spec: object = field(default_factory=lambda: get_spec("efficientvit-sam-b0"))
+
+    def encode(self, pixels):
+        return {"image_embeddings": pixels[:, 0].reshape(-1, 256, 2, 256, 2).mean((2, 4))}
+
+    def decode(self, features, points_xy, labels, mask_hint=None, image_index=None):
+        iou = np.tile(np.float32([0.5, 0.9, 0.95, 0.92]), (len(points_xy), 1))
+        logits = 10 * features["image_embeddings"].astype(np.float32)
+        return ArrayMaskLogits(iou, lambda rows, columns: np.repeat(logits, len(rows), axis=0))
+
+
+def bright(**settings):
+    return MaskGenerator(
+        Predictor(BrightBackend()), **{"points_per_side": 4, "stability_score_thresh": 0.5, **settings}
+    )
+
+
+def discs(**settings):
+    backend = FakeBackend()
+    settings = {"points_per_side": 2, "pred_iou_thresh": 0.6, "stability_score_thresh": 0.1, **settings}
+    return backend, MaskGenerator(Predictor(backend), **settings)
+
+
+def with_disc(x, y, radius, picture=DARK, value=255):
+    return cv2.circle(picture.copy(), (x, y), radius, (value,) * 3, -1)
+
+
+def iou(mask, expected):
+    return (mask & expected).sum() / (mask | expected).sum()
+
+
+class TestFilters:
+    def test_a_grid_of_clicks_gives_a_mask_around_each(self):
+        _, generator = discs(pred_iou_thresh=0.92)
+        masks = generator.generate(DARK)
+        assert [mask.point_xy for mask in masks] == [(80, 60), (240, 60), (80, 180), (240, 180)]
+        assert [mask.prompt_index for mask in masks] == [0, 1, 2, 3]
+        assert masks.size_hw == (240, 320)
+        assert {mask.crop_box_xywh for mask in masks} == {(0, 0, 320, 240)}
+        for mask in masks:
+            rows, columns = np.nonzero(mask.to_array())
+            assert (columns.mean(), rows.mean()) == pytest.approx(np.subtract(mask.point_xy, 0.5), abs=1)
+
+    def test_a_mask_below_the_iou_threshold_is_not_even_upscaled(self):
+        backend, generator = discs(pred_iou_thresh=0.91)
+        assert len(generator.generate(DARK)) == 4
+        assert backend.upscaled == [4]
+
+    def test_threshold_zero_switches_the_iou_filter_off(self):
+        backend = FakeBackend(iou=(0, -1, -2, -3))
+        generator = MaskGenerator(Predictor(backend), 2, pred_iou_thresh=0, stability_score_thresh=0)
+        assert len(generator.generate(DARK)) == 12
+
+    def test_unstable_masks_go(self):
+        _, generator = discs(stability_score_thresh=0.8)  # a disc of radius r scores about ((r - 1) / (r + 1)) ** 2
+        masks = generator.generate(DARK)
+        assert {round(mask.iou, 2) for mask in masks} == {0.9}
+        assert min(mask.stability for mask in masks) >= 0.8
+
+    def test_of_duplicates_the_one_believed_most_stays(self):
+        picture = with_disc(100, 100, 40)
+        masks = bright().generate(picture)
+        assert len(masks) == 1
+        assert masks[0].iou == pytest.approx(0.95)
+        assert iou(masks[0].to_array(), picture[..., 0] > 0) > 0.9
+
+    def test_best_predicted_iou_comes_first(self):
+        _, generator = discs()
+        scores = generator.generate(DARK).iou
+        assert len(scores) == 12
+        assert (np.diff(scores) <= 0).all()
+
+    def test_the_batch_size_changes_nothing(self):
+        picture = with_disc(100, 100, 40)
+        one, many = (discs(points_per_batch=size)[1].generate(picture) for size in (1, 64))
+        assert [mask.prompt_index for mask in one] == [mask.prompt_index for mask in many]
+        np.testing.assert_array_equal(one.to_array(), many.to_array())
+
+
+class TestCrops:
+    def test_a_thing_that_fits_in_a_crop_is_taken_from_there(self):
+        picture = with_disc(70, 60, 30)
+        masks = bright(crop_n_layers=1).generate(picture)
+        assert len(masks) == 1
+        assert masks[0].crop_box_xywh == (0, 0, 201, 161)
+        assert iou(masks[0].to_array(), picture[..., 0] > 0) > 0.9
+
+    def test_a_thing_that_crops_would_cut_is_taken_whole(self):
+        picture = with_disc(160, 120, 90)
+        masks = bright(crop_n_layers=1).generate(picture)
+        assert len(masks) == 1
+        assert masks[0].crop_box_xywh == (0, 0, 320, 240)
+
+    def test_clicks_of_a_crop_are_told_in_image_pixels(self):
+        masks = bright(crop_n_layers=1, points_per_side=1).generate(with_disc(250, 180, 30))
+        x, y, width, height = masks[0].crop_box_xywh
+        assert (x, y) == (120, 80)
+        assert masks[0].point_xy == (x + width / 2, y + height / 2)
+
+    def test_layers_may_have_grids_of_their_own(self):
+        grids = [np.array([[0.5, 0.5]]), np.array([[0.25, 0.25], [0.75, 0.75]])]
+        seen = []
+        bright(points_per_side=None, point_grids=grids, crop_n_layers=1).generate(DARK, lambda *done: seen.append(done))
+        assert seen == [(1, 9), (3, 9), (5, 9), (7, 9), (9, 9)]
+
+    @pytest.mark.parametrize("layers", [0, 1, 2])
+    def test_nothing_found_is_an_empty_set(self, layers):
+        masks = bright(crop_n_layers=layers, min_mask_region_area=10, points_per_side=2).generate(DARK)
+        assert len(masks) == 0
+        assert masks.size_hw == (240, 320)
+        assert masks.to_array().shape == (0, 240, 320)
+
+
+class TestSmallRegions:
+    RING = with_disc(100, 100, 3, with_disc(100, 100, 40), value=0)
+    PICTURE = with_disc(250, 180, 4, RING)  # and a speck beside it
+
+    def test_they_stay_unless_asked_for(self):
+        mask = bright(stability_score_thresh=0.1).generate(self.PICTURE)[0].to_array()
+        assert mask[180, 250]
+        assert not mask[100, 100]
+
+    def test_holes_are_filled_and_islands_removed(self):
+        masks = bright(stability_score_thresh=0.1, min_mask_region_area=200).generate(self.PICTURE)
+        assert len(masks) == 1
+        mask = masks[0].to_array()
+        assert not mask[180, 250]
+        assert mask[100, 100]
+        assert masks[0].box_xywh == pytest.approx((60, 60, 81, 81), abs=2)
+
+
+def test_progress_counts_clicks():
+    seen = []
+    discs(points_per_side=3, points_per_batch=4)[1].generate(DARK, lambda done, total: seen.append((done, total)))
+    assert seen == [(4, 9), (8, 9), (9, 9)]
+
+
+def test_a_path_will_do(tmp_path):
+    cv2.imwrite(str(tmp_path / "picture.png"), with_disc(100, 100, 40))
+    assert len(bright().generate(tmp_path / "picture.png")) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"points_per_side": None}, "points_per_side"),
+        ({"point_grids": [np.ones((1, 2))]}, "point_grids"),  # and points_per_side
+        ({"points_per_side": None, "point_grids": [np.ones((1, 2))], "crop_n_layers": 1}, "needs 2"),
+        ({"points_per_side": 0}, "points_per_side is 0"),
+        ({"points_per_batch": 0}, "points_per_batch is 0"),
+        ({"crop_n_points_downscale_factor": 0}, "crop_n_points_downscale_factor is 0"),
+        ({"crop_n_layers": -1}, "crop_n_layers is -1"),
+    ],
+)
+def test_settings_that_cannot_be_meant(settings, sentence):
+    with pytest.raises(InputError, match=sentence):
+        bright(**settings)
