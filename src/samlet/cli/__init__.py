@@ -21,6 +21,7 @@ INTERRUPTED = 130
 VERBS = (
     ("segment", "samlet.cli.segment:segment", "Cut objects out of images with points and boxes."),
     ("models", "samlet.cli.models:app", "List the models; pull or import their weights."),
+    ("train", "samlet.cli.train:app", "Train a smaller model from a larger one, or on masks."),
     ("doctor", "samlet.cli.doctor:doctor", "Say what this machine can run, and why not."),
 )
 

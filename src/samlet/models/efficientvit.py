@@ -109,7 +109,7 @@ class EfficientViTB(nn.Module):
 
 
 class EfficientViTL(nn.Module):
-    """[N, 3, S, S] -> maps of stages 0 (the stem) to 4 (L) or 5 (XL), at strides 2, 4, 8, …"""
+    """[N, 3, S, S] -> maps of stages 0 (the stem) to 4 (L) or 5 (XL), at strides 2, 4, 8 and so on."""
 
     def __init__(self, config: LSeries) -> None:
         super().__init__()

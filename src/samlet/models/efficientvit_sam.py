@@ -57,9 +57,10 @@ class SamNeck(nn.Module):
     def __init__(self, in_channels: tuple[int, ...], config: NeckConfig) -> None:
         super().__init__()
         self.input_ops = nn.ModuleList([OpSequential([ConvLayer(c, CHANNELS), ToGrid()]) for c in in_channels])
-        block = MBConv if config.light else FusedMBConv
+        # The B backbones use hard swish throughout, which phones and integer runtimes have; their neck follows.
+        block, act = (MBConv, nn.Hardswish) if config.light else (FusedMBConv, tanh_gelu)
         self.middle = OpSequential(
-            [Residual(block(CHANNELS, CHANNELS, 1, config.expand, tanh_gelu)) for _ in range(config.depth)]
+            [Residual(block(CHANNELS, CHANNELS, 1, config.expand, act)) for _ in range(config.depth)]
         )
         self.output_ops = nn.ModuleList([OpSequential([ConvLayer(CHANNELS, CHANNELS, bias=True, norm=False)])])
 

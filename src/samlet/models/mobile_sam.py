@@ -67,7 +67,7 @@ class PatchMerging(nn.Module):
 
 
 def bias_index(window: int) -> tuple[Tensor, int]:
-    """For each pair of window positions, the number of its (|dy|, |dx|) in first-seen order: [window^2, window^2], count."""
+    """Per pair of window positions the number of its (|dy|, |dx|), in first-seen order: [window^2, window^2], count."""
     positions = list(itertools.product(range(window), repeat=2))
     numbers: dict[tuple[int, int], int] = {}
     index = [

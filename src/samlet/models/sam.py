@@ -69,7 +69,7 @@ class Sam(nn.Module):
         mask_hint: Tensor | None = None,
         image_index: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Pixels and prompts (see `decode_tokens`) -> low-resolution logits [P, 4, 256, 256] and predicted IoU [P, 4]."""
+        """Pixels and prompts (see `decode_tokens`) -> low-resolution logits [P, 4, 256, 256], predicted IoU [P, 4]."""
         iou, tokens, keys = self.decode_tokens(self.encode(pixels), points_xy, labels, mask_hint, image_index)
         return self.upscale(tokens, keys), iou
 

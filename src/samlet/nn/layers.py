@@ -16,13 +16,13 @@ class LayerNorm2d(nn.LayerNorm):
     def __init__(self, channels: int, eps: float = 1e-6) -> None:
         super().__init__(channels, eps=eps)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name nn.LayerNorm gives it
         x = F.layer_norm(input.permute(0, 2, 3, 1), self.normalized_shape, self.weight, self.bias, self.eps)
         return x.permute(0, 3, 1, 2)
 
 
 class ConvBN(nn.Sequential):
-    """Convolution without bias (`c`) and batch norm (`bn`): the unit of TinyViT and RepViT. [N, Ci, H, W] -> [N, Co, H', W']."""
+    """Convolution without bias (`c`) and batch norm (`bn`), the unit of TinyViT: [N, Ci, H, W] -> [N, Co, H', W']."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
         super().__init__()

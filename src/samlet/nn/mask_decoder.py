@@ -6,6 +6,8 @@ is a fifth of the work.
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,7 +24,7 @@ class Mlp(nn.Module):
     def __init__(self, in_channels: int, hidden: int, out_channels: int, depth: int = 3) -> None:
         super().__init__()
         widths = [in_channels] + [hidden] * (depth - 1) + [out_channels]
-        self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)])
+        self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in itertools.pairwise(widths)])
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
@@ -53,7 +55,7 @@ class MaskDecoder(nn.Module):
     def decode_tokens(
         self, image: Tensor, image_pe: Tensor, sparse: Tensor, token_bias: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The first half. image [P, 256, 64, 64] (embedding plus dense prompt), image_pe [1, 256, 64, 64], sparse [P, T, 256].
+        """The first half, from image [P, 256, 64, 64] (with the dense prompt), image_pe [1, …] and sparse [P, T, 256].
 
         token_bias [P, 1, 1, 5 + T] masks absent tokens. Returns iou [P, 4], mask tokens [P, 4, 256] and the image
         as the transformer left it, [P, 4096, 256].

@@ -15,7 +15,7 @@ from samlet.prompts import PointLabel
 
 
 class FourierPositions(nn.Module):
-    """Random Fourier features of positions in [0, 1]^2 (x, y). Source: `PositionEmbeddingRandom` of segment_anything."""
+    """Random Fourier features of positions (x, y) in [0, 1]. Source: `PositionEmbeddingRandom` of segment_anything."""
 
     positional_encoding_gaussian_matrix: Tensor
 
@@ -88,7 +88,9 @@ class PromptEncoder(nn.Module):
     def forward(
         self, points: tuple[Tensor, Tensor] | None, boxes: Tensor | None, masks: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Meta's signature: points ([P, K, 2], [P, K]), boxes [P, 4], masks [P, 1, 256, 256] -> sparse [P, T, 256], dense.
+        """Meta's signature: points ([P, K, 2], [P, K]), boxes [P, 4], masks [P, 1, 256, 256] -> sparse, dense.
+
+        Sparse is [P, T, 256], dense [P, 256, 64, 64].
 
         Points without a box get one padding token, as in segment_anything; a box is two tokens after the points.
         """

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class Attention(nn.Module):
-    """Multi-head attention with an inner width of channels / reduction. q [P, Nq, C], k and v [P, Nk, C] -> [P, Nq, C]."""
+    """Multi-head attention, inner width channels / reduction: q [P, Nq, C], k and v [P, Nk, C] -> [P, Nq, C]."""
 
     def __init__(self, channels: int, heads: int, reduction: int = 1) -> None:
         super().__init__()

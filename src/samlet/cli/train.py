@@ -1,0 +1,135 @@
+"""`samlet train`: one command per stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from samlet.extras import import_with_extra
+
+app = App(name="train", help="Train a student: distill-encoder, finetune.")
+
+Data = Annotated[list[Path], Parameter(consume_multiple=True, help="Folders of images, with SA-1B records or without.")]
+Resume = Annotated[bool, Parameter(help="Go on with the run in --output.")]
+Steps = Annotated[int | None, Parameter(help="Optimizer steps, instead of the recipe's.")]
+BatchSize = Annotated[int | None, Parameter(help="Images per step, instead of the recipe's.")]
+Every = Annotated[int | None, Parameter(help="Steps between checkpoints, instead of the recipe's.")]
+Student = Annotated[str | None, Parameter(help="A name from `samlet models`, instead of the recipe's.")]
+
+
+@app.command(name="distill-encoder")
+def distill_encoder(
+    *,
+    teacher: Annotated[str, Parameter(help="The teacher's name in `samlet models`.")],
+    teacher_checkpoint: Annotated[Path, Parameter(help="The teacher's weights.")],
+    data: Data,
+    output: Path,
+    student: Student = None,
+    recipe: str = "efficientvit_sam_b0_stage1",
+    steps: Steps = None,
+    batch_size: BatchSize = None,
+    images: Annotated[int | None, Parameter(help="Use this many images, drawn by the seed.")] = None,
+    checkpoint_every: Every = None,
+    seed: int | None = None,
+    cache: Annotated[Path | None, Parameter(help="Where teacher embeddings are kept (default: in --output).")] = None,
+    resume: Resume = False,
+) -> None:
+    """Teach a student's image encoder the embeddings of a teacher."""
+    recipes, runs = _training()
+    config = recipes.get_recipe(
+        recipe,
+        "distill-encoder",
+        student=student,
+        steps=steps,
+        batch_size=batch_size,
+        images=images,
+        checkpoint_every=checkpoint_every,
+        seed=seed,
+    )
+    with bars(config.steps) as (prepared, progress):
+        path = runs.run_distill_encoder(
+            config,
+            teacher=teacher,
+            teacher_checkpoint=teacher_checkpoint,
+            data=data,
+            output=output,
+            cache=cache,
+            resume=resume,
+            prepared=prepared,
+            progress=progress,
+        )
+    print(path)
+
+
+@app.command
+def finetune(
+    *,
+    checkpoint: Annotated[Path, Parameter(help="The weights to start from.")],
+    data: Data,
+    output: Path,
+    student: Student = None,
+    recipe: str = "efficientvit_sam_b0_stage2",
+    steps: Steps = None,
+    batch_size: BatchSize = None,
+    checkpoint_every: Every = None,
+    seed: int | None = None,
+    resume: Resume = False,
+) -> None:
+    """Fine-tune a student end to end on images with masks."""
+    recipes, runs = _training()
+    config = recipes.get_recipe(
+        recipe,
+        "finetune",
+        student=student,
+        steps=steps,
+        batch_size=batch_size,
+        checkpoint_every=checkpoint_every,
+        seed=seed,
+    )
+    with bars(config.steps) as (_, progress):
+        path = runs.run_finetune(
+            config, checkpoint=checkpoint, data=data, output=output, resume=resume, progress=progress
+        )
+    print(path)
+
+
+def _training():  # noqa: ANN202 - two modules of an optional part
+    recipes = import_with_extra("samlet.training.recipes", "train", "Training")
+    return recipes, import_with_extra("samlet.training.runs", "train", "Training")
+
+
+@contextmanager
+def bars(steps: int) -> Iterator[tuple[Callable[[int, int], None], Callable[[int, dict[str, float]], None]]]:
+    """Progress of the teacher's embeddings and of training, on stderr."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+
+        def show(name: str, text: str, done: int, total: int) -> None:
+            task = tasks.setdefault(name, progress.add_task(text, total=total)) if name not in tasks else tasks[name]
+            progress.update(task, completed=done, description=text)
+
+        yield (
+            lambda done, total: show("teacher", "teacher", done, total),
+            lambda step, values: show("train", f"loss {values['loss']:.4f}", step, steps),
+        )

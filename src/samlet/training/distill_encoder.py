@@ -1,0 +1,89 @@
+"""Stage 1: the student's image encoder learns the teacher's embeddings.
+
+Source: EfficientViT-SAM stage 1 and MobileSAM, whose training code was never published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from samlet.data import Sample
+from samlet.models import Sam
+from samlet.preprocess import to_pixels
+from samlet.spec import ImageSpec
+from samlet.training.batches import choose, drawn, one_ahead, valid_cells
+from samlet.training.config import TrainConfig
+from samlet.training.losses import masked_cosine, masked_mse
+from samlet.training.teacher import Teacher
+from samlet.training.views import draw_view, generator, jitter_colour
+
+
+@dataclass(frozen=True)
+class EmbeddingBatch:
+    """pixels [B, 3, S, S], the teacher's embeddings [B, 256, 64, 64], valid [B, 64, 64] (False: padding)."""
+
+    pixels: Tensor
+    target: Tensor
+    valid: Tensor
+
+
+class DistillEncoder(nn.Module):
+    """Batch in, named losses out; their sum is minimised. Trains `student.image_encoder` alone."""
+
+    def __init__(self, student: Sam, config: TrainConfig) -> None:
+        super().__init__()
+        self.image_encoder = student.image_encoder
+        self._cosine_weight = config.cosine_weight
+
+    def forward(self, batch: EmbeddingBatch) -> dict[str, Tensor]:
+        """{"mse": …, "cosine": … where it has weight}: scalars."""
+        embedding = self.image_encoder(batch.pixels)
+        losses = {"mse": masked_mse(embedding, batch.target, batch.valid)}
+        if self._cosine_weight:
+            losses["cosine"] = self._cosine_weight * masked_cosine(embedding, batch.target, batch.valid)
+        return losses
+
+
+class EmbeddingBatches:
+    """Images and the teacher's embeddings of the same views."""
+
+    def __init__(self, samples: Sequence[Sample], teacher: Teacher, image: ImageSpec, config: TrainConfig) -> None:
+        self._samples, self._teacher, self._image, self._config = choose(samples, config), teacher, image, config
+
+    def prepare(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Embed every view the run will ask for, so that training is not held up; `progress(done, of)`."""
+        epochs = -(-self._config.steps * self._config.batch_size // len(self._samples))
+        todo = [(sample, view) for view in range(min(epochs, self._config.views)) for sample in self._samples]
+        for done, (sample, view) in enumerate(todo, start=1):
+            self._teacher.embed(self._view(sample, view))
+            if progress is not None:
+                progress(done, len(todo))
+
+    def at(self, step: int) -> EmbeddingBatch:
+        """The batch of a step; depends on nothing but the seed."""
+        canvas = replace(self._image, canvas=self._config.canvas_at(step))
+        first = step * self._config.batch_size
+        items = [self._item(first + i, canvas) for i in range(self._config.batch_size)]
+        pixels, target, valid = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*items, strict=True))
+        return EmbeddingBatch(pixels, target.float(), valid)
+
+    def stream(self, first_step: int) -> Iterator[EmbeddingBatch]:
+        """Batches from a step to the end of the run."""
+        return one_ahead(self.at, first_step, self._config.steps)
+
+    def _view(self, sample: Sample, index: int) -> NDArray[np.uint8]:
+        image = sample.read_image()
+        return draw_view(image.shape[:2], sample.name, index, self._config.seed, self._config.min_crop).apply(image)
+
+    def _item(self, position: int, canvas: ImageSpec) -> tuple[NDArray, NDArray, NDArray]:
+        epoch, index = drawn(self._config, len(self._samples), position)
+        seen = self._view(self._samples[index], epoch % self._config.views)
+        target = self._teacher.embed(seen)
+        pixels, frame = to_pixels(jitter_colour(seen, generator(self._config.seed, "colour", position)), canvas)
+        return pixels, target, valid_cells(frame.content_hw, canvas.canvas)

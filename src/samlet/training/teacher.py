@@ -1,0 +1,52 @@
+"""The teacher: a model whose embeddings a student imitates, with a cache on disk.
+
+It runs behind the same seam as inference, so it may be a torch checkpoint or an exported artifact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.backend import Backend
+from samlet.files import make_folder, write_aside
+from samlet.preprocess import to_pixels
+
+KEY = "embedding"
+
+
+class Teacher:
+    """Embeds views of images, each at most once. `weights_hash` keeps the caches of different weights apart."""
+
+    def __init__(self, backend: Backend, cache: Path, weights_hash: str) -> None:
+        self._backend = backend
+        self._cache = make_folder(cache / f"{backend.spec.name}-{weights_hash[:16]}")
+
+    def embed(self, image: NDArray[np.uint8]) -> NDArray[np.float16]:
+        """uint8 RGB [H, W, 3] -> float16 [256, 64, 64], from the cache if it holds this image."""
+        path = self._path(image)
+        stored = _read(path)
+        if stored is None:
+            pixels, _ = to_pixels(image, self._backend.spec.image)
+            stored = self._backend.encode(pixels[None])["image_embeddings"][0].astype(np.float16)
+            with write_aside(path) as aside, aside.open("wb") as file:
+                np.savez(file, **{KEY: stored})
+        return stored
+
+    def _path(self, image: NDArray[np.uint8]) -> Path:
+        digest = hashlib.sha256(repr(image.shape).encode())
+        digest.update(np.ascontiguousarray(image).data)
+        return self._cache / f"{digest.hexdigest()[:32]}.npz"
+
+
+def _read(path: Path) -> NDArray[np.float16] | None:
+    """A cached embedding, or None if it is absent or damaged (the archive's checksum tells): then it is made again."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return archive[KEY]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None

@@ -1,0 +1,57 @@
+"""Views of an image: a crop, perhaps mirrored, drawn from a seed so that every run and every resume sees the same.
+
+Geometry is shared by student and teacher; colour is changed for the student only, whose features should not depend
+on it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+
+COLOUR_RANGE = (0.7, 1.3)
+
+
+@dataclass(frozen=True)
+class View:
+    """Crop corners in image pixels and whether the crop is mirrored left to right."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    mirrored: bool
+
+    def apply(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Cut [H, W, ...] to the view; a copy, contiguous."""
+        cut = array[self.y0 : self.y1, self.x0 : self.x1]
+        return np.ascontiguousarray(cut[:, ::-1] if self.mirrored else cut)
+
+
+def generator(seed: int, *key: str | int) -> np.random.Generator:
+    """A random generator that depends on the seed and the key alone."""
+    return np.random.default_rng([seed, zlib.crc32("/".join(map(str, key)).encode())])
+
+
+def draw_view(size_hw: tuple[int, int], name: str, index: int, seed: int, min_crop: float) -> View:
+    """View `index` of an image: the first is the whole image, later ones crop each side to `min_crop`..1 of it."""
+    height, width = size_hw
+    rng = generator(seed, "view", name, index)
+    mirrored = bool(rng.random() < 0.5)
+    if index == 0:
+        return View(0, 0, width, height, mirrored)
+    crop_w, crop_h = (max(1, round(side * rng.uniform(min_crop, 1))) for side in (width, height))
+    x0, y0 = int(rng.integers(0, width - crop_w + 1)), int(rng.integers(0, height - crop_h + 1))
+    return View(x0, y0, x0 + crop_w, y0 + crop_h, mirrored)
+
+
+def jitter_colour(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Change brightness, contrast and saturation of uint8 RGB [H, W, 3] by independent factors."""
+    picture = Image.fromarray(image)
+    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        picture = enhance(picture).enhance(rng.uniform(*COLOUR_RANGE))
+    return np.asarray(picture)
