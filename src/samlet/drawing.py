@@ -20,7 +20,7 @@ Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
 FOREGROUND_GREEN: Colour = (40, 190, 80)
 BACKGROUND_RED: Colour = (225, 45, 45)
-FILL_OPACITY = 0.45
+FILL_OPACITY = 0.4
 # Outside of all masks the image is dimmed a little, so that what was chosen stands out on a busy photo too.
 DIMMED = 0.8
 _SHIFT = 4  # OpenCV takes fixed-point coordinates: 1/16 pixel.

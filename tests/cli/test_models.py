@@ -91,6 +91,7 @@ def test_import_takes_other_files_for_a_named_model(samlet, refused, tmp_path):
     file.write_bytes(b"mine")
     assert "--model" in refused("models", "import", file)
     assert samlet("models", "import", file, "--model", "vit_b")[1].startswith("sam-vit-b: ")
+    assert [row.split()[-1] for row in samlet("models")[1].splitlines() if row.startswith("sam-vit-b")] == ["imported"]
 
 
 @pytest.mark.parametrize("words", [["gone.pt"], ["."], ["gone.pt", "--model", "zebra"]])

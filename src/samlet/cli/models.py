@@ -93,7 +93,7 @@ def _whereabouts(spec: ModelSpec) -> str:
     if shipped_folder(spec.name):
         return "shipped"
     if weights.find(spec):
-        return "cached"
+        return "cached" if weights.is_official(spec) else "imported"
     if spec.checkpoint is None:
         return "none published"
     hosts = dict.fromkeys(urlsplit(url).netloc for url in weights.sources(spec))

@@ -46,6 +46,11 @@ def find(spec: ModelSpec) -> Path | None:
     return blob if blob.is_file() else None
 
 
+def is_official(spec: ModelSpec) -> bool:
+    """Return whether the weights that a model uses here are the published ones, not a file imported in their place."""
+    return spec.checkpoint is not None and _digest(spec) == spec.checkpoint.sha256
+
+
 def fetch(spec: ModelSpec, progress: Progress | None = None) -> Path:
     """Return the weights of a model, verified; download them if they are not here or damaged.
 
