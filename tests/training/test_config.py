@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from samlet.errors import TrainingError
+from samlet.training.recipes import RECIPES, get_recipe
+
+from .toy import config
+
+
+@pytest.mark.parametrize(
+    ("step", "canvas"),
+    [(0, 128), (5, 128), (6, 256), (11, 256)],
+)
+def test_the_canvas_grows_at_its_share_of_the_run(step, canvas):
+    assert config(steps=12, canvases=((0.5, 128), (1.0, 256))).canvas_at(step) == canvas
+
+
+@pytest.mark.parametrize("name", ["steps", "batch_size", "views", "checkpoint_every"])
+def test_counts_below_one_are_refused_by_name(name):
+    with pytest.raises(TrainingError, match=name):
+        config(**{name: 0})
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_takes_changes_and_leaves_the_rest(name):
+    recipe = RECIPES[name]()
+    changed = get_recipe(name, recipe.stage, steps=3, seed=None)
+    assert (changed.steps, changed.seed, changed.learning_rate) == (3, recipe.seed, recipe.learning_rate)
+
+
+def test_unknown_recipes_and_recipes_of_another_stage_are_refused():
+    with pytest.raises(TrainingError, match="no recipe"):
+        get_recipe("nothing", "finetune")
+    with pytest.raises(TrainingError, match="not for finetune"):
+        get_recipe("efficientvit_sam_b0_stage1", "finetune")

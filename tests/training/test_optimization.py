@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from samlet.training.optimization import Ema, build_optimizer, learning_rate
+
+from .toy import Doubling, config
+
+
+def test_the_rate_warms_up_linearly_and_ends_near_the_final_rate():
+    settings = config(steps=100, warmup_steps=10, learning_rate=1.0, final_learning_rate=0.1)
+    rates = [learning_rate(step, settings) for step in range(100)]
+    assert math.isclose(rates[0], 0.1)
+    assert math.isclose(rates[10], 1.0)
+    assert all(a > b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert 0.1 < rates[-1] < 0.101
+
+
+def test_the_cosine_begins_after_the_warm_up_so_the_rate_never_jumps():
+    settings = config(steps=40, warmup_steps=20, learning_rate=1.0)
+    rates = [learning_rate(step, settings) for step in range(40)]
+    assert max(abs(a - b) for a, b in zip(rates, rates[1:], strict=False)) < 0.1
+
+
+def test_norms_and_biases_do_not_decay_and_frozen_parameters_are_left_out():
+    stage = Doubling()
+    stage.linear.bias.requires_grad_(False)
+    decaying, others = build_optimizer(stage, config(weight_decay=0.1)).param_groups
+    assert [p.shape for p in decaying["params"]] == [(4, 4)]
+    assert [p.shape for p in others["params"]] == [(4,), (4,)]
+    assert (decaying["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+
+
+def test_the_average_moves_by_the_decay_and_copies_counters():
+    module = nn.BatchNorm1d(1)
+    ema = Ema(module, decay=0.9)
+    module.weight.data.fill_(2.0)
+    module.num_batches_tracked.fill_(7)
+    ema.update(module, step=10_000)
+    assert torch.allclose(ema.state["weight"], torch.tensor([1.1]))
+    assert ema.state["num_batches_tracked"] == 7
+
+
+def test_the_first_update_forgets_most_of_the_random_start():
+    module = nn.Linear(1, 1, bias=False)
+    ema = Ema(module, decay=0.999)
+    module.weight.data.fill_(5.0)
+    ema.state["weight"].fill_(0.0)
+    ema.update(module, step=0)
+    assert torch.allclose(ema.state["weight"], torch.tensor([[4.5]]))
