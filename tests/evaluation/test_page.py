@@ -11,7 +11,7 @@ import pytest
 from tests.evaluation.fake import annotation, predictor, sample
 
 from samlet.evaluation.page import BINS, histogram, page, write_page
-from samlet.evaluation.pictures import PER_SIDE, Picture, draw, extremes
+from samlet.evaluation.pictures import PER_SIDE, Picture, draw, extremes, view
 from samlet.evaluation.protocols import Protocol
 from samlet.evaluation.report import build_report
 from samlet.evaluation.results import ImageResult, InstanceResult
@@ -50,8 +50,9 @@ def test_pictures_show_the_instance_that_was_measured(protocol) -> None:
     good, bad = annotation(100, 100, 141, 141, number=1), annotation(10, 10, 12, 250, number=2)
     one = sample(good, bad)
     results = [evaluate_image(predictor(), one, protocol)]
-    [worst] = draw(predictor(), [one], results, protocol, worst=True)
-    [best] = draw(predictor(), [one], results, protocol, worst=False)
+    model = predictor()
+    [best], [worst] = draw(model, [one], results, protocol)
+    assert model.backend.encoded == 1
     assert (best.name, best.instance.id) == ("fake_1", 1)
     assert best.pixels.dtype == np.uint8
     assert best.pixels.ndim == 3
@@ -64,7 +65,16 @@ def test_pictures_show_the_instance_that_was_measured(protocol) -> None:
 def test_an_instance_in_the_corner_can_be_drawn() -> None:
     one = sample(annotation(0, 0, 1, 1))
     results = [evaluate_image(predictor(), one, Protocol("box"))]
-    assert len(draw(predictor(), [one], results, Protocol("box"), worst=True)) == 1
+    [best], [worst] = draw(predictor(), [one], results, Protocol("box"))
+    assert best is worst
+
+
+def test_a_view_is_the_object_with_room_around_but_within_the_image() -> None:
+    mask = np.zeros((400, 300), bool)
+    mask[100:301, 295:300] = True
+    rows, columns = view(mask)
+    assert (rows.start, rows.stop) == (0, 400)
+    assert (columns.start, columns.stop) == (249, 300)
 
 
 def test_the_page_is_whole_and_escaped(tmp_path: Path) -> None:

@@ -103,8 +103,7 @@ def _measure(
     elapsed = {"seconds_this_run": round(time.perf_counter() - start, 3)}
     report = build_report(results, {**facts, "versions": versions(), "machine": machine(), **elapsed})
     write_report(output, report)
-    best, worst = (draw(predictor, samples, results, protocol, worst=worst) for worst in (False, True))
-    write_page(output, report, results, best, worst)
+    write_page(output, report, results, *draw(predictor, samples, results, protocol))
     return report
 
 

@@ -20,6 +20,7 @@ from samlet.evaluation.run import converse
 from samlet.geometry.rle import encode
 from samlet.masks import Mask
 from samlet.predictor import Predictor
+from samlet.prompts import Prompts
 
 PER_SIDE = 6
 _SMALLEST_VIEW_PX = 96
@@ -48,41 +49,48 @@ def extremes(results: Sequence[ImageResult], worst: bool) -> list[tuple[str, Ins
 
 
 def draw(
-    predictor: Predictor, samples: Sequence[Sample], results: Sequence[ImageResult], protocol: Protocol, worst: bool
-) -> list[Picture]:
-    """Pictures of the extremes of a run, most extreme first."""
+    predictor: Predictor, samples: Sequence[Sample], results: Sequence[ImageResult], protocol: Protocol
+) -> tuple[list[Picture], list[Picture]]:
+    """Pictures of the best and of the worst answers of a run, most extreme first."""
     by_name = {sample.name: sample for sample in samples}
-    return [
-        Picture(name, instance, _draw_one(predictor, by_name[name], instance, protocol))
-        for name, instance in extremes(results, worst)
+    best, worst = extremes(results, worst=False), extremes(results, worst=True)
+    drawn: dict[tuple[str, int | str], Picture] = {}
+    for name in sorted({name for name, _ in best + worst}):  # image by image: one embedding for all its pictures
+        image = by_name[name].read_image()
+        embedding = predictor.embed(image)
+        for instance in {instance for owner, instance in best + worst if owner == name}:
+            annotations = [annotation for annotation in by_name[name].annotations if annotation.id == instance.id][:1]
+            dialogue, answer = converse(predictor, embedding, annotations, protocol)
+            pixels = side_by_side(image, dialogue.truths[0], answer.masks[0], dialogue.prompts())
+            drawn[name, instance.id] = Picture(name, instance, pixels)
+    return [drawn[name, i.id] for name, i in best], [drawn[name, i.id] for name, i in worst]
+
+
+def side_by_side(
+    image: NDArray[np.uint8], truth: NDArray[np.bool_], prediction: NDArray[np.bool_], prompts: Prompts
+) -> NDArray[np.uint8]:
+    """The truth, and the prediction with its prompts, on the part of the image [H, W, 3] they lie in: uint8 RGB."""
+    rows, columns = view(truth | prediction)
+    crop = image[rows, columns]
+    scale = _VIEW_HEIGHT_PX / crop.shape[0]
+    size = max(1, round(crop.shape[1] * scale)), _VIEW_HEIGHT_PX
+    # Enlarged before drawing: the lines of a small object would else cover it.
+    enlarged = cv2.resize(crop, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC).astype(np.uint8)
+    masks = [
+        Mask(encode(cv2.resize(mask[rows, columns].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0))
+        for mask in (truth, prediction)
     ]
+    moved = Prompts((prompts.points_xy - [columns.start, rows.start]) * scale, prompts.labels)
+    gap = np.full((_VIEW_HEIGHT_PX, _GAP_PX, 3), 255, np.uint8)
+    return np.hstack([overlay(enlarged, masks[:1]), gap, overlay(enlarged, masks[1:], moved)])
 
 
-def _draw_one(predictor: Predictor, sample: Sample, instance: InstanceResult, protocol: Protocol) -> NDArray[np.uint8]:
-    image = sample.read_image()
-    annotations = [annotation for annotation in sample.annotations if annotation.id == instance.id][:1]
-    dialogue, answer = converse(predictor, predictor.embed(image), annotations, protocol)
-    truth, prediction = dialogue.truths[0], answer.masks[0]
-    rows, columns = _view(truth | prediction)
-    left = overlay(image, [Mask(encode(truth))])[rows, columns]
-    right = overlay(image, [Mask(encode(prediction))], dialogue.prompts())[rows, columns]
-    return _side_by_side(left, right)
-
-
-def _view(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Rows and columns of what both masks cover, with half as much around; never smaller than a thumb."""
+def view(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of the pixels that are set, with half as much around; never smaller than a thumb."""
     return _span(mask.max(axis=1)), _span(mask.max(axis=0))
 
 
 def _span(covered: NDArray[np.bool_]) -> slice:
     first, last = np.flatnonzero(covered)[[0, -1]]
     margin = max((last - first) // 2, (_SMALLEST_VIEW_PX - (last - first)) // 2, 8)
-    return slice(max(0, int(first - margin)), int(last + margin + 1))
-
-
-def _side_by_side(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = left.shape[:2]
-    size = max(1, round(width * _VIEW_HEIGHT_PX / height)), _VIEW_HEIGHT_PX
-    views = [cv2.resize(view, size, interpolation=cv2.INTER_AREA) for view in (left, right)]
-    gap = np.full((_VIEW_HEIGHT_PX, _GAP_PX, 3), 255, np.uint8)
-    return np.hstack([views[0], gap, views[1]]).astype(np.uint8)
+    return slice(max(0, int(first - margin)), min(len(covered), int(last + margin + 1)))
