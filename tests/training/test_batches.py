@@ -3,10 +3,9 @@ from __future__ import annotations
 import threading
 
 import pytest
+from tests.training.toy_stage import config
 
 from samlet.training.batches import choose, drawn, one_ahead, valid_cells
-
-from .toy import config
 
 
 def test_every_epoch_is_another_permutation_of_all_images():

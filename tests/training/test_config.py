@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.training.toy_stage import config
 
 from samlet.errors import TrainingError
 from samlet.training.recipes import RECIPES, get_recipe
-
-from .toy import config
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
+from tests.training.toy_stage import Doubling, config
 from torch import nn
 
 from samlet.training.optimization import Ema, build_optimizer, learning_rate
-
-from .toy import Doubling, config
 
 
 def test_the_rate_warms_up_linearly_and_ends_near_the_final_rate():
@@ -15,14 +15,14 @@ def test_the_rate_warms_up_linearly_and_ends_near_the_final_rate():
     rates = [learning_rate(step, settings) for step in range(100)]
     assert math.isclose(rates[0], 0.1)
     assert math.isclose(rates[10], 1.0)
-    assert all(a > b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a > b for a, b in pairwise(rates[10:]))
     assert 0.1 < rates[-1] < 0.101
 
 
 def test_the_cosine_begins_after_the_warm_up_so_the_rate_never_jumps():
     settings = config(steps=40, warmup_steps=20, learning_rate=1.0)
     rates = [learning_rate(step, settings) for step in range(40)]
-    assert max(abs(a - b) for a, b in zip(rates, rates[1:], strict=False)) < 0.1
+    assert max(abs(a - b) for a, b in pairwise(rates)) < 0.1
 
 
 def test_norms_and_biases_do_not_decay_and_frozen_parameters_are_left_out():

@@ -37,7 +37,9 @@ def test_boxes_and_every_number_of_clicks_are_drawn():
 def test_boxes_are_loose_but_not_far_off():
     mask = np.zeros((100, 100), bool)
     mask[20:60, 30:80] = True
-    boxes = np.array([p.points_xy[0].ravel() for p in prompts_for(mask) if len(p.labels[0]) == 2 and p.labels[0, 0] == 2])
+    boxes = np.array(
+        [p.points_xy[0].ravel() for p in prompts_for(mask) if len(p.labels[0]) == 2 and p.labels[0, 0] == 2]
+    )
     offsets = np.abs(boxes - [30, 20, 80, 60])
     assert 0 < offsets.max() <= 0.2 * 50
     assert offsets.mean() < 5

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.fake_backend import FakeBackend
+from tests.training.toy_stage import config
 from torch import nn
 
 from samlet.data import open_folders
@@ -18,9 +20,6 @@ from samlet.spec import ImageSpec
 from samlet.training.distill_encoder import DistillEncoder, EmbeddingBatches
 from samlet.training.finetune import Finetune, MaskBatches, on_canvas
 from samlet.training.teacher import Teacher
-from tests.fake_backend import FakeBackend
-
-from .toy import config
 
 SMALL = ImageSpec(canvas=128)
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+from tests.fake_backend import FakeBackend
 
 from samlet.training.teacher import Teacher
-from tests.fake_backend import FakeBackend
 
 
 class Counting(FakeBackend):

@@ -4,13 +4,12 @@ import json
 
 import pytest
 import torch
+from tests.training.toy_stage import Doubling, config, stream
 
 from samlet.errors import TrainingError
 from samlet.training.checkpoint import CHECKPOINT, CONFIG, LOG
 from samlet.training.config import TrainConfig
 from samlet.training.trainer import Trainer
-
-from .toy import Doubling, config, stream
 
 
 def trained(folder, **changes):
