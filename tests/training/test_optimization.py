@@ -28,10 +28,16 @@ def test_the_cosine_begins_after_the_warm_up_so_the_rate_never_jumps():
 def test_norms_and_biases_do_not_decay_and_frozen_parameters_are_left_out():
     stage = Doubling()
     stage.linear.bias.requires_grad_(False)
-    decaying, others = build_optimizer(stage, config(weight_decay=0.1)).param_groups
-    assert [p.shape for p in decaying["params"]] == [(4, 4)]
-    assert [p.shape for p in others["params"]] == [(4,), (4,)]
-    assert (decaying["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+    groups = build_optimizer(stage, config(weight_decay=0.1)).param_groups
+    shapes = {group["weight_decay"]: [tuple(p.shape) for p in group["params"]] for group in groups}
+    assert shapes == {0.1: [(4, 4)], 0.0: [(4,), (4,)]}
+
+
+def test_a_mask_decoder_learns_at_its_own_rate():
+    stage = nn.ModuleDict({"mask_decoder": nn.Linear(2, 2), "image_encoder": nn.Linear(3, 3)})
+    groups = build_optimizer(stage, config(decoder_rate=0.2)).param_groups
+    scales = {len(p): group["scale"] for group in groups for p in group["params"]}
+    assert scales == {2: 0.2, 3: 1.0}
 
 
 def test_the_average_moves_by_the_decay_and_copies_counters():

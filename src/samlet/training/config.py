@@ -17,7 +17,7 @@ class TrainConfig:
 
     `canvases` are (share of the run, student canvas in pixels): early steps may see a smaller canvas, which costs
     less; the last entry's share is 1. `views` is how many different views of an image there are over the epochs;
-    `images` limits how many images are used (0: all). The loss weights apply to the stages that have those losses.
+    `images` limits how many images are used (0: all). `decoder_rate` multiplies the mask decoder's learning rate. The loss weights apply to the stages that have those losses.
     """
 
     stage: str
@@ -27,6 +27,7 @@ class TrainConfig:
     seed: int = 0
     learning_rate: float = 2e-3
     final_learning_rate: float = 1e-5
+    decoder_rate: float = 1.0
     warmup_steps: int = 50
     weight_decay: float = 0.01
     clip_norm: float = 5.0

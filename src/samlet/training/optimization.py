@@ -11,13 +11,20 @@ from samlet.training.config import TrainConfig
 
 
 def build_optimizer(stage: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW over the parameters that learn; norms and biases (one dimension) do not decay."""
-    learning = [p for p in stage.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in learning if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+    """AdamW over the parameters that learn; norms and biases (one dimension) do not decay.
+
+    Each group's `scale` multiplies the learning rate: `config.decoder_rate` for a mask decoder, which starts trained.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in stage.named_parameters():
+        if parameter.requires_grad:
+            scale = config.decoder_rate if "mask_decoder." in name else 1.0
+            decay = config.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((scale, decay), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": p, "scale": scale, "weight_decay": decay} for (scale, decay), p in groups.items()],
+        lr=config.learning_rate,
+    )
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:

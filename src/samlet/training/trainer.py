@@ -58,7 +58,7 @@ class Trainer:
     def _train_on(self, batch: Any) -> dict[str, float]:
         rate = learning_rate(self.step, self.config)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["scale"]
         losses = self.stage(batch)
         loss = sum(losses.values())
         if not math.isfinite(loss.item()):
