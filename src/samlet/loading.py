@@ -118,7 +118,7 @@ def _load_named(spec: ModelSpec, backend: str, device: str | None, threads: int 
 
 def _load_onnx(folder: Path, device: str | None, threads: int | None) -> Predictor:
     if device not in (None, "cpu"):
-        raise BackendError(f'The onnx backend runs on the CPU, not on "{device}": use backend "torch" there.')
+        raise BackendError(f'The device "{device}" can only be chosen with backend "torch", not with an onnx artifact.')
     from samlet.runtime.onnx import OnnxBackend
 
     return Predictor(OnnxBackend.from_folder(folder, threads=threads))

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+
+import pytest
+from tests.fake_backend import FakeBackend
+
+from samlet import loading
+from samlet.errors import (
+    BackendError,
+    CheckpointError,
+    InputError,
+    MissingExtraError,
+    UnknownBackendError,
+    UnknownModelError,
+    WeightsError,
+)
+from samlet.loading import load, load_module
+from samlet.zoo import DEFAULT_MODEL, get_spec
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("SAMLET_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Stands in for ONNX Runtime: lists (folder, threads) of each artifact opened; all hold the default model."""
+    calls = []
+
+    def from_folder(path, threads=None):
+        calls.append((path, threads))
+        return FakeBackend(name="onnx")
+
+    monkeypatch.setattr("samlet.runtime.onnx.OnnxBackend.from_folder", from_folder)
+    return calls
+
+
+@pytest.fixture
+def shipped(monkeypatch, tmp_path):
+    """The default model ships, and no other."""
+    folder = tmp_path / "shipped"
+    monkeypatch.setattr(loading, "shipped_folder", lambda name: folder if name == DEFAULT_MODEL else None)
+    return folder
+
+
+@pytest.fixture
+def artifact(tmp_path):
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    (folder / "manifest.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights_file(tmp_path_factory):
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    path = tmp_path_factory.mktemp("weights") / "b0.safetensors"
+    save_file(load_module(DEFAULT_MODEL).state_dict(), path)
+    return path
+
+
+class TestOnnx:
+    @pytest.mark.parametrize("arguments", [{}, {"backend": "onnx"}, {"device": "cpu"}, {"name": "efficientvit_sam_b0"}])
+    def test_the_shipped_model_needs_nothing(self, opened, shipped, arguments):
+        model = load(**arguments)
+        assert (model.spec.name, model.backend.name) == (DEFAULT_MODEL, "onnx")
+        assert opened == [(shipped, None)]
+
+    def test_threads_are_passed_on(self, opened, shipped):
+        load(threads=3)
+        assert opened == [(shipped, 3)]
+
+    @pytest.mark.parametrize("as_checkpoint", [False, True])
+    def test_an_artifact_folder_is_a_model(self, opened, artifact, as_checkpoint):
+        load(checkpoint=artifact) if as_checkpoint else load(str(artifact))
+        assert opened == [(artifact, None)]
+
+    def test_a_folder_that_has_a_models_name_is_not_that_model(self, opened, shipped, monkeypatch, tmp_path):
+        (tmp_path / DEFAULT_MODEL).mkdir()
+        monkeypatch.chdir(tmp_path)
+        load(DEFAULT_MODEL)
+        load(f"./{DEFAULT_MODEL}")
+        assert [path.name for path, _ in opened] == ["shipped", DEFAULT_MODEL]
+
+    def test_an_artifact_of_another_model_is_refused(self, opened, artifact):
+        with pytest.raises(CheckpointError, match=f"holds the model {DEFAULT_MODEL}, not mobile-sam"):
+            load("mobile-sam", checkpoint=artifact)
+        assert load("efficientvit_sam_b0", checkpoint=artifact).spec.name == DEFAULT_MODEL
+
+    def test_torch_does_not_run_artifacts(self, artifact):
+        with pytest.raises(InputError, match='use backend "onnx"'):
+            load(artifact, backend="torch")
+
+    def test_a_device_is_for_torch(self, opened, shipped, artifact):
+        with pytest.raises(BackendError, match='"cuda"'):
+            load(backend="onnx", device="cuda")
+        with pytest.raises(BackendError, match='"cuda"'):
+            load(artifact, device="cuda")
+
+    def test_a_model_that_does_not_ship_must_be_exported(self, shipped):
+        with pytest.raises(WeightsError, match="samlet export mobile-sam --to onnx"):
+            load("mobile-sam", backend="onnx")
+
+    def test_a_torch_checkpoint_is_not_for_onnx(self, tmp_path):
+        with pytest.raises(InputError, match="samlet export"):
+            load(backend="onnx", checkpoint=tmp_path / "b0.pt")
+
+
+class TestTorch:
+    def test_a_checkpoint_runs_in_torch(self, weights_file, shipped):
+        model = load(DEFAULT_MODEL, checkpoint=weights_file)
+        assert (model.spec.name, model.backend.name) == (DEFAULT_MODEL, "torch")
+
+    def test_cached_weights_are_found(self, weights_file, monkeypatch):
+        monkeypatch.setattr(loading.weights, "find", lambda spec: weights_file if spec.name == DEFAULT_MODEL else None)
+        assert load(backend="torch").backend.name == "torch"
+
+    def test_another_device_than_the_cpu_means_torch(self, weights_file, shipped, monkeypatch):
+        monkeypatch.setattr(loading.weights, "find", lambda spec: weights_file)
+        with pytest.raises(BackendError, match='"nowhere"'):
+            load(device="nowhere")
+
+    def test_a_checkpoint_of_another_model_is_refused(self, weights_file):
+        with pytest.raises(CheckpointError, match="another model"):
+            load("efficientvit-sam-b1", checkpoint=weights_file)
+
+    def test_a_missing_checkpoint_is_named(self, tmp_path):
+        with pytest.raises(CheckpointError, match=r"nothing\.pt"):
+            load(checkpoint=tmp_path / "nothing.pt")
+
+    def test_threads_are_for_onnx(self, weights_file):
+        with pytest.raises(InputError, match="OMP_NUM_THREADS"):
+            load(checkpoint=weights_file, threads=2)
+
+    def test_without_torch_the_extra_is_named(self, monkeypatch, weights_file):
+        for name in [name for name in sys.modules if name.startswith(("samlet.models", "samlet.nn", "samlet.runtime"))]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, "torch", None)
+        with pytest.raises(MissingExtraError, match=re.escape('pip install "samlet[torch]"')):
+            load(checkpoint=weights_file)
+
+
+class TestWhatIsNotThere:
+    def test_weights_are_named_with_size_licence_and_remedy(self):
+        checkpoint = get_spec("mobile-sam").checkpoint
+        with pytest.raises(WeightsError) as caught:
+            load("mobile-sam")
+        for part in ("samlet models pull mobile-sam", f"{checkpoint.size_bytes / 1e6:.0f} MB", checkpoint.licence):
+            assert part in str(caught.value)
+
+    def test_a_model_without_published_weights_says_so(self):
+        spec = replace(get_spec("mobile-sam"), checkpoint=None)
+        with pytest.raises(WeightsError, match="no published weights"):
+            loading.cached_weights(spec)
+
+    def test_an_unknown_model(self):
+        with pytest.raises(UnknownModelError, match="mobile-sam"):
+            load("mobil-sam")
+
+    def test_an_unknown_backend(self):
+        with pytest.raises(UnknownBackendError, match='"tensorflow": use auto, onnx, torch'):
+            load(backend="tensorflow")
