@@ -57,11 +57,11 @@ class SamNeck(nn.Module):
     def __init__(self, in_channels: tuple[int, ...], config: NeckConfig) -> None:
         super().__init__()
         self.input_ops = nn.ModuleList([OpSequential([ConvLayer(c, CHANNELS), ToGrid()]) for c in in_channels])
-        # The B backbones use hard swish throughout, which phones and integer runtimes have; their neck follows.
+        # The light block follows the B backbones' later stages: hard swish, which phones and integer runtimes have, and
+        # few norms, which cost more than the convolutions when training on a CPU.
         block, act = (MBConv, nn.Hardswish) if config.light else (FusedMBConv, tanh_gelu)
-        self.middle = OpSequential(
-            [Residual(block(CHANNELS, CHANNELS, 1, config.expand, act)) for _ in range(config.depth)]
-        )
+        blocks = [block(CHANNELS, CHANNELS, 1, config.expand, act, config.light) for _ in range(config.depth)]
+        self.middle = OpSequential([Residual(block) for block in blocks])
         self.output_ops = nn.ModuleList([OpSequential([ConvLayer(CHANNELS, CHANNELS, bias=True, norm=False)])])
 
     def forward(self, maps: list[Tensor]) -> Tensor:

@@ -16,8 +16,9 @@ class TrainConfig:
     """One run of one stage. Images are counted, not batches: `batch_size` images make one optimizer step.
 
     `canvases` are (share of the run, student canvas in pixels): early steps may see a smaller canvas, which costs
-    less; the last entry's share is 1. `views` is how many different views of an image there are over the epochs;
-    `images` limits how many images are used (0: all). `decoder_rate` multiplies the mask decoder's learning rate. The loss weights apply to the stages that have those losses.
+    less; the last entry's share is 1. `views` is how many different views of an image there are over the epochs,
+    `images` how many images are used (0: all). `decoder_rate` multiplies the mask decoder's learning rate. The loss
+    weights apply to the stages that have those losses.
     """
 
     stage: str

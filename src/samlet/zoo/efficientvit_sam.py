@@ -45,8 +45,8 @@ def _small(backbone: str, parameters: int, encoder_macs: int) -> ModelSpec:
 
 
 MODELS: tuple[ModelSpec, ...] = (
-    _small("b0", 5_142_176, 1_896_349_696),
-    _small("b1", 9_160_848, 4_069_261_312),
+    _small("b0", 5_141_152, 1_896_349_696),
+    _small("b1", 9_159_824, 4_069_261_312),
     _paper(
         "l0",
         512,
