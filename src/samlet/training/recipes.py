@@ -17,10 +17,10 @@ def efficientvit_sam_b0_stage1() -> TrainConfig:
     return TrainConfig(
         stage="distill-encoder",
         student="efficientvit-sam-b0",
-        steps=2000,
+        steps=1500,
         batch_size=4,
         learning_rate=2e-3,
-        images=900,
+        images=800,
     )
 
 
