@@ -34,7 +34,7 @@ def manifests() -> dict[str, dict[str, list[int]]]:
 
 
 def difference(value: Any, digest: dict[str, Any]) -> float:
-    """The largest error of samples, mean and std as a share of what is tolerated: above 1 is wrong, inf another shape."""
+    """The largest error of samples, mean and std in units of the tolerance: above 1 is wrong, inf another shape."""
     array = np.asarray(value.detach() if isinstance(value, Tensor) else value, np.float32)
     if list(array.shape) != digest["shape"]:
         return float("inf")
@@ -49,6 +49,6 @@ def difference(value: Any, digest: dict[str, Any]) -> float:
 
 
 def wrong(outputs: dict[str, tuple[Any, dict[str, Any]]]) -> dict[str, float]:
-    """Of outputs name → (value, digest), those out of tolerance with their `difference`: a test asserts that none is."""
+    """Of outputs name → (value, digest), those out of tolerance and their `difference`."""
     differences = {name: difference(value, digest) for name, (value, digest) in outputs.items()}
     return {name: error for name, error in differences.items() if not error <= 1}

@@ -1,4 +1,4 @@
-"""The decoder behind a model: tokens by label, many images and ragged prompts in one call, one truth for both halves."""
+"""The decoder behind a model: tokens by label, many images and ragged prompts in one call."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests import filler, parity
 from torch import Tensor
 
 from samlet.geometry.frames import ImageFrame
@@ -15,7 +16,6 @@ from samlet.geometry.regions import stability_score
 from samlet.models import Sam, create
 from samlet.models.sam import token_bias
 from samlet.prompts import ABSENT_LABEL, Prompts
-from tests import filler, parity
 
 NUMBERS = parity.numbers("mask-decoder")
 PIXEL_NOISE = 1e-4  # stability and area are pixel counts: noise moves a few pixels over the threshold

@@ -57,7 +57,7 @@ def test_block_gives_the_official_numbers(name: str) -> None:
 
 
 def test_linear_and_quadratic_attention_agree() -> None:
-    """16 positions take the quadratic form; one more position, of zeros, attends to nothing and forces the linear one."""
+    """16 positions take the quadratic form; one more, of zeros, changes nothing but forces the linear one."""
     attention = LiteMLA(64, head_dim=16, scale=5)
     qkv = torch.randn(2, 4, 48, 16)
     longer = torch.cat([qkv, torch.zeros(2, 4, 48, 1)], dim=-1)

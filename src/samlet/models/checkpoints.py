@@ -44,8 +44,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         raise CheckpointError(f"no checkpoint at {path}: check the path.")
     try:
         content = load_file(path) if _is_safetensors(path) else _load_pickle(path)
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror or error}; check the path.") from error
+    except PermissionError as error:
+        raise CheckpointError(f"cannot read {path}: you have no permission to.") from error
     except Exception as error:  # what damaged or hostile bytes make an unpickler raise has no end
         raise CheckpointError(
             f"cannot read {path} as a checkpoint of tensors: it is damaged, not a checkpoint, or holds code, which "
