@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
-
 from tests import filler
+from torch import Tensor
 
 FOLDER = Path(__file__).parent / "data" / "parity"
 # Relative to the output's std. The official code against itself: 3e-6; a forgotten norm eps: 7e-5; erf for tanh: 1e-3.

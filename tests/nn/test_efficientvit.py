@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from tests import filler, parity
 from torch import nn
 
 from samlet.models.efficientvit_sam import ToGrid
@@ -21,7 +22,6 @@ from samlet.nn.efficientvit import (
     tanh_gelu,
 )
 from samlet.nn.layers import LayerNorm2d
-from tests import filler, parity
 
 BLOCKS: dict[str, Callable[[], nn.Module]] = {
     "conv_layer": lambda: ConvLayer(8, 12, 3, 2, act=nn.Hardswish),

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests import filler, parity
 from torch import Tensor, nn
 
 from samlet.geometry.regions import stability_score
 from samlet.nn.mask_decoder import MaskDecoder, Mlp
 from samlet.nn.prompt_encoder import PromptEncoder
-from tests import filler, parity
 
 PROMPTS = parity.numbers("mask-decoder")["prompts"]
 

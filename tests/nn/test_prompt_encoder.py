@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from tests import filler, parity
 from torch import Tensor, nn
 
 from samlet.nn.prompt_encoder import PromptEncoder
 from samlet.prompts import ABSENT_LABEL
-from tests import filler, parity
 
 NUMBERS = parity.numbers("mask-decoder")
 
