@@ -21,7 +21,7 @@ from rich.progress import (
 
 from samlet.extras import import_with_extra
 
-app = App(name="train", help="Train a student: distill-encoder, finetune.")
+app = App(name="train", help="Train a student (distill-encoder, finetune) and draw its curves.")
 
 Data = Annotated[list[Path], Parameter(consume_multiple=True, help="Folders of images, with SA-1B records or without.")]
 Resume = Annotated[bool, Parameter(help="Go on with the run in --output.")]
@@ -105,6 +105,18 @@ def finetune(
             config, checkpoint=checkpoint, data=data, output=output, resume=resume, progress=progress
         )
     print(path)
+
+
+@app.command
+def curves(
+    runs: Annotated[list[Path], Parameter(help="The --output folders of runs.")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(help="The picture to write (.png).")],
+) -> None:
+    """Draw the losses of runs, side by side."""
+    import_with_extra("samlet.training.curves", "train", "Drawing curves").draw_curves(runs, output)
+    print(output)
 
 
 def _training():  # noqa: ANN202 - two modules of an optional part

@@ -1,0 +1,59 @@
+"""A picture of how runs went: the losses and the learning rate over the steps, from their logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from samlet.errors import TrainingError
+from samlet.files import write_aside
+from samlet.training.checkpoint import LOG
+
+SMOOTHED_OVER = 10  # log rows
+NOT_LOSSES = ("step", "loss", "grad_norm", "learning_rate", "seconds")
+
+
+def read_log(folder: Path) -> list[dict[str, float]]:
+    """The rows of a run's log; TrainingError if the folder holds none. A row cut short by a kill is left out."""
+    path = folder / LOG
+    if not path.is_file():
+        raise TrainingError(f"{folder} holds no {LOG}: give the --output folder of a run.")
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    if not rows:
+        raise TrainingError(f"{path} is empty: the run has not come far enough.")
+    return sorted({row["step"]: row for row in rows}.values(), key=lambda row: row["step"])
+
+
+def draw_curves(folders: Sequence[Path], output: Path) -> None:
+    """One panel a run, written to `output` (.png): each loss, faint as logged and strong smoothed."""
+    from matplotlib.figure import Figure
+
+    logs = [read_log(folder) for folder in folders]
+    figure = Figure(figsize=(6 * len(logs), 4), layout="constrained")
+    for axes, folder, rows in zip(figure.subplots(1, len(logs), squeeze=False)[0], folders, logs, strict=True):
+        steps = [row["step"] for row in rows]
+        for name in (name for name in rows[-1] if name not in NOT_LOSSES):
+            values = np.array([row[name] for row in rows])
+            (line,) = axes.plot(steps, values, alpha=0.25, linewidth=0.8)
+            axes.plot(steps, _smooth(values), color=line.get_color(), label=name)
+        axes.set(title=folder.name, xlabel="step", ylabel="loss", yscale="log")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    with write_aside(output) as aside:
+        figure.savefig(aside, dpi=110, format="png")
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """The mean of each value and up to `SMOOTHED_OVER` - 1 before it."""
+    sums = np.cumsum(np.concatenate([[0.0], values]))
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - SMOOTHED_OVER, 0)
+    return (sums[ends] - sums[starts]) / (ends - starts)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+from samlet.errors import TrainingError
+from samlet.training.checkpoint import LOG
+from samlet.training.curves import draw_curves, read_log
+
+
+def write_log(folder, rows, tail=""):
+    folder.mkdir()
+    (folder / LOG).write_text("".join(json.dumps(row) + "\n" for row in rows) + tail)
+    return folder
+
+
+ROWS = [{"step": step, "loss": 1 / step, "mse": 1 / step, "seconds": 0.1} for step in (10, 20, 30)]
+
+
+def test_the_picture_has_a_panel_a_run(tmp_path):
+    first, second = write_log(tmp_path / "one", ROWS), write_log(tmp_path / "two", ROWS)
+    draw_curves([first], tmp_path / "a.png")
+    draw_curves([first, second], tmp_path / "b.png")
+    with Image.open(tmp_path / "a.png") as one, Image.open(tmp_path / "b.png") as two:
+        assert two.width == 2 * one.width
+
+
+def test_steps_logged_twice_by_a_resume_count_once_and_a_cut_row_not_at_all(tmp_path):
+    again = [{**ROWS[1], "mse": 9.0}]
+    rows = read_log(write_log(tmp_path / "run", ROWS + again, tail='{"step": 40, "lo'))
+    assert [row["step"] for row in rows] == [10, 20, 30]
+    assert rows[1]["mse"] == 9.0
+
+
+def test_a_folder_without_a_log_or_with_an_empty_one_is_named(tmp_path):
+    with pytest.raises(TrainingError, match="nowhere"):
+        read_log(tmp_path / "nowhere")
+    with pytest.raises(TrainingError, match="empty"):
+        read_log(write_log(tmp_path / "run", []))
