@@ -129,3 +129,18 @@ def test_bad_input_leaves_nothing_behind(model, data: Path, tmp_path: Path, argu
         run_app("--data", data, "--output", tmp_path / "out", *arguments)
     assert isinstance(caught.value, SamletError)
     assert not (tmp_path / "out").exists()
+
+
+def test_compare_prints_the_difference(model, data: Path, tmp_path: Path, capsys) -> None:
+    run_app("--data", data, "--output", tmp_path / "a")
+    run_app("--data", data, "--output", tmp_path / "b")
+    capsys.readouterr()
+    run_app("compare", tmp_path / "a", tmp_path / "b")
+    assert "+0.0 (+0.0 to +0.0)" in capsys.readouterr().out
+
+
+def test_compare_refuses_another_protocol(model, data: Path, tmp_path: Path) -> None:
+    run_app("--data", data, "--output", tmp_path / "a")
+    run_app("--data", data, "--output", tmp_path / "b", "--policy", "first")
+    with pytest.raises(InputError, match="another protocol"):
+        run_app("compare", tmp_path / "a", tmp_path / "b")

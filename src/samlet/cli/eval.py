@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
     from samlet.data import Sample
     from samlet.evaluation import ImageResult, Protocol
+    from samlet.evaluation.compare import Difference
     from samlet.predictor import Predictor
-
-LOG_FILE = "images.jsonl"
 
 app = App(name="eval", help="Measure how good a model's masks are, like the papers.", help_format="plaintext")
 
@@ -71,6 +70,32 @@ def run(
     _print_report(report, output)
 
 
+@app.command(name="compare")
+def compare_reports(
+    folders: Annotated[list[Path], Parameter(help="What samlet eval wrote; the first is compared with.", negative=())],
+    /,
+) -> None:
+    """Put reports of the same measurement side by side, with 95 % intervals of the difference to the first.
+
+    Intervals are a paired bootstrap over images, drawn within each source.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from samlet.evaluation.compare import compare
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("report", overflow="fold")
+    for heading in ("mIoU", "difference", "mean of sources", "difference"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in compare(folders):
+        metrics = row.report["metrics"]
+        cells = (_percent(metrics["miou"]["all"]), _points(row.miou))
+        more = (_percent(metrics["mean_of_sources"]), _points(row.mean_of_sources))
+        table.add_row(f"{row.folder} ({row.report['model']}, {row.report['backend']})", *cells, *more)
+    Console().print(table)
+
+
 def _facts(
     predictor: Predictor, model: str | None, checkpoint: Path | None, protocol: Protocol, samples: list[Sample]
 ) -> dict[str, Any]:
@@ -94,6 +119,7 @@ def _measure(
     from samlet.evaluation.page import write_page
     from samlet.evaluation.pictures import draw
     from samlet.evaluation.provenance import machine, versions
+    from samlet.evaluation.results import LOG_FILE
 
     log = ResultLog(output / LOG_FILE, facts)
     start = time.perf_counter()
@@ -151,6 +177,14 @@ def _print_report(report: dict[str, Any], output: Path) -> None:
     table.add_row("mean of sources", _percent(metrics["mean_of_sources"]), "", style="bold")
     Console().print(table)
     print(output / REPORT_FILE, output / PAGE_FILE, sep="\n")
+
+
+def _points(difference: Difference | None) -> str:
+    """A difference in percentage points with its interval."""
+    if difference is None:
+        return ""
+    value, low, high = (100 * number for number in (difference.value, difference.low, difference.high))
+    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 def _percent(value: float | None) -> str:

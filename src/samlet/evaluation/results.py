@@ -12,6 +12,8 @@ from typing import Any
 from samlet.errors import DataError, InputError
 from samlet.files import make_folder, output_error
 
+LOG_FILE = "images.jsonl"
+
 
 @dataclass(frozen=True)
 class InstanceResult:
@@ -75,11 +77,7 @@ class ResultLog:
         self._results[result.name] = result
 
     def _read(self, lines: list[bytes], header: Mapping[str, Any]) -> None:
-        try:
-            found = dict(json.loads(lines[0]).items())
-            results = [ImageResult.from_json(json.loads(line)) for line in lines[1:]]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{self.path} is damaged ({error}); delete it to measure again.") from error
+        found, results = _parse(self.path, lines)
         differing = sorted(key for key in {*found, *header} if found.get(key) != _as_json(header.get(key)))
         if differing:
             raise InputError(
@@ -96,6 +94,21 @@ class ResultLog:
                 file.write(line.encode())
         except OSError as error:
             raise output_error(self.path, error) from error
+
+
+def read_results(path: Path) -> list[ImageResult]:
+    """The results in a log, in the order they were measured; DataError if it is missing or damaged."""
+    if not path.is_file():
+        raise DataError(f"{path} is missing: it holds the results behind the report.")
+    return _parse(path, _whole_lines(path))[1]
+
+
+def _parse(path: Path, lines: list[bytes]) -> tuple[dict[str, Any], list[ImageResult]]:
+    try:
+        header = dict(json.loads(lines[0]).items())
+        return header, [ImageResult.from_json(json.loads(line)) for line in lines[1:]]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise DataError(f"{path} is damaged ({error}); delete it to measure again.") from error
 
 
 def _whole_lines(path: Path) -> list[bytes]:
