@@ -22,6 +22,8 @@ VERBS = (
     ("segment", "samlet.cli.segment:segment", "Cut objects out of images with points and boxes."),
     ("models", "samlet.cli.models:app", "List the models; pull or import their weights."),
     ("train", "samlet.cli.train:app", "Train a smaller model from a larger one, or on masks."),
+    ("export", "samlet.cli.export:export", "Write a model as files that run without torch."),
+    ("eval", "samlet.cli.eval:app", "Measure how good a model's masks are, by the papers' protocols."),
     ("doctor", "samlet.cli.doctor:doctor", "Say what this machine can run, and why not."),
 )
 
