@@ -19,12 +19,17 @@ from samlet.images import read_image
 
 @dataclass(frozen=True)
 class Annotation:
-    """One mask as COCO RLE `{"size": [h, w], "counts": bytes}`; box and area as the data set states them."""
+    """One mask as COCO RLE `{"size": [h, w], "counts": bytes}`; box and area as the data set states them.
+
+    `category` is the name of its kind, where the data set tells one; `crowd` marks a group drawn as one mask.
+    """
 
     id: int | str
     rle: Rle
     box_xywh: tuple[float, float, float, float]
     area_px: float
+    category: str | None = None
+    crowd: bool = False
 
     def to_array(self) -> NDArray[np.bool_]:
         """The mask as bool `[H, W]`."""
