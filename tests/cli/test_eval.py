@@ -61,6 +61,8 @@ def test_a_report_is_written(model, data: Path, tmp_path: Path, capsys) -> None:
     assert report["metrics"]["instances"] == {"all": 6, "small": 3, "medium": 3, "large": 0}
     assert report["metrics"]["per_source"]["coco"] == {"miou": 1.0, "instances": 4, "images": 2}
     assert report["metrics"]["mean_of_sources"] == 1.0
+    assert report["metrics"]["boundary_miou"]["all"] == 1.0
+    assert set(report["left_out"].values()) == {0}
     assert report["protocol"] == {"start": "box", "clicks": 0, "policy": "best", "feed_mask_back": False}
     assert (report["model"], report["backend"], report["weights_sha256"]) == ("rectangles", "fake", "0" * 64)
     assert set(report["seconds"]) == {"read", "embed", "predict", "score"}
@@ -70,6 +72,16 @@ def test_a_report_is_written(model, data: Path, tmp_path: Path, capsys) -> None:
     assert "mean of sources" in printed
     assert "n/a" in printed
     assert str(tmp_path) not in (tmp_path / "out" / "report.json").read_text()
+
+
+def test_masks_left_out_are_told(model, data: Path, tmp_path: Path, capsys) -> None:
+    path = data / "pets_1.json"
+    record = json.loads(path.read_text())
+    record["annotations"][0]["bbox"] = [400, 10, 20, 20]
+    path.write_text(json.dumps(record))
+    run_app("--data", data, "--output", tmp_path / "out")
+    assert report_of(tmp_path / "out")["left_out"]["box empty or outside the image"] == 1
+    assert "left out: 1 (box empty or outside the image)" in capsys.readouterr().out
 
 
 def test_options_reach_the_protocol(model, data: Path, tmp_path: Path) -> None:

@@ -93,6 +93,15 @@ def test_the_page_is_whole_and_escaped(tmp_path: Path) -> None:
     assert not re.search(r"<b>|<m>|https?://|<script", text)
 
 
+def test_categories_are_folded_up() -> None:
+    results = [ImageResult("a", "coco", (InstanceResult(1, 100.0, 0.25, 0.5, 0.1, "hot <dog>"),), {})]
+    text = page(report_of(results) | {"left_out": {"area under 1 px": 3}}, results, [], [])
+    assert "<details><summary>Categories</summary>" in text
+    assert "<td>hot &lt;dog&gt;</td>" in text
+    assert "<td>left out, area under 1 px</td><td>3</td>" in text
+    assert "<td>all, boundary</td>" in text
+
+
 def test_a_page_without_pictures() -> None:
     text = page(report_of([result("a", 0.5)]), [result("a", 0.5)], [], [])
     assert "Worst answers" not in text

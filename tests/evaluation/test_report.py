@@ -14,7 +14,7 @@ from samlet.evaluation.results import ImageResult, InstanceResult
 
 
 def result(name: str, source: str, *pairs: tuple[float, float]) -> ImageResult:
-    instances = tuple(InstanceResult(index, area, iou, 0.5) for index, (area, iou) in enumerate(pairs))
+    instances = tuple(InstanceResult(index, area, iou, 0.5, iou / 2) for index, (area, iou) in enumerate(pairs))
     return ImageResult(name, source, instances, {"embed": 0.25, "predict": 0.5})
 
 
@@ -34,6 +34,22 @@ def test_measure() -> None:
         "pets": {"miou": 1.0, "instances": 1, "images": 1},
     }
     assert metrics["mean_of_sources"] == pytest.approx(0.7)
+    assert metrics["boundary_miou"] == pytest.approx({"all": 0.275, "small": 0.2, "medium": 0.2, "large": 0.5})
+    assert (metrics["per_category"], metrics["mean_of_categories"]) == ({}, None)
+
+
+def test_categories_weigh_the_same_in_their_mean() -> None:
+    values = [("cat", 1.0), ("dog", 0.25), ("dog", 0.75), ("dog", 0.5), (None, 0.0)]
+    instances = tuple(InstanceResult(i, 50.0, iou, 0.5, iou, name) for i, (name, iou) in enumerate(values))
+    metrics = measure([ImageResult("coco_1", "coco", instances, {})])
+    assert metrics["per_category"] == {"cat": {"miou": 1.0, "instances": 1}, "dog": {"miou": 0.5, "instances": 3}}
+    assert metrics["mean_of_categories"] == 0.75
+    assert metrics["miou"]["all"] == 0.5
+
+
+def test_a_log_without_boundaries_has_no_mean_of_them() -> None:
+    metrics = measure([ImageResult("coco_1", "coco", (InstanceResult(1, 50.0, 0.5, 0.5),), {})])
+    assert metrics["boundary_miou"]["all"] is None
 
 
 def test_the_order_of_images_does_not_matter() -> None:

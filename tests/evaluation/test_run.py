@@ -30,6 +30,7 @@ def test_a_box_is_measured_in_image_pixels() -> None:
     assert (result.name, result.source) == ("fake_1", "fake")
     assert [(i.id, i.area_px, i.true_iou) for i in result.instances] == [(5, 2400.0, 1.0), (6, 8000.0, 1.0)]
     assert [i.iou for i in result.instances] == pytest.approx([0.9, 0.9])
+    assert [i.boundary_iou for i in result.instances] == [1.0, 1.0]
     assert set(result.seconds) == {"read", "embed", "predict", "score"}
 
 
@@ -67,6 +68,16 @@ def test_one_embedding_and_one_decode_a_round_for_all_masks_of_an_image() -> Non
     run.evaluate_image(model, sample(BOX, OTHER, BOX), Protocol("point", 3))
     assert model.backend.encoded == 1
     assert [len(labels) for _, labels, _ in model.backend.seen] == [3, 3, 3]
+
+
+def test_a_boundary_is_measured_and_a_category_kept() -> None:
+    half = replace(annotation(20, 30, 70, 110), category="cat")
+    [instance] = run.evaluate_image(predictor(), sample(half), Protocol("box", policy="first")).instances
+    # 7 px deep on a diagonal of 362: of the left half, 25 x 80, the rim is 1274 px, of which the truth shares 80 x 7
+    # on the left and 18 x 7 above and below; the truth's own rim is 1624 px.
+    shared = 80 * 7 + 2 * 18 * 7
+    assert instance.boundary_iou == pytest.approx(shared / (1274 + 1624 - shared))
+    assert instance.category == "cat"
 
 
 def test_batches_do_not_change_the_results(monkeypatch) -> None:

@@ -9,24 +9,28 @@ import pytest
 from tests.evaluation.fake import SIDE, annotation, sample
 
 from samlet.errors import DataError, InputError
-from samlet.evaluation.selection import box_in_image, hash_of, select
+from samlet.evaluation.selection import box_in_image, hash_of, left_out, select
 from samlet.geometry.rle import encode
 
 GOOD = annotation(10, 10, 30, 40, number=1)
 
 
 @pytest.mark.parametrize(
-    "uncountable",
+    ("uncountable", "reason"),
     [
-        replace(GOOD, area_px=0.0),
-        replace(GOOD, rle=encode(np.zeros((SIDE, SIDE), bool))),
-        replace(GOOD, box_xywh=(10.0, 10.0, 0.0, 30.0)),
-        replace(GOOD, box_xywh=(300.0, 10.0, 20.0, 30.0)),
-        replace(GOOD, box_xywh=(256.0, 10.0, 20.0, 30.0)),
+        (replace(GOOD, area_px=0.0), "area under 1 px"),
+        (replace(GOOD, area_px=0.5), "area under 1 px"),
+        (replace(GOOD, rle=encode(np.zeros((SIDE, SIDE), bool))), "mask without a pixel"),
+        (replace(GOOD, box_xywh=(10.0, 10.0, 0.0, 30.0)), "box empty or outside the image"),
+        (replace(GOOD, box_xywh=(300.0, 10.0, 20.0, 30.0)), "box empty or outside the image"),
+        (replace(GOOD, box_xywh=(256.0, 10.0, 20.0, 30.0)), "box empty or outside the image"),
     ],
-    ids=["area 0", "no pixel", "thin box", "box beside the image", "box at the far border"],
+    ids=["area 0", "area below 1", "no pixel", "thin box", "box beside the image", "box at the far border"],
 )
-def test_masks_that_cannot_count_are_left_out(uncountable) -> None:
+def test_masks_that_cannot_count_are_left_out_and_counted(uncountable, reason) -> None:
+    counts = left_out([sample(uncountable, GOOD), sample(uncountable, name="fake_2")])
+    assert counts.pop(reason) == 2
+    assert list(counts.values()) == [0, 0]
     [kept] = select([sample(uncountable, GOOD)])
     assert kept.annotations == (GOOD,)
     with pytest.raises(DataError, match="None of the 1 images has a mask"):

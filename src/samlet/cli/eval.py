@@ -59,14 +59,15 @@ def run(
     """
     from samlet import loading
     from samlet.data import open_folders
-    from samlet.evaluation import Protocol, select
+    from samlet.evaluation import Protocol, left_out, select
     from samlet.evaluation.protocols import default_clicks
 
     how = Protocol(protocol, default_clicks(protocol) if clicks is None else clicks, policy, feed_mask_back)
-    samples = select(open_folders(data), limit, max_masks_per_image)
+    opened = open_folders(data)
+    samples = select(opened, limit, max_masks_per_image)
     predictor = loading.load(model, backend=backend, checkpoint=checkpoint, device=device)
     facts = _facts(predictor, model, checkpoint, how, samples)
-    report = _measure(predictor, samples, how, facts, output)
+    report = _measure(predictor, samples, how, facts, {"left_out": left_out(opened)}, output)
     _print_report(report, output)
 
 
@@ -113,8 +114,14 @@ def _facts(
 
 
 def _measure(
-    predictor: Predictor, samples: list[Sample], protocol: Protocol, facts: dict[str, Any], output: Path
+    predictor: Predictor,
+    samples: list[Sample],
+    protocol: Protocol,
+    facts: dict[str, Any],
+    more_facts: dict[str, Any],
+    output: Path,
 ) -> dict[str, Any]:
+    """`facts` tell this measurement from others; `more_facts` are for the report only."""
     from samlet.evaluation import ResultLog, build_report, evaluate, write_report
     from samlet.evaluation.page import write_page
     from samlet.evaluation.pictures import draw
@@ -127,7 +134,7 @@ def _measure(
         bar = RunningScore(progress, [log[sample.name] for sample in samples if sample.name in log], len(samples))
         results = evaluate(predictor, samples, protocol, log, bar.add)
     elapsed = {"seconds_this_run": round(time.perf_counter() - start, 3)}
-    report = build_report(results, {**facts, "versions": versions(), "machine": machine(), **elapsed})
+    report = build_report(results, {**facts, **more_facts, "versions": versions(), "machine": machine(), **elapsed})
     write_report(output, report)
     write_page(output, report, results, *draw(predictor, samples, results, protocol))
     return report
@@ -168,14 +175,21 @@ def _print_report(report: dict[str, Any], output: Path) -> None:
 
     metrics = report["metrics"]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("", "mIoU", "instances"):
+    for heading in ("", "mIoU", "boundary", "instances"):
         table.add_column(heading, justify="left" if not heading else "right")
     for size, miou in metrics["miou"].items():
-        table.add_row(size, _percent(miou), f"{metrics['instances'][size]:,}")
+        boundary_miou = metrics["boundary_miou"][size]
+        table.add_row(size, _percent(miou), _percent(boundary_miou), f"{metrics['instances'][size]:,}")
     for source, row in metrics["per_source"].items():
-        table.add_row(f"source {source}", _percent(row["miou"]), f"{row['instances']:,}")
-    table.add_row("mean of sources", _percent(metrics["mean_of_sources"]), "", style="bold")
+        table.add_row(f"source {source}", _percent(row["miou"]), "", f"{row['instances']:,}")
+    table.add_row("mean of sources", _percent(metrics["mean_of_sources"]), "", "", style="bold")
+    if metrics["per_category"]:
+        categories = f"mean of {len(metrics['per_category'])} categories"
+        table.add_row(categories, _percent(metrics["mean_of_categories"]), "", "")
     Console().print(table)
+    for reason, count in report["left_out"].items():
+        if count:
+            print(f"left out: {count:,} ({reason})")
     print(output / REPORT_FILE, output / PAGE_FILE, sep="\n")
 
 

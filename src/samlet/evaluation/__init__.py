@@ -6,7 +6,7 @@ from samlet.evaluation.protocols import Protocol
 from samlet.evaluation.report import build_report, read_report, write_report
 from samlet.evaluation.results import ImageResult, InstanceResult, ResultLog
 from samlet.evaluation.run import evaluate, evaluate_image
-from samlet.evaluation.selection import hash_of, select
+from samlet.evaluation.selection import hash_of, left_out, select
 
 __all__ = [
     "ImageResult",
@@ -17,6 +17,7 @@ __all__ = [
     "evaluate",
     "evaluate_image",
     "hash_of",
+    "left_out",
     "read_report",
     "select",
     "write_report",

@@ -19,6 +19,7 @@ BINS = 20
 _WIDTH, _HEIGHT = 320, 110
 _FLOOR = _HEIGHT - 14  # below the bars: the numbers
 
+_HEAD = "<table><tr><th></th><th>mIoU</th><th>instances</th></tr>"
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }
 table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .15rem .8rem .15rem 0; text-align: left }
@@ -76,11 +77,22 @@ def _protocol_text(protocol: Mapping[str, Any]) -> str:
 
 
 def _metrics_table(metrics: Mapping[str, Any]) -> str:
-    rows = [(size, miou, metrics["instances"][size]) for size, miou in metrics["miou"].items()]
+    counts = metrics["instances"]
+    rows = [(size, miou, counts[size]) for size, miou in metrics["miou"].items()]
+    rows += [(f"{size}, boundary", miou, counts[size]) for size, miou in metrics["boundary_miou"].items()]
     rows += [(f"source {name}", row["miou"], row["instances"]) for name, row in metrics["per_source"].items()]
     body = "".join(_row(name, _percent(miou), f"{count:,}") for name, miou, count in rows)
     mean = _row("mean of sources", _percent(metrics["mean_of_sources"]), "", strong=True)
-    return f"<table><tr><th></th><th>mIoU</th><th>instances</th></tr>{body}{mean}</table>"
+    return f"{_HEAD}{body}{mean}</table>{_categories_table(metrics)}"
+
+
+def _categories_table(metrics: Mapping[str, Any]) -> str:
+    """Folded up, since LVIS has 1,203 categories; nothing where the data set tells none."""
+    if not metrics["per_category"]:
+        return ""
+    rows = [_row(name, _percent(row["miou"]), f"{row['instances']:,}") for name, row in metrics["per_category"].items()]
+    rows.append(_row("mean of categories", _percent(metrics["mean_of_categories"]), "", strong=True))
+    return f"<details><summary>Categories</summary>{_HEAD}{''.join(rows)}</table></details>"
 
 
 def _row(name: str, *numbers: str, strong: bool = False) -> str:
@@ -137,6 +149,7 @@ def _data_url(picture: Picture) -> str:
 def _facts_table(report: Mapping[str, Any]) -> str:
     flat = {"images": report["images"]}
     flat |= {key: report[key] for key in ("model", "backend", "weights_sha256", "samples_sha256") if key in report}
+    flat |= {f"left out, {reason}": count for reason, count in report.get("left_out", {}).items()}
     for group in ("versions", "machine"):
         flat |= report.get(group, {})
     flat |= {f"seconds, {stage}": f"{seconds:.1f}" for stage, seconds in report["seconds"].items()}

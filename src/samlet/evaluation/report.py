@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from samlet.errors import DataError
-from samlet.evaluation.metrics import mean, mean_by_size, mean_by_source, size_counts
-from samlet.evaluation.results import ImageResult
+from samlet.evaluation.metrics import mean, mean_by_group, mean_by_size, size_counts
+from samlet.evaluation.results import ImageResult, InstanceResult
 from samlet.files import make_folder, write_files
 
 REPORT_FILE = "report.json"
@@ -18,20 +19,33 @@ FORMAT = 1
 
 
 def measure(results: Sequence[ImageResult]) -> dict[str, Any]:
-    """The metrics of a run: mIoU over instances by size, per source, and the mean over sources."""
-    true_ious = [instance.true_iou for result in results for instance in result.instances]
-    areas_px = [instance.area_px for result in results for instance in result.instances]
-    sources = [result.source for result in results for _ in result.instances]
-    per_source = mean_by_source(true_ious, sources)
+    """The metrics of a run: means of IoU and boundary IoU over instances by size; mIoU per source and per category.
+
+    The means over sources and over categories weigh each of them the same; without categories the latter is None.
+    """
+    instances = [instance for result in results for instance in result.instances]
+    outlined = [instance for instance in instances if instance.boundary_iou is not None]
+    per_source = _per_group([(result.source, i) for result in results for i in result.instances])
+    per_category = _per_group([(i.category, i) for i in instances if i.category is not None])
+    for source, row in per_source.items():
+        row["images"] = sum(result.source == source for result in results)
     return {
-        "miou": mean_by_size(true_ious, areas_px),
-        "instances": size_counts(areas_px),
-        "per_source": {
-            source: {"miou": miou, "instances": sources.count(source), "images": _images_of(source, results)}
-            for source, miou in per_source.items()
-        },
-        "mean_of_sources": mean(per_source.values()),
+        "miou": mean_by_size([i.true_iou for i in instances], [i.area_px for i in instances]),
+        "boundary_miou": mean_by_size([i.boundary_iou or 0.0 for i in outlined], [i.area_px for i in outlined]),
+        "instances": size_counts([i.area_px for i in instances]),
+        "per_source": per_source,
+        "mean_of_sources": mean(row["miou"] for row in per_source.values()),
+        "per_category": per_category,
+        "mean_of_categories": mean(row["miou"] for row in per_category.values()),
     }
+
+
+def _per_group(members: Sequence[tuple[str, InstanceResult]]) -> dict[str, dict[str, Any]]:
+    """The mIoU of each group, and over how many instances."""
+    names = [name for name, _ in members]
+    counts = Counter(names)
+    means = mean_by_group([instance.true_iou for _, instance in members], names)
+    return {name: {"miou": miou, "instances": counts[name]} for name, miou in means.items()}
 
 
 def build_report(results: Sequence[ImageResult], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,7 +75,3 @@ def read_report(folder: Path) -> dict[str, Any]:
     if not isinstance(report, dict) or report.get("format") != FORMAT:
         raise DataError(f"{path} is not a report of samlet eval of format {FORMAT}.")
     return report
-
-
-def _images_of(source: str, results: Sequence[ImageResult]) -> int:
-    return sum(result.source == source for result in results)

@@ -17,12 +17,17 @@ LOG_FILE = "images.jsonl"
 
 @dataclass(frozen=True)
 class InstanceResult:
-    """One annotation: its area in pixels, the measured `true_iou` and the predicted `iou` of the scored mask."""
+    """One annotation: its area in pixels, the measured `true_iou` and the predicted `iou` of the scored mask.
+
+    `boundary_iou` is measured too; `category` is the annotation's, None where the data set tells none.
+    """
 
     id: int | str
     area_px: float
     true_iou: float
     iou: float
+    boundary_iou: float | None = None
+    category: str | None = None
 
 
 @dataclass(frozen=True)

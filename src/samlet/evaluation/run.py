@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from samlet.backend import Embedding, MaskLogits, each_in_image
 from samlet.data import Annotation, Sample
 from samlet.evaluation.dialogue import Dialogue
-from samlet.evaluation.metrics import mask_iou
+from samlet.evaluation.metrics import boundary_iou, mask_iou
 from samlet.evaluation.protocols import Policy, Protocol
 from samlet.evaluation.results import ImageResult, InstanceResult, ResultLog
 from samlet.geometry.frames import ImageFrame
@@ -140,7 +140,11 @@ def _measure(
 ) -> list[InstanceResult]:
     dialogue, answer = converse(predictor, embedding, annotations, protocol, watch)
     with watch.time("score"):
-        return [
-            InstanceResult(annotation.id, annotation.area_px, mask_iou(mask, truth), float(iou))
-            for annotation, mask, truth, iou in zip(annotations, answer.masks, dialogue.truths, answer.iou, strict=True)
-        ]
+        answers = zip(annotations, dialogue.truths, answer.masks, answer.iou, strict=True)
+        return [score(annotation, truth, mask, float(iou)) for annotation, truth, mask, iou in answers]
+
+
+def score(annotation: Annotation, truth: NDArray[np.bool_], mask: NDArray[np.bool_], iou: float) -> InstanceResult:
+    """One answer, bool [H, W] with its predicted IoU, against the annotation's mask `truth`."""
+    measured = mask_iou(mask, truth), iou, boundary_iou(mask, truth)
+    return InstanceResult(annotation.id, annotation.area_px, *measured, annotation.category)

@@ -17,6 +17,10 @@ from samlet.geometry.rle import area
 
 _SUSPECT_SHARE = 0.25
 
+_NO_AREA = "area under 1 px"
+_NO_PIXEL = "mask without a pixel"
+_NO_BOX = "box empty or outside the image"
+
 
 def select(samples: Sequence[Sample], limit: int | None = None, max_masks_per_image: int | None = None) -> list[Sample]:
     """The annotated samples with the masks that count; at most `limit` images, spread evenly over the list.
@@ -37,6 +41,12 @@ def select(samples: Sequence[Sample], limit: int | None = None, max_masks_per_im
     return [replace(sample, annotations=_drawn(sample, max_masks_per_image)) for sample in counted]
 
 
+def left_out(samples: Sequence[Sample]) -> dict[str, int]:
+    """How many masks of these samples `select` does not count, for each reason; the first that holds is the one."""
+    reasons = [_reason(annotation, sample.size_hw) for sample in samples for annotation in sample.annotations]
+    return {reason: reasons.count(reason) for reason in (_NO_AREA, _NO_PIXEL, _NO_BOX)}
+
+
 def box_in_image(annotation: Annotation, size_hw: tuple[int, int]) -> NDArray[np.float64]:
     """The annotation's box as XYXY pixels [4], cut off at the image border; empty if it lies outside."""
     x, y, width, height = annotation.box_xywh
@@ -54,12 +64,17 @@ def hash_of(samples: Sequence[Sample]) -> str:
 
 
 def _countable(sample: Sample) -> tuple[Annotation, ...]:
-    return tuple(annotation for annotation in sample.annotations if _counts(annotation, sample.size_hw))
+    return tuple(annotation for annotation in sample.annotations if _reason(annotation, sample.size_hw) is None)
 
 
-def _counts(annotation: Annotation, size_hw: tuple[int, int]) -> bool:
+def _reason(annotation: Annotation, size_hw: tuple[int, int]) -> str | None:
+    """Why a mask does not count, or None."""
+    if annotation.area_px < 1:
+        return _NO_AREA
+    if area(annotation.rle) < 1:
+        return _NO_PIXEL
     left, top, right, bottom = box_in_image(annotation, size_hw)
-    return annotation.area_px >= 1 and area(annotation.rle) >= 1 and bool(left < right and top < bottom)
+    return None if left < right and top < bottom else _NO_BOX
 
 
 def _drawn(sample: Sample, most: int | None) -> tuple[Annotation, ...]:
