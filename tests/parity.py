@@ -18,6 +18,7 @@ from torch import Tensor
 FOLDER = Path(__file__).parent / "data" / "parity"
 # Relative to the output's std. The official code against itself: 3e-6; a forgotten norm eps: 7e-5; erf for tanh: 1e-3.
 TOLERANCE = 2e-5
+LAST_DIGIT = 1e-6  # samples are stored with six decimals, which noise below that can tip over
 ONE_VALUE_TOLERANCE = 1e-4  # one value has no std to be compared with
 
 
@@ -40,7 +41,7 @@ def difference(value: Any, digest: dict[str, Any]) -> float:
     if array.size == 0:
         return 0.0
     got = filler.digest(array)
-    sample_error = np.abs(np.subtract(got["samples"], digest["samples"])).max()
+    sample_error = max(np.abs(np.subtract(got["samples"], digest["samples"])).max() - LAST_DIGIT, 0)
     if array.size == 1:
         return float(sample_error / ONE_VALUE_TOLERANCE)
     moment_errors = (abs(got[moment] - digest[moment]) for moment in ("mean", "std"))
