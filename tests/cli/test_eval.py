@@ -94,6 +94,14 @@ def test_options_reach_the_protocol(model, data: Path, tmp_path: Path) -> None:
     assert report["metrics"]["instances"]["all"] == 2
 
 
+def test_everything_mode_has_a_recall(model, data: Path, tmp_path: Path, capsys) -> None:
+    run_app("--protocol", "everything", "--data", data, "--output", tmp_path / "out", "--limit", 1)
+    recall = report_of(tmp_path / "out")["metrics"]["average_recall"]
+    assert list(recall) == ["10", "100", "1000"]
+    assert list(recall["10"]) == ["all", "small", "medium", "large"]
+    assert "average recall of 1000" in capsys.readouterr().out
+
+
 def test_several_folders_are_one_data_set(model, data: Path, tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()

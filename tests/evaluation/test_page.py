@@ -102,6 +102,14 @@ def test_categories_are_folded_up() -> None:
     assert "<td>all, boundary</td>" in text
 
 
+def test_recall_is_in_the_page() -> None:
+    results = [ImageResult("a", "coco", (InstanceResult(1, 100.0, 0.25, 0.5, 0.1, recall=(0.1, 0.2, 0.7)),), {})]
+    report = build_report(results, {"model": "m", "backend": "b", "protocol": Protocol("everything").to_json()})
+    text = page(report, results, [], [])
+    assert "<h1>m: everything</h1>" in text
+    assert '<td>small, recall of 1000</td><td class="number">70.0%</td>' in text
+
+
 def test_a_page_without_pictures() -> None:
     text = page(report_of([result("a", 0.5)]), [result("a", 0.5)], [], [])
     assert "Worst answers" not in text

@@ -29,6 +29,9 @@ def test_default_clicks_are_allowed(start, clicks) -> None:
         ({"start": "point", "clicks": 0}, "point takes 1 to 20 clicks, not 0"),
         ({"start": "center", "clicks": 21}, "center takes 1 to 20 clicks, not 21"),
         ({"start": "box", "clicks": -1}, "box takes 0 to 20 clicks, not -1"),
+        ({"start": "everything", "clicks": 1}, "everything clicks and chooses by itself"),
+        ({"start": "everything", "policy": "oracle"}, "everything clicks and chooses by itself"),
+        ({"start": "everything", "feed_mask_back": True}, "everything clicks and chooses by itself"),
     ],
 )
 def test_nonsense_is_refused(fields, message) -> None:

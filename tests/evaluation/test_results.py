@@ -13,7 +13,10 @@ HEADER = {"protocol": {"start": "box", "clicks": 0}, "samples_sha256": "ab"}
 
 
 def result(name: str, true_iou: float = 1 / 3) -> ImageResult:
-    instances = (InstanceResult(7, 100.5, true_iou, 0.9), InstanceResult("x", 4.0, 0.0, 0.1))
+    instances = (
+        InstanceResult(7, 100.5, true_iou, 0.9),
+        InstanceResult("x", 4.0, 0.0, 0.1, 0.2, "cat", (0.1, 0.2, 0.3)),
+    )
     return ImageResult(name, "coco", instances, {"embed": 0.1, "predict": 0.2})
 
 

@@ -35,6 +35,13 @@ def test_codes_are_the_official_ones(official_masks):
         assert rle.area(code) == expected["area"]
 
 
+@given(st.lists(arrays(bool, (7, 9)), max_size=3), st.lists(arrays(bool, (7, 9)), max_size=3))
+def test_iou_of_codes_is_iou_of_masks(first, second):
+    expected = [[(a & b).sum() / max((a | b).sum(), 1) for b in second] for a in first]
+    matrix = rle.iou_matrix([rle.encode(mask) for mask in first], [rle.encode(mask) for mask in second])
+    np.testing.assert_allclose(matrix, np.reshape(expected, (len(first), len(second))))
+
+
 @given(masks)
 def test_every_form_returns_to_the_mask(mask):
     code = rle.encode(mask)

@@ -31,8 +31,11 @@ def run(
     ],
     output: Annotated[Path, Parameter(help="Folder for the report; a run that was stopped goes on there.")],
     protocol: Annotated[
-        Literal["box", "point", "center"],
-        Parameter(help="First prompt: the true box, RITM's click (EfficientViT-SAM), or the mask centre (EdgeSAM)."),
+        Literal["box", "point", "center", "everything"],
+        Parameter(
+            help="First prompt: the true box, RITM's click (EfficientViT-SAM), or the mask centre (EdgeSAM); or "
+            "everything mode, whose recall is measured."
+        ),
     ] = "box",
     clicks: Annotated[
         int | None, Parameter(help="Clicks in all (point, center; default 1), or corrections after a box (default 0).")
@@ -154,7 +157,7 @@ class RunningScore:
         """Count one image."""
         self._sum += sum(instance.true_iou for instance in result.instances)
         self._count += len(result.instances)
-        self._progress.update(self._task, advance=1, score=f"mIoU {self._sum / self._count:.1%}")
+        self._progress.update(self._task, advance=1, score=f"mIoU {self._sum / max(self._count, 1):.1%}")
 
 
 def _progress() -> Progress:
@@ -180,6 +183,8 @@ def _print_report(report: dict[str, Any], output: Path) -> None:
     for size, miou in metrics["miou"].items():
         boundary_miou = metrics["boundary_miou"][size]
         table.add_row(size, _percent(miou), _percent(boundary_miou), f"{metrics['instances'][size]:,}")
+    for most, recalls in metrics["average_recall"].items():
+        table.add_row(f"average recall of {most}", _percent(recalls["all"]), "", f"{metrics['instances']['all']:,}")
     for source, row in metrics["per_source"].items():
         table.add_row(f"source {source}", _percent(row["miou"]), "", f"{row['instances']:,}")
     table.add_row("mean of sources", _percent(metrics["mean_of_sources"]), "", "", style="bold")

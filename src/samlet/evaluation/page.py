@@ -19,7 +19,7 @@ BINS = 20
 _WIDTH, _HEIGHT = 320, 110
 _FLOOR = _HEIGHT - 14  # below the bars: the numbers
 
-_HEAD = "<table><tr><th></th><th>mIoU</th><th>instances</th></tr>"
+_HEAD = "<table><tr><th></th><th>mean</th><th>instances</th></tr>"
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }
 table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .15rem .8rem .15rem 0; text-align: left }
@@ -73,6 +73,8 @@ def histogram(values: Sequence[float]) -> list[int]:
 def _protocol_text(protocol: Mapping[str, Any]) -> str:
     fed_back = ", mask fed back" if protocol["feed_mask_back"] else ""
     clicks = f", {protocol['clicks']} clicks" if protocol["clicks"] else ""
+    if protocol["start"] == "everything":
+        return "everything"
     return f"{protocol['start']}{clicks}, policy {protocol['policy']}{fed_back}"
 
 
@@ -80,6 +82,8 @@ def _metrics_table(metrics: Mapping[str, Any]) -> str:
     counts = metrics["instances"]
     rows = [(size, miou, counts[size]) for size, miou in metrics["miou"].items()]
     rows += [(f"{size}, boundary", miou, counts[size]) for size, miou in metrics["boundary_miou"].items()]
+    for most, recalls in metrics["average_recall"].items():
+        rows += [(f"{size}, recall of {most}", recall, counts[size]) for size, recall in recalls.items()]
     rows += [(f"source {name}", row["miou"], row["instances"]) for name, row in metrics["per_source"].items()]
     body = "".join(_row(name, _percent(miou), f"{count:,}") for name, miou, count in rows)
     mean = _row("mean of sources", _percent(metrics["mean_of_sources"]), "", strong=True)

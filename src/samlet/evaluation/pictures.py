@@ -5,22 +5,27 @@ Only numbers are kept during a run; the few answers shown are asked for again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlet.data import Sample
+from samlet.data import Annotation, Sample
 from samlet.drawing import overlay
 from samlet.evaluation.protocols import Protocol
+from samlet.evaluation.recall import nearest, propose
 from samlet.evaluation.results import ImageResult, InstanceResult
 from samlet.evaluation.run import converse
 from samlet.geometry.rle import encode
 from samlet.masks import Mask
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
+
+Shown: TypeAlias = tuple[NDArray[np.bool_], NDArray[np.bool_], Prompts]
+"""The truth and the answer, bool [H, W] each, and the prompts that led to it."""
 
 PER_SIDE = 6
 _SMALLEST_VIEW_PX = 96
@@ -57,13 +62,34 @@ def draw(
     drawn: dict[tuple[str, int | str], Picture] = {}
     for name in sorted({name for name, _ in best + worst}):  # image by image: one embedding for all its pictures
         image = by_name[name].read_image()
-        embedding = predictor.embed(image)
+        answer = answers(predictor, image, protocol)
         for instance in {instance for owner, instance in best + worst if owner == name}:
-            annotations = [annotation for annotation in by_name[name].annotations if annotation.id == instance.id][:1]
-            dialogue, answer = converse(predictor, embedding, annotations, protocol)
-            pixels = side_by_side(image, dialogue.truths[0], answer.masks[0], dialogue.prompts())
+            annotation = next(annotation for annotation in by_name[name].annotations if annotation.id == instance.id)
+            pixels = side_by_side(image, *answer(annotation))
             drawn[name, instance.id] = Picture(name, instance, pixels)
     return [drawn[name, i.id] for name, i in best], [drawn[name, i.id] for name, i in worst]
+
+
+def answers(predictor: Predictor, image: NDArray[np.uint8], protocol: Protocol) -> Callable[[Annotation], Shown]:
+    """What the model says to any annotation of one image [H, W, 3], which is embedded (or segmented) once."""
+    if protocol.start == "everything":
+        masks = propose(predictor, image)
+        return lambda annotation: _nearest_answer(masks, annotation)
+    embedding = predictor.embed(image)
+
+    def ask(annotation: Annotation) -> Shown:
+        dialogue, answer = converse(predictor, embedding, [annotation], protocol)
+        return dialogue.truths[0], answer.masks[0], dialogue.prompts()
+
+    return ask
+
+
+def _nearest_answer(masks: Sequence[Mask], annotation: Annotation) -> Shown:
+    """The mask of everything mode nearest to the annotation, with the click that found it; nothing if there is none."""
+    truth, mask = annotation.to_array(), nearest(masks, annotation.rle)
+    if mask is None:
+        return truth, np.zeros_like(truth), Prompts(np.zeros((1, 0, 2)), np.zeros((1, 0)))
+    return truth, mask.to_array(), Prompts.points([mask.point_xy or (0.0, 0.0)])
 
 
 def side_by_side(

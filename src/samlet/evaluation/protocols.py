@@ -8,10 +8,10 @@ from typing import Any, Literal, get_args
 
 from samlet.errors import InputError
 
-Start = Literal["box", "point", "center"]
+Start = Literal["box", "point", "center", "everything"]
 Policy = Literal["best", "first", "stability", "oracle"]
 
-_FEWEST_CLICKS = {"box": 0, "point": 1, "center": 1}
+_FEWEST_CLICKS = {"box": 0, "point": 1, "center": 1, "everything": 0}
 _MOST_CLICKS = 20  # what the clicking papers report at most
 
 
@@ -21,7 +21,8 @@ class Protocol:
 
     `start`: "box" = the annotation's box, "point" = RITM's first click (EfficientViT-SAM), "center" = EdgeSAM's
     mask centre. `clicks`: all clicks, the first point included; with "box" the corrections after it. Every round sees
-    all clicks so far; only the last mask is scored. `feed_mask_back`: each round also sees the mask before.
+    all clicks so far; only the last mask is scored. "everything" prompts by its own grid and counts what is found: it
+    takes no clicks and no policy. `feed_mask_back`: each round also sees the mask before.
     `policy`: which mask counts: of the three of ambiguous prompts the one of "best" predicted IoU, the most stable
     ("stability") or the nearest to the truth ("oracle"); "first" is the decoder's single-mask answer.
     """
@@ -39,6 +40,8 @@ class Protocol:
         fewest = _FEWEST_CLICKS[self.start]
         if not fewest <= self.clicks <= _MOST_CLICKS:
             raise InputError(f"Protocol {self.start} takes {fewest} to {_MOST_CLICKS} clicks, not {self.clicks}.")
+        if self.start == "everything" and (self.clicks or self.policy != "best" or self.feed_mask_back):
+            raise InputError("Protocol everything clicks and chooses by itself: leave out clicks, policy and feedback.")
 
     @property
     def rounds(self) -> int:

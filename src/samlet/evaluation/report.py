@@ -11,6 +11,7 @@ from typing import Any
 
 from samlet.errors import DataError
 from samlet.evaluation.metrics import mean, mean_by_group, mean_by_size, size_counts
+from samlet.evaluation.recall import PROPOSALS
 from samlet.evaluation.results import ImageResult, InstanceResult
 from samlet.files import make_folder, write_files
 
@@ -32,12 +33,22 @@ def measure(results: Sequence[ImageResult]) -> dict[str, Any]:
     return {
         "miou": mean_by_size([i.true_iou for i in instances], [i.area_px for i in instances]),
         "boundary_miou": mean_by_size([i.boundary_iou or 0.0 for i in outlined], [i.area_px for i in outlined]),
+        "average_recall": _average_recall([i for i in instances if i.recall]),
         "instances": size_counts([i.area_px for i in instances]),
         "per_source": per_source,
         "mean_of_sources": mean(row["miou"] for row in per_source.values()),
         "per_category": per_category,
         "mean_of_categories": mean(row["miou"] for row in per_category.values()),
     }
+
+
+def _average_recall(instances: Sequence[InstanceResult]) -> dict[str, dict[str, float | None]]:
+    """By how many masks of everything mode are looked at, then by size; empty for other protocols."""
+    if not instances:
+        return {}
+    areas_px = [instance.area_px for instance in instances]
+    recalls = zip(*(instance.recall for instance in instances), strict=True)
+    return {str(most): mean_by_size(values, areas_px) for most, values in zip(PROPOSALS, recalls, strict=True)}
 
 
 def _per_group(members: Sequence[tuple[str, InstanceResult]]) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,8 @@ LOG_FILE = "images.jsonl"
 class InstanceResult:
     """One annotation: its area in pixels, the measured `true_iou` and the predicted `iou` of the scored mask.
 
-    `boundary_iou` is measured too; `category` is the annotation's, None where the data set tells none.
+    `boundary_iou` is measured too; `category` is the annotation's, None where the data set tells none; `recall` is the
+    share of thresholds at which everything mode found it, among its first 10, 100 and 1000 masks.
     """
 
     id: int | str
@@ -28,6 +29,7 @@ class InstanceResult:
     iou: float
     boundary_iou: float | None = None
     category: str | None = None
+    recall: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,10 @@ class ImageResult:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ImageResult:
         """The result that `to_json` wrote."""
-        instances = tuple(InstanceResult(**instance) for instance in fields["instances"])
+        instances = tuple(
+            InstanceResult(**{**instance, "recall": tuple(instance.get("recall", ()))})
+            for instance in fields["instances"]
+        )
         return cls(fields["name"], fields["source"], instances, dict(fields["seconds"]))
 
 

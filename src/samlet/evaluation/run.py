@@ -5,9 +5,7 @@ Works with any Predictor. Knows nothing of reports, progress bars or command lin
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +14,12 @@ from numpy.typing import NDArray
 from samlet.backend import Embedding, MaskLogits, each_in_image
 from samlet.data import Annotation, Sample
 from samlet.evaluation.dialogue import Dialogue
-from samlet.evaluation.metrics import boundary_iou, mask_iou
+from samlet.evaluation.metrics import mask_iou
 from samlet.evaluation.protocols import Policy, Protocol
+from samlet.evaluation.recall import evaluate_everything
 from samlet.evaluation.results import ImageResult, InstanceResult, ResultLog
+from samlet.evaluation.scoring import score
+from samlet.evaluation.stopwatch import Stopwatch
 from samlet.geometry.frames import ImageFrame
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
@@ -56,6 +57,8 @@ def evaluate(
 
 def evaluate_image(predictor: Predictor, sample: Sample, protocol: Protocol) -> ImageResult:
     """Prompt every annotation of one image by the protocol and compare the masks in image pixels."""
+    if protocol.start == "everything":
+        return evaluate_everything(predictor, sample)
     watch = Stopwatch()
     with watch.time("read"):
         image = sample.read_image()
@@ -115,22 +118,6 @@ def choose(logits: MaskLogits, policy: Policy, truths: Masks, frame: ImageFrame)
     return 1 + np.reshape(true_iou, (count, 3)).argmax(axis=1)
 
 
-class Stopwatch:
-    """Adds up seconds per stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {"read": 0.0, "embed": 0.0, "predict": 0.0, "score": 0.0}
-
-    @contextmanager
-    def time(self, stage: str) -> Iterator[None]:
-        """Add the duration of the block to `stage`."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] += time.perf_counter() - start
-
-
 def _measure(
     predictor: Predictor,
     embedding: Embedding,
@@ -142,9 +129,3 @@ def _measure(
     with watch.time("score"):
         answers = zip(annotations, dialogue.truths, answer.masks, answer.iou, strict=True)
         return [score(annotation, truth, mask, float(iou)) for annotation, truth, mask, iou in answers]
-
-
-def score(annotation: Annotation, truth: NDArray[np.bool_], mask: NDArray[np.bool_], iou: float) -> InstanceResult:
-    """One answer, bool [H, W] with its predicted IoU, against the annotation's mask `truth`."""
-    measured = mask_iou(mask, truth), iou, boundary_iou(mask, truth)
-    return InstanceResult(annotation.id, annotation.area_px, *measured, annotation.category)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from samlet.errors import DataError
 
 MAX_CHARACTERS = 7  # of one number: 35 bits, more than any run needs
+MAX_COORDINATE_PX = 1_000_000  # of a polygon: pycocotools walks along every side, pixel by pixel
 
 
 class Rle(TypedDict):
@@ -50,6 +51,13 @@ def to_box(rle: Rle) -> tuple[int, int, int, int]:
     return left, top, width, height
 
 
+def iou_matrix(first: Sequence[Rle], second: Sequence[Rle]) -> NDArray[np.float64]:
+    """Intersection over union [A, B] of masks of one size, without decoding them."""
+    if not first or not second:
+        return np.zeros((len(first), len(second)))
+    return np.asarray(_coco().iou(list(first), list(second), [0] * len(second)), np.float64)
+
+
 def to_counts(rle: Rle) -> list[int]:
     """The run lengths themselves; the first counts zeros and may be 0."""
     return _parse_counts(rle["counts"]).tolist()
@@ -67,6 +75,19 @@ def from_counts(counts: Sequence[int], size_hw: tuple[int, int]) -> Rle:
     return {"size": [height, width], "counts": coded["counts"]}
 
 
+def from_polygons(parts: Sequence[Sequence[float]], size_hw: tuple[int, int]) -> Rle:
+    """Code of the union of polygons [x0, y0, x1, y1, …] in pixels, filled as COCO fills them.
+
+    What lies outside the image is cut off; a part of fewer than three corners encloses nothing. Raises DataError.
+    """
+    height, width = size_hw
+    corners = [part for part in map(_corners, parts) if len(part) >= 6]
+    if not corners:
+        return from_counts([height * width], size_hw)
+    merged = _coco().merge(_coco().frPyObjects(corners, height, width))
+    return {"size": [height, width], "counts": merged["counts"]}
+
+
 def from_json(segmentation: Mapping[str, Any]) -> Rle:
     """Code from a record's `segmentation`, compressed (text) or not (list of runs), checked. Raises DataError."""
     try:
@@ -81,6 +102,18 @@ def from_json(segmentation: Mapping[str, Any]) -> Rle:
     text = counts.encode() if isinstance(counts, str) else counts
     _check_runs(_parse_counts(text), height, width)
     return {"size": [height, width], "counts": text}
+
+
+def _corners(part: Any) -> list[float]:
+    try:
+        numbers = np.array(part, np.float64)
+    except (TypeError, ValueError):
+        raise DataError("A polygon must be a list of numbers [x0, y0, x1, y1, …].") from None
+    if numbers.ndim != 1 or numbers.size % 2:
+        raise DataError("A polygon must be a flat list of x and y in turn, so an even count of numbers.")
+    if not (np.abs(numbers) <= MAX_COORDINATE_PX).all():  # catches NaN too
+        raise DataError(f"A polygon has a corner that is no number or more than {MAX_COORDINATE_PX:,} pixels away.")
+    return numbers.tolist()
 
 
 def _coco() -> Any:
