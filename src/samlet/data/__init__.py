@@ -1,8 +1,9 @@
-"""Readers: folders on disk → `Sample`, one per image, in a fixed order. No torch here."""
+"""Readers: folders, annotation files and shards → `Sample`, one per image, in a fixed order. No torch here."""
 
 from __future__ import annotations
 
 from samlet.data.image_folder import open_folders
-from samlet.data.sample import Annotation, Sample
+from samlet.data.opening import open_data
+from samlet.data.sample import Annotation, Opened, Sample
 
-__all__ = ["Annotation", "Sample", "open_folders"]
+__all__ = ["Annotation", "Opened", "Sample", "open_data", "open_folders"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import ExifTags, Image
 
 from samlet.data.sa1b import read_record
-from samlet.data.sample import Sample, source_of
+from samlet.data.sample import Opened, Sample, check_names, source_of
 from samlet.errors import DataError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
@@ -21,17 +22,20 @@ def open_folders(paths: Sequence[str | Path]) -> list[Sample]:
     Raises DataError for a missing or empty folder, a damaged record, a record without image, or one name used twice.
     """
     samples = [sample for path in paths for sample in open_folder(path)]
-    seen: dict[str, Sample] = {}
-    for sample in samples:
-        first = seen.setdefault(sample.name, sample)
-        if first is not sample:
-            raise DataError(f"{first.image} and {sample.image} have the same name {sample.name!r}; rename one.")
+    check_names(samples)
     return samples
 
 
 def open_folder(path: str | Path) -> list[Sample]:
     """The images of one folder (not of its sub-folders) by file name; errors as `open_folders`."""
-    folder = Path(path)
+    samples, missing = read_folder(Path(path))
+    if missing:
+        raise DataError(f"{path}: {len(missing)} records have no image, the first is {missing[0]}.")
+    return samples
+
+
+def read_folder(folder: Path) -> Opened:
+    """The images of one folder by file name, and the names of the records whose image is missing."""
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; give one that holds images (and NAME.json beside NAME.jpg).")
     files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
@@ -40,17 +44,20 @@ def open_folder(path: str | Path) -> list[Sample]:
     if not images:
         raise DataError(f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}).")
     orphans = sorted(set(records) - {image.stem for image in images})
-    if orphans:
-        raise DataError(f"{folder}: {len(orphans)} records have no image, the first is {records[orphans[0]].name}.")
-    return [read_record(records[i.stem], i) if i.stem in records else _plain_sample(i) for i in images]
+    samples = [read_record(records[i.stem], i) if i.stem in records else _plain_sample(i) for i in images]
+    return Opened(samples, [records[orphan].name for orphan in orphans])
+
+
+def upright_size(file: Path | BinaryIO, where: str) -> tuple[int, int]:
+    """(height, width) of an image as it is read, EXIF rotation applied; DataError calls it `where`."""
+    try:
+        with Image.open(file) as image:
+            width, height = image.size
+            sideways = image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{where} cannot be read as an image: {error}.") from error
+    return (width, height) if sideways else (height, width)
 
 
 def _plain_sample(path: Path) -> Sample:
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS:
-                width, height = height, width
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as an image: {error}.") from error
-    return Sample(path.stem, source_of(path.stem), path, (height, width))
+    return Sample(path.stem, source_of(path.stem), path, upright_size(path, str(path)))

@@ -5,9 +5,10 @@ Knows nothing about how a data set lies on disk, nor about models.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,8 @@ class Sample:
     """One image with its annotations (none for a plain photo).
 
     `image` is a path, or a function that returns uint8 RGB `[H, W, 3]` (an image inside an archive).
-    `source` names the collection the image comes from; measurements are reported per source.
+    `source` names the collection the image comes from; measurements are reported per source. `image_id` is what a
+    COCO or LVIS file calls the image, None elsewhere.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Sample:
     image: Path | Callable[[], NDArray[np.uint8]]
     size_hw: tuple[int, int]
     annotations: tuple[Annotation, ...] = ()
+    image_id: int | None = None
 
     def read_image(self) -> NDArray[np.uint8]:
         """The image as uint8 RGB `[H, W, 3]`; DataError if unreadable or of another size than stated."""
@@ -63,6 +66,22 @@ class Sample:
                 "use the image the annotations were made on."
             )
         return pixels
+
+
+class Opened(NamedTuple):
+    """What a reader found: the samples in a fixed order, and the files it missed, by name."""
+
+    samples: list[Sample]
+    missing: list[str]
+
+
+def check_names(samples: Iterable[Sample]) -> None:
+    """DataError if two samples have one name: results are kept by name."""
+    seen: dict[str, Sample] = {}
+    for sample in samples:
+        first = seen.setdefault(sample.name, sample)
+        if first is not sample:
+            raise DataError(f"{first.image} and {sample.image} have the same name {sample.name!r}; rename one.")
 
 
 def source_of(name: str) -> str:

@@ -1,0 +1,77 @@
+"""Fields of JSON records, checked: the sentences that name a wrong one. `where` is how errors call the record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from samlet.data.sample import Annotation
+from samlet.errors import DataError
+from samlet.geometry.rle import Rle, area, from_json
+
+_LARGEST = 1e15  # of a number in a record; beyond, float arithmetic loses whole pixels
+
+BoxXywh = tuple[float, float, float, float]
+
+
+def load_json(path: Path) -> Any:
+    """The content of a JSON file; DataError if it cannot be read."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read as JSON: {error}.") from error
+
+
+def parse_size_hw(image: Any, where: str) -> tuple[int, int]:
+    """(height, width) that an image record states."""
+    stated = image if isinstance(image, dict) else {}
+    height, width = stated.get("height"), stated.get("width")
+    if not (isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0):
+        raise DataError(f"{where} states no valid image height and width (got {height!r}, {width!r}).")
+    return height, width
+
+
+def parse_rle(segmentation: Any, size_hw: tuple[int, int], where: str) -> Rle:
+    """A run-length code, compressed or not, of a mask of the image's size."""
+    try:
+        rle = from_json(segmentation)
+    except (DataError, TypeError, ValueError) as error:
+        raise DataError(f"{where}: {error}") from error
+    if rle["size"] != list(size_hw):
+        raise DataError(f"{where}: its mask has {rle['size']} rows and columns, but the image has {list(size_hw)}.")
+    return rle
+
+
+def parse_annotation(
+    item: Mapping[str, Any], rle: Rle, where: str, category: str | None = None, crowd: bool = False
+) -> Annotation:
+    """The annotation of a mask: `id`, `bbox` and `area` (counted where the record omits it) are read from `item`."""
+    area_px = item.get("area", area(rle))
+    if not is_number(area_px) or area_px < 0:
+        raise DataError(f"{where} has area {area_px!r}; it must be a number of pixels, zero or more.")
+    box_xywh = parse_box(item.get("bbox"), where)
+    return Annotation(item.get("id", where), rle, box_xywh, float(area_px), category, crowd)
+
+
+def parse_box(box: Any, where: str) -> BoxXywh:
+    """A box [x, y, width, height] in pixels; width and height may be 0."""
+    if not (is_box(box) and box[2] >= 0 and box[3] >= 0):
+        raise DataError(f"{where} has bbox {box!r}; it must be [x, y, width, height] in pixels.")
+    return (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
+
+
+def is_box(value: Any) -> bool:
+    """Whether it is a list of four finite numbers."""
+    return isinstance(value, list) and len(value) == 4 and all(map(is_number, value))
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number of sane size (True and False are none)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST
+
+
+def label(item: Any, index: int) -> str:
+    """What errors call the item of a list: by its id, or by its place."""
+    return str(item["id"]) if isinstance(item, dict) and "id" in item else f"number {index}"

@@ -1,0 +1,95 @@
+"""Opens whatever holds images and masks: a folder, a COCO or LVIS file, a tar shard, a folder of shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from samlet.data import coco, lvis
+from samlet.data.fields import load_json
+from samlet.data.image_folder import IMAGE_SUFFIXES, read_folder
+from samlet.data.sample import Opened, check_names
+from samlet.data.shards import read_shard
+from samlet.errors import DataError, InputError
+
+_NAMED = 3  # of the missing files
+
+
+def open_data(paths: Sequence[str | Path], images: str | Path | None = None, allow_missing: int = 0) -> Opened:
+    """The samples of all paths in order, and the names of the image files that are missing.
+
+    A path is a folder of images with SA-1B records, a COCO or LVIS annotation file whose images lie in the folder
+    `images`, an SA-1B shard (.tar) or a folder of shards. Masks are read and checked, pixels are not.
+    Raises DataError for what cannot be read, and if more than `allow_missing` images are missing.
+    """
+    if allow_missing < 0:
+        raise InputError(f"--allow-missing is {allow_missing}; it must be 0 or more.")
+    if images is not None and not any(_is_annotation_file(Path(path)) for path in paths):
+        raise InputError("--images belongs to a COCO or LVIS .json in --data; folders and shards hold their images.")
+    opened = _together(_open(Path(path), None if images is None else Path(images)) for path in paths)
+    _check_missing(opened, allow_missing)
+    check_names(opened.samples)
+    return opened
+
+
+def _open(path: Path, images: Path | None) -> Opened:
+    if path.is_dir():
+        return _open_folder(path)
+    if not path.exists():
+        raise DataError(f"{path} does not exist; give a folder, a COCO or LVIS .json, or an SA-1B .tar.")
+    if path.suffix.lower() == ".tar":
+        return read_shard(path)
+    if _is_annotation_file(path):
+        return _open_annotations(path, images)
+    raise DataError(f"{path} is neither a folder, nor a COCO or LVIS .json, nor an SA-1B .tar.")
+
+
+def _is_annotation_file(path: Path) -> bool:
+    return path.suffix.lower() == ".json"
+
+
+def _open_folder(folder: Path) -> Opened:
+    files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+    shards = [file for file in files if file.suffix.lower() == ".tar"]
+    if shards and not any(file.suffix.lower() in IMAGE_SUFFIXES for file in files):
+        return _together(map(read_shard, shards))
+    return read_folder(folder)
+
+
+def _open_annotations(path: Path, images: Path | None) -> Opened:
+    content = load_json(path)
+    if isinstance(content, dict) and "image" in content:
+        raise DataError(f"{path} is the SA-1B record of one image; give the folder it lies in.")
+    if isinstance(content, list):
+        raise DataError(f"{path} is a list, as detectors write it: give it to --detections, and annotations to --data.")
+    if images is None:
+        raise DataError(f"{path} only lists images; say with --images in which folder they lie.")
+    if not images.is_dir():
+        raise DataError(f"{images} is not a folder; --images is the folder of the images that {path} lists.")
+    place_of = lvis.place_of if lvis.is_lvis(content) else coco.place_of
+    opened = coco.read_samples(content, path, images, place_of)
+    if not opened.samples:
+        raise DataError(
+            f"None of the {len(opened.missing)} images of {path} lies in {images}, not even {opened.missing[0]}; "
+            "is it the right folder?"
+        )
+    return opened
+
+
+def _together(parts: Iterable[Opened]) -> Opened:
+    together = Opened([], [])
+    for samples, missing in parts:
+        together.samples.extend(samples)
+        together.missing.extend(missing)
+    return together
+
+
+def _check_missing(opened: Opened, allowed: int) -> None:
+    count = len(opened.missing)
+    if count <= allowed:
+        return
+    named = ", ".join(opened.missing[:_NAMED]) + (", …" if count > _NAMED else "")
+    raise DataError(
+        f"{count} of {count + len(opened.samples)} images are missing: {named}; "
+        f"bring them, or go on without them with --allow-missing {count}."
+    )

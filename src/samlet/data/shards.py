@@ -1,0 +1,103 @@
+"""SA-1B as it is published: tar shards of `sa_1.jpg` + `sa_1.json` pairs, read where they lie, never unpacked."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from samlet.data.image_folder import IMAGE_SUFFIXES, upright_size
+from samlet.data.sa1b import parse_record
+from samlet.data.sample import Opened, Sample, source_of
+from samlet.errors import DataError, ImageError
+from samlet.images import read_image
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file inside an uncompressed tar: `size` bytes from `offset` on. It can be pickled, for other processes."""
+
+    shard: Path
+    name: str
+    offset: int
+    size: int
+
+    def __call__(self) -> NDArray[np.uint8]:
+        """The member as an image, uint8 RGB [H, W, 3]; ImageError if it is none."""
+        try:
+            with Image.open(io.BytesIO(self.read())) as image:
+                return read_image(image)
+        except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+            raise ImageError(f"{self} cannot be read as an image: {error}.") from error
+
+    def read(self) -> bytes:
+        """The content; DataError if the shard is gone or cut off."""
+        try:
+            with self.shard.open("rb") as file:
+                file.seek(self.offset)
+                content = file.read(self.size)
+        except OSError as error:
+            raise DataError(f"{self.shard} cannot be read: {error.strerror or error}.") from error
+        if len(content) < self.size:
+            raise DataError(f"{self.shard} is cut off inside {self.name}: fetch the shard again.")
+        return content
+
+    def __str__(self) -> str:
+        return f"{self.shard}, {self.name}"
+
+
+def read_shard(path: Path) -> Opened:
+    """The images of one shard by name, with the records beside them, and the records whose image is missing.
+
+    One pass over the headers and one over the records; pixels stay in the tar until a sample is read.
+    Raises DataError for a file that is no plain tar, an empty one and damaged records.
+    """
+    members = _members(path)
+    images = {_stem(member): member for member in members if _suffix(member) in IMAGE_SUFFIXES}
+    records = {_stem(member): member for member in members if _suffix(member) == ".json"}
+    if not images and not records:
+        raise DataError(f"{path} holds no image with a record: a shard holds NAME.jpg + NAME.json pairs.")
+    samples = [_sample(name, images[name], records.get(name)) for name in sorted(images)]
+    return Opened(samples, [records[name].name for name in sorted(set(records) - set(images))])
+
+
+def _members(path: Path) -> list[Member]:
+    try:
+        # "r:" refuses compression, under which a member has no place of its own to be read from.
+        with tarfile.open(path, "r:") as shard:
+            return [Member(path, info.name, info.offset_data, info.size) for info in shard if info.isreg()]
+    except tarfile.TarError as error:
+        raise DataError(f"{path} is not a plain tar ({error}): decompress it, or fetch it again.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _sample(name: str, image: Member, record: Member | None) -> Sample:
+    if record is None:
+        return Sample(name, source_of(name), image, upright_size(_as_file(image), str(image)))
+    try:
+        content = json.loads(record.read())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{record} cannot be read as JSON: {error}.") from error
+    return parse_record(content, name, image, where=str(record))
+
+
+def _as_file(member: Member) -> BinaryIO:
+    return io.BytesIO(member.read())
+
+
+def _stem(member: Member) -> str:
+    return PurePosixPath(member.name).stem
+
+
+def _suffix(member: Member) -> str:
+    # macOS's tar adds "._NAME" beside every file.
+    place = PurePosixPath(member.name)
+    return "" if place.name.startswith(".") else place.suffix.lower()
