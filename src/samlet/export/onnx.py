@@ -32,6 +32,8 @@ def export_onnx(
     `photos`: what parity is measured on. `progress` is told each step. Nothing is written on ExportError (the graphs
     cannot be made, or differ by more than the tolerance of `precision`), OutputError or ImageError.
     """
+    if not photos:
+        raise ExportError("Nothing to compare masks on: give at least one photo.")
     model = deepcopy(model).cpu().eval()
     with folder_aside(folder) as aside:
         for name, plan in plan_graphs(model).items():

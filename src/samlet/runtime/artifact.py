@@ -44,7 +44,7 @@ class Artifact:
         try:
             spec = ModelSpec.from_json(manifest)
         except ModelError as error:
-            raise BackendError(f"{folder / MANIFEST} is damaged: {error}.") from error
+            raise BackendError(f"{folder / MANIFEST} is damaged. {error}") from error
         digests = manifest.get("files")
         for name in GRAPHS:
             _verify(folder / name, digests.get(name) if isinstance(digests, Mapping) else None)

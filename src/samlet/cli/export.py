@@ -1,0 +1,64 @@
+"""`samlet export`: a model as files that run without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from samlet.cli.models import pull_with_progress
+from samlet.cli.tables import print_table
+from samlet.extras import import_with_extra
+from samlet.loading import load_module
+from samlet.zoo import get_spec
+
+if TYPE_CHECKING:
+    from samlet.export.parity import Parity
+
+COLUMNS = (("", "left"), ("", "left"))
+
+
+def export(
+    name: Annotated[str, Parameter(help="A name from `samlet models`.")],
+    /,
+    *,
+    to: Annotated[Literal["onnx"], Parameter(help="The format.")],
+    output: Annotated[Path, Parameter(help="The artifact folder to write; an older artifact there is replaced.")],
+    checkpoint: Annotated[
+        Path | None, Parameter(help="A weights file of that model; default: the official one.")
+    ] = None,
+    precision: Annotated[
+        Literal["float32", "float16-weights"], Parameter(help="How weights are stored; the arithmetic stays float32.")
+    ] = "float32",
+    photos: Annotated[
+        list[Path] | None,
+        Parameter(
+            help="Photos on which masks are compared with torch; default: two small ones.", consume_multiple=True
+        ),
+    ] = None,
+) -> None:
+    """Write a model as an artifact folder that `--model FOLDER` loads without torch.
+
+    Its masks are compared with those of the model in torch on real photos; nothing is written if they differ.
+    """
+    spec = get_spec(name)
+    import_with_extra("onnxscript", "export", "Exporting")  # torch would miss it only after a minute
+    exporter = import_with_extra(f"samlet.export.{to}", "export", "Exporting")
+    model = load_module(spec.name, pull_with_progress(spec) if checkpoint is None else checkpoint)
+    chosen = {} if photos is None else {"photos": photos}
+    with Console(stderr=True).status(f"exporting {spec.name}") as status:
+        parity = exporter.export_onnx(model, output, precision=precision, progress=status.update, **chosen)
+    print_table(COLUMNS, _rows(output, parity))
+
+
+def _rows(folder: Path, parity: Parity) -> Iterator[tuple[str, str]]:
+    size_bytes = sum(file.stat().st_size for file in folder.iterdir())
+    yield "folder", str(folder)
+    yield "size", f"{size_bytes / 1e6:.1f} MB"
+    yield "mean mask IoU with torch", f"{parity.mean_mask_iou:.5f} ({len(parity.mask_ious)} masks)"
+    yield "embedding, largest difference", f"{parity.embedding:.1e} of its standard deviation"
+    yield "logits, largest difference", f"{parity.logits:.1e} of their standard deviation"
+    yield "predicted IoU, largest difference", f"{parity.iou:.1e}"

@@ -1,0 +1,119 @@
+"""The export of a tiny model: what the folder holds, and that a model which differs is not written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import onnx
+import pytest
+from tests.tiny import CANVAS, tiny_artifact, tiny_model
+
+from samlet.errors import ExportError
+from samlet.export import onnx as export
+from samlet.export.parity import TOLERANCES, Tolerance
+from samlet.runtime.artifact import DECODER, ENCODER, GRAPHS, MANIFEST, PARITY, UPSCALER
+from samlet.spec import ModelSpec
+
+
+def graph(name):
+    return onnx.load(tiny_artifact() / name).graph
+
+
+def signature(values):
+    return {
+        value.name: [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim] for value in values
+    }
+
+
+@pytest.fixture
+def translated(monkeypatch):
+    """The slow half of an export, done before."""
+    monkeypatch.setattr(export, "write_graph", lambda plan, path: shutil.copy(tiny_artifact() / path.name, path))
+
+
+def test_the_folder_is_complete():
+    assert {path.name for path in tiny_artifact().iterdir()} == {*GRAPHS, MANIFEST, PARITY}
+    manifest = json.loads((tiny_artifact() / MANIFEST).read_text())
+    assert ModelSpec.from_json(manifest) == tiny_model().spec
+    assert manifest["precision"] == "float32"
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "outputs"),
+    [
+        (ENCODER, {"pixels": ["images", 3, CANVAS, CANVAS]}, {"image_embeddings": ["images", 256, 64, 64]}),
+        (
+            DECODER,
+            {
+                "image_embeddings": [1, 256, 64, 64],
+                "points_xy": ["prompts", "tokens", 2],
+                "labels": ["prompts", "tokens"],
+                "mask_hint": [1, 256, 256],
+                "has_mask_hint": [1],
+            },
+            {"iou": ["prompts", 4], "mask_tokens": ["prompts", 4, 256], "keys": ["prompts", 4096, 256]},
+        ),
+        (
+            UPSCALER,
+            {"mask_tokens": ["prompts", 4, 256], "keys": ["prompts", 4096, 256]},
+            {"logits": ["prompts", 4, 256, 256]},
+        ),
+    ],
+)
+def test_graphs_have_these_inputs_and_outputs(name, inputs, outputs):
+    assert signature(graph(name).input) == inputs
+    assert signature(graph(name).output) == outputs
+
+
+def test_the_encoder_is_rid_of_norms_and_resizes():
+    kinds = {node.op_type for node in graph(ENCODER).node}
+    assert "Conv" in kinds
+    assert kinds.isdisjoint({"BatchNormalization", "Resize"})
+
+
+def test_norms_of_the_decoder_are_single_nodes():
+    kinds = [node.op_type for node in graph(DECODER).node]
+    assert kinds.count("LayerNormalization") == 11  # nine of tokens and image, two of the mask hint
+    assert "Gelu" in kinds
+    assert "ReduceMean" not in kinds
+
+
+def test_the_parity_record_is_within_tolerance():
+    record = json.loads((tiny_artifact() / PARITY).read_text())
+    assert record["photos"] == ["cat.jpg", "coffee.jpg"]
+    assert record["mask_iou_mean"] >= TOLERANCES["float32"].mask_iou
+    assert 0 < record["logits_max_difference_in_std"] <= TOLERANCES["float32"].logits
+
+
+@pytest.mark.usefixtures("translated")
+def test_float16_weights_halve_the_folder_and_keep_the_masks(tmp_path):
+    parity = export.export_onnx(tiny_model(), tmp_path / "half", precision="float16-weights")
+    assert parity.mean_mask_iou >= 0.99
+    whole, half = ((folder / DECODER).stat().st_size for folder in (tiny_artifact(), tmp_path / "half"))
+    assert half < 0.55 * whole
+    assert json.loads((tmp_path / "half" / MANIFEST).read_text())["precision"] == "float16-weights"
+
+
+@pytest.mark.usefixtures("translated")
+def test_nothing_is_written_above_tolerance(tmp_path, monkeypatch):
+    monkeypatch.setitem(TOLERANCES, "float32", Tolerance(embedding=0, iou=0, logits=0, mask_iou=1))
+    with pytest.raises(ExportError, match=r"tiny does not match the model in torch: .*logits differ"):
+        export.export_onnx(tiny_model(), tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_comparison_needs_a_photo(tmp_path):
+    with pytest.raises(ExportError, match="at least one photo"):
+        export.export_onnx(tiny_model(), tmp_path / "model", photos=[])
+
+
+@pytest.mark.usefixtures("translated")
+def test_the_steps_are_told_and_the_model_stays_as_it_is(tmp_path):
+    model, steps = tiny_model(), []
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    export.export_onnx(model, tmp_path / "model", progress=steps.append)
+    assert steps == [*(f"translating {name}" for name in GRAPHS), "comparing masks on 2 photos"]
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    assert all((after[name] == value).all() for name, value in before.items())

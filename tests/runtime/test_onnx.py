@@ -1,0 +1,111 @@
+"""The ONNX backend against torch, on a tiny encoder with SAM's own decoder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from tests.runtime.cases import CASES, IMAGES
+from tests.tiny import CANVAS, tiny_artifact, tiny_model
+
+from samlet.errors import BackendError
+from samlet.runtime import onnx as runtime
+from samlet.runtime.artifact import DECODER, ENCODER, MANIFEST, UPSCALER, manifest_record
+from samlet.runtime.onnx import OnnxBackend
+from samlet.runtime.torch import TorchBackend
+
+PIXELS = np.random.default_rng(0).standard_normal((IMAGES, 3, CANVAS, CANVAS)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def backend():
+    return OnnxBackend.from_folder(tiny_artifact())
+
+
+@pytest.fixture(scope="module")
+def features(backend):
+    return backend.encode(PIXELS)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return TorchBackend(tiny_model(), tiny_model().spec)
+
+
+def close(ours, theirs, tolerance=1e-4):
+    assert ours.shape == theirs.shape
+    assert ours.dtype == theirs.dtype == np.float32
+    if ours.size:
+        assert np.abs(ours - theirs).max() <= tolerance * max(theirs.std(), 1e-3)
+
+
+def test_says_what_it_is(backend):
+    assert backend.name == "onnx"
+    assert backend.spec == tiny_model().spec
+
+
+def test_embeddings_equal_torch(features, reference):
+    close(features["image_embeddings"], reference.encode(PIXELS)["image_embeddings"])
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_candidates_equal_torch(backend, reference, features, case):
+    ours, theirs = backend.decode(features, *case), reference.decode(features, *case)
+    close(ours.iou, theirs.iou)
+    close(ours.low_res(), theirs.low_res())
+
+
+def test_kept_masks_are_those_of_all(backend, features):
+    logits = backend.decode(features, *CASES["more than one run takes"])
+    rows, columns = [9, 3, 3, 0, 8], [0, 3, 1, 2, 2]
+    kept = logits.keep(rows, columns).low_res()
+    close(kept[:, 0], logits.low_res()[rows, columns], tolerance=1e-5)
+
+
+def test_the_upscaler_is_loaded_when_a_mask_is_asked_for(monkeypatch):
+    opened = []
+    open_session = runtime._open_session
+    monkeypatch.setattr(
+        runtime, "_open_session", lambda path, threads: opened.append(path.name) or open_session(path, threads)
+    )
+    backend = OnnxBackend.from_folder(tiny_artifact())
+    assert opened == []
+    logits = backend.decode(backend.encode(PIXELS), *CASES["one click"])
+    logits.keep([0], [1])
+    assert opened == [ENCODER, DECODER]
+    logits.low_res()
+    logits.keep([0], [2]).low_res()
+    assert opened == [ENCODER, DECODER, UPSCALER]
+
+
+def test_eight_threads_get_what_one_gets(features):
+    backend = OnnxBackend.from_folder(tiny_artifact(), threads=1)
+    cases = [CASES["one click"], CASES["one box"]] * 4
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda case: backend.decode(features, *case).low_res(), cases))
+    alone = [backend.decode(features, *case).low_res() for case in cases]
+    for ours, theirs in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("threads", [0, -2])
+def test_threads_below_one_are_refused(threads):
+    with pytest.raises(BackendError, match=f"threads is {threads}"):
+        OnnxBackend.from_folder(tiny_artifact(), threads=threads)
+
+
+def test_a_graph_that_no_runtime_can_load_is_one_sentence(tmp_path):
+    folder = shutil.copytree(tiny_artifact(), tmp_path / "model")
+    (folder / DECODER).write_bytes(b"not a graph")
+    (folder / MANIFEST).write_text(json.dumps(manifest_record(folder, tiny_model().spec, "float32")))
+    backend = OnnxBackend.from_folder(folder)
+    with pytest.raises(BackendError, match=r"cannot load .*decoder\.onnx"):
+        backend.decode(backend.encode(PIXELS), *CASES["one click"])
+
+
+def test_pixels_of_another_canvas_are_one_sentence(backend):
+    with pytest.raises(BackendError, match=r"could not run encoder\.onnx of tiny"):
+        backend.encode(np.zeros((1, 3, 64, 64), np.float32))

@@ -1,0 +1,142 @@
+"""The torch backend: its candidates are those of the NumPy implementation, and nothing is upscaled in vain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tests.runtime.cases import CASES
+from tests.tiny import CANVAS, tiny_model
+
+from samlet.backend import ArrayMaskLogits
+from samlet.errors import BackendError
+from samlet.geometry.frames import ImageFrame
+from samlet.runtime.torch import TorchBackend, TorchMaskLogits, to_tensor
+
+RANDOM = np.random.default_rng(1)
+LOGITS = RANDOM.standard_normal((3, 4, 256, 256)).astype(np.float32) * 2
+LOGITS[0, 0] = -9  # an empty mask
+LOGITS[0, 1] = 9  # a full one
+LOGITS[1, 0] = -9
+LOGITS[1, 0, 40, 70] = 9  # one pixel
+IOU = RANDOM.random((3, 4)).astype(np.float32)
+FRAMES = {
+    "landscape": ImageFrame((120, 200), 512),
+    "portrait": ImageFrame((333, 77), 512),
+    "one row": ImageFrame((1, 300), 512),
+    "larger than the canvas": ImageFrame((900, 1300), 512),
+}
+
+
+@pytest.fixture
+def pair():
+    """The same candidates in torch and in NumPy."""
+    logits = torch.from_numpy(LOGITS)
+    return (
+        TorchMaskLogits(torch.from_numpy(IOU), lambda rows, columns: logits[rows, columns]),
+        ArrayMaskLogits(IOU, lambda rows, columns: LOGITS[rows, columns]),
+    )
+
+
+def test_candidates_equal_those_in_numpy(pair):
+    ours, theirs = pair
+    for name in ("low_res", "stability", "boxes_xyxy"):
+        np.testing.assert_array_equal(getattr(ours, name)(), getattr(theirs, name)(), err_msg=name)
+        assert getattr(ours, name)().dtype == np.float32
+    np.testing.assert_array_equal(ours.stability(offset=0.25), theirs.stability(offset=0.25))
+
+
+def test_boxes_of_the_degenerate_masks(pair):
+    boxes = pair[0].boxes_xyxy()
+    assert boxes[0, 0].tolist() == [0, 0, 0, 0]
+    assert boxes[0, 1].tolist() == [0, 0, 255, 255]
+    assert boxes[1, 0].tolist() == [70, 40, 70, 40]
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+def test_image_logits_equal_those_in_numpy(pair, frame):
+    ours, theirs = (each.to_image(frame) for each in pair)
+    assert ours.shape == (3, 4, *frame.size_hw)
+    np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+@pytest.mark.parametrize("upscaled_before", [False, True])
+def test_keep_takes_pairs(pair, upscaled_before):
+    ours = pair[0]
+    if upscaled_before:
+        ours.low_res()
+    kept = ours.keep([2, 0, 2], [3, 1, 0])
+    assert kept.iou.shape == (3, 1)
+    np.testing.assert_array_equal(kept.iou[:, 0], IOU[[2, 0, 2], [3, 1, 0]])
+    np.testing.assert_array_equal(kept.low_res()[:, 0], LOGITS[[2, 0, 2], [3, 1, 0]])
+    np.testing.assert_array_equal(kept.keep([1], [0]).low_res()[:, 0], LOGITS[[0], [1]])
+
+
+def test_only_what_is_kept_is_upscaled():
+    asked = []
+
+    def upscale(rows, columns):
+        asked.append(list(zip(rows.tolist(), columns.tolist(), strict=True)))
+        return torch.zeros(len(rows), 256, 256)
+
+    logits = TorchMaskLogits(torch.from_numpy(IOU), upscale)
+    kept = logits.keep([2, 1], [3, 0])
+    assert logits.iou.shape == (3, 4)
+    assert asked == []
+    kept.stability()
+    kept.boxes_xyxy()
+    assert asked == [[(2, 3), (1, 0)]]
+
+
+def test_a_prompt_is_upscaled_once_for_all_its_masks(monkeypatch):
+    model = tiny_model()
+    backend = TorchBackend(model, model.spec)
+    features = backend.encode(np.zeros((1, 3, CANVAS, CANVAS), np.float32))
+    rows = []
+    upscale = model.mask_decoder.upscale
+    monkeypatch.setattr(
+        model.mask_decoder, "upscale", lambda tokens, keys: rows.append(len(keys)) or upscale(tokens, keys)
+    )
+    backend.decode(features, *CASES["ragged rows"]).keep([0, 0, 0, 2], [1, 2, 3, 1]).low_res()
+    assert rows == [2]
+
+
+def test_no_candidates():
+    none = TorchMaskLogits(torch.zeros(0, 4), lambda rows, _: torch.zeros(len(rows), 256, 256))
+    assert none.low_res().shape == (0, 4, 256, 256)
+    assert none.stability().shape == (0, 4)
+    assert none.boxes_xyxy().shape == (0, 4, 4)
+
+
+def test_ragged_rows_get_what_they_get_alone():
+    model = tiny_model()
+    backend = TorchBackend(model, model.spec)
+    features = backend.encode(np.ones((1, 3, CANVAS, CANVAS), np.float32))
+    points_xy, labels, *_ = CASES["ragged rows"]
+    together = backend.decode(features, points_xy, labels)
+    for row, length in enumerate((labels != -10).sum(axis=1)):
+        alone = backend.decode(features, points_xy[row : row + 1, :length], labels[row : row + 1, :length])
+        np.testing.assert_allclose(alone.iou[0], together.iou[row], atol=1e-5)
+
+
+def test_the_model_is_put_in_eval_mode():
+    model = tiny_model()
+    model.train()
+    TorchBackend(model, model.spec)
+    assert not model.training
+
+
+@pytest.mark.parametrize("device", ["abacus", "meta:9:9"])
+def test_a_device_that_is_not_there_is_one_sentence(device):
+    with pytest.raises(BackendError, match=f'cannot use the device "{device}"'):
+        TorchBackend(tiny_model(), tiny_model().spec, device)
+
+
+def test_tensors_are_copies_that_can_be_written():
+    array = np.arange(6.0).reshape(2, 3)[:, ::-1]
+    array.setflags(write=False)
+    tensor = to_tensor(array, "cpu")
+    tensor[0, 0] = 9
+    assert array[0, 0] == 2
+    assert tensor.dtype == torch.float64
+    assert tensor.tolist() == [[9, 1, 0], [5, 4, 3]]
