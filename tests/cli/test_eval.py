@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from cyclopts import ValidationError
 from PIL import Image
+from tests.evaluation import fake
 from tests.evaluation.fake import annotation, gray_image, predictor
 
 from samlet import loading
@@ -130,6 +132,53 @@ def test_a_killed_run_goes_on(model, data: Path, tmp_path: Path, monkeypatch) ->
     assert report_of(out)["metrics"] == report_of(tmp_path / "at once")["metrics"]
 
 
+@pytest.fixture
+def found_by_workers(monkeypatch):
+    """The fake model where worker processes, which are not patched, find it."""
+    monkeypatch.setattr(loading, "load", fake.load)
+    monkeypatch.setattr("samlet.evaluation.provenance.weights_hash", lambda *_: "0" * 64)
+
+
+def test_workers_give_the_same_report(found_by_workers, data: Path, tmp_path: Path) -> None:
+    run_app("--data", data, "--output", tmp_path / "alone")
+    run_app("--data", data, "--output", tmp_path / "two", "--workers", 2)
+    alone, two = report_of(tmp_path / "alone"), report_of(tmp_path / "two")
+    for differing in ("seconds", "seconds_this_run"):
+        del alone[differing], two[differing]
+    assert alone == two
+
+
+def test_shares_of_torchrun_give_the_same_report(
+    found_by_workers, data: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    run_app("--data", data, "--output", tmp_path / "alone")
+    for rank in (1, 0):
+        capsys.readouterr()
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        run_app("--data", data, "--output", tmp_path / "shares")
+        assert (tmp_path / "shares" / "report.json").exists() == (rank == 0)
+        assert ("The share of process 1 is measured" in capsys.readouterr().out) == (rank == 1)
+    alone, shares = report_of(tmp_path / "alone"), report_of(tmp_path / "shares")
+    assert alone["metrics"] == shares["metrics"]
+    assert sorted(path.name for path in (tmp_path / "shares").iterdir()) == [
+        "images.jsonl",
+        "report.html",
+        "report.json",
+    ]
+
+
+def test_one_process_does_what_a_killed_share_left(found_by_workers, data: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    run_app("--data", data, "--output", tmp_path / "out")
+    assert not (tmp_path / "out" / "report.json").exists()
+    monkeypatch.delenv("RANK")
+    monkeypatch.delenv("WORLD_SIZE")
+    run_app("--data", data, "--output", tmp_path / "out")
+    assert report_of(tmp_path / "out")["images"] == 3
+
+
 def test_another_measurement_needs_another_folder(model, data: Path, tmp_path: Path) -> None:
     run_app("--data", data, "--output", tmp_path / "out")
     with pytest.raises(InputError, match="different protocol"):
@@ -141,13 +190,14 @@ def test_another_measurement_needs_another_folder(model, data: Path, tmp_path: P
     [
         (["--protocol", "point", "--clicks", "0"], InputError),
         (["--limit", "0"], InputError),
+        (["--workers", "0"], ValidationError),
         (["--data", "nowhere"], DataError),
     ],
 )
 def test_bad_input_leaves_nothing_behind(model, data: Path, tmp_path: Path, arguments, error) -> None:
     with pytest.raises(error) as caught:
         run_app("--data", data, "--output", tmp_path / "out", *arguments)
-    assert isinstance(caught.value, SamletError)
+    assert isinstance(caught.value, SamletError | ValidationError)  # of the latter `samlet` makes an InputError
     assert not (tmp_path / "out").exists()
 
 

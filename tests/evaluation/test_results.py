@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from samlet.data import Sample
 from samlet.errors import DataError, InputError, OutputError
-from samlet.evaluation.results import ImageResult, InstanceResult, ResultLog
+from samlet.evaluation.results import LOG_FILE, ImageResult, InstanceResult, ResultLog, Share, read_results
 
 HEADER = {"protocol": {"start": "box", "clicks": 0}, "samples_sha256": "ab"}
 
@@ -80,6 +81,65 @@ def test_a_log_whose_header_is_no_record_is_named(tmp_path: Path) -> None:
     path.write_text("[]\n")
     with pytest.raises(DataError, match="is damaged"):
         ResultLog(path, HEADER)
+
+
+def shares(of: int) -> list[Share]:
+    return [Share(rank, of) for rank in range(of)]
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 8])
+def test_shares_are_all_images_each_once(of: int) -> None:
+    samples = [Sample(f"a_{index}", "a", Path("none"), (1, 1)) for index in range(7)]
+    taken = [sample.name for share in shares(of) for sample in share.take(samples)]
+    assert sorted(taken) == [sample.name for sample in samples]
+
+
+def test_shares_come_from_torchrun(monkeypatch) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert Share.from_environment() == Share(0, 1)
+    assert Share().log_name == LOG_FILE
+    monkeypatch.setenv("RANK", "2")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    assert Share.from_environment() == Share(2, 3)
+    assert Share(2, 3).log_name == "images.2-of-3.jsonl"
+
+
+@pytest.mark.parametrize(("rank", "of"), [("3", "3"), ("-1", "2"), ("one", "2"), ("0", "0"), ("1", "")])
+def test_a_share_that_makes_no_sense_is_refused(monkeypatch, rank: str, of: str) -> None:
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", of)
+    with pytest.raises(InputError, match="leave both unset"):
+        Share.from_environment()
+
+
+def test_the_last_to_finish_puts_the_shares_together(tmp_path: Path) -> None:
+    names = ["a_1", "b_1", "c_1"]
+    first, second = (ResultLog(tmp_path / share.log_name, HEADER) for share in shares(2))
+    second.append(result("b_1", 0.5))
+    assert second.gather(names) is None
+    first.append(result("c_1"))
+    first.append(result("a_1"))
+    assert first.gather(names) == [result("a_1"), result("b_1", 0.5), result("c_1")]
+    assert [path.name for path in tmp_path.iterdir()] == [LOG_FILE]
+    assert [found.name for found in read_results(tmp_path / LOG_FILE)] == names
+    assert second.gather(names) == first.gather(names)  # both may come to see that all is there
+
+
+def test_what_shares_measured_before_a_kill_is_not_measured_again(tmp_path: Path) -> None:
+    first, second = (ResultLog(tmp_path / share.log_name, HEADER) for share in shares(2))
+    first.append(result("a_1"))
+    second.append(result("b_1"))
+    cut = second.path.read_bytes()[:-9]
+    second.path.write_bytes(cut)
+    for path in (tmp_path / LOG_FILE, tmp_path / Share(1, 3).log_name):  # resumed alone, and by three
+        log = ResultLog(path, HEADER)
+        assert "a_1" in log
+        assert "b_1" not in log
+    assert second.path.read_bytes() == cut  # the log of another process is never touched
+    with pytest.raises(InputError, match="another measurement"):
+        ResultLog(tmp_path / Share(2, 3).log_name, {})
+    assert not (tmp_path / Share(2, 3).log_name).exists()
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -51,6 +52,13 @@ def run(
     backend: Annotated[str, Parameter(help="What runs the model; auto takes the best one here.")] = "auto",
     checkpoint: Annotated[Path | None, Parameter(help="A weights file of that model.")] = None,
     device: Annotated[str | None, Parameter(help="cpu, cuda or mps (torch).")] = None,
+    workers: Annotated[
+        int | None,
+        Parameter(
+            help="Measure with so many processes of one thread each; the numbers stay the same.",
+            validator=Number(gte=1),
+        ),
+    ] = None,
     limit: Annotated[int | None, Parameter(help="At most so many images, spread evenly over the data.")] = None,
     max_masks_per_image: Annotated[
         int | None, Parameter(help="At most so many masks of an image, always the same.")
@@ -58,19 +66,42 @@ def run(
 ) -> None:
     """Prompt every annotated mask, compare the answer with it, and write report.json and report.html under --output.
 
-    A run that was stopped goes on where it stopped when the same command is given again.
+    A run that was stopped goes on where it stopped when the same command is given again. Under `torchrun --no-python`
+    each process measures a share of the images, and the last to finish writes the report; if none did, because one was
+    stopped, the same command with or without torchrun does the rest.
     """
+    from functools import partial
+
     from samlet import loading
     from samlet.data import open_folders
-    from samlet.evaluation import Protocol, left_out, select
+    from samlet.evaluation import Protocol, ResultLog, Share, evaluate, left_out, select
     from samlet.evaluation.protocols import default_clicks
+    from samlet.evaluation.workers import evaluate_in_processes
 
     how = Protocol(protocol, default_clicks(protocol) if clicks is None else clicks, policy, feed_mask_back)
     opened = open_folders(data)
     samples = select(opened, limit, max_masks_per_image)
-    predictor = loading.load(model, backend=backend, checkpoint=checkpoint, device=device)
+    share = Share.from_environment()
+    load = partial(loading.load, model, backend=backend, checkpoint=checkpoint, device=device)
+    predictor = load()
+    if predictor.backend.name != "torch":  # whose threads torchrun and --workers set before it starts
+        load = partial(load, threads=1)
     facts = _facts(predictor, model, checkpoint, how, samples)
-    report = _measure(predictor, samples, how, facts, {"left_out": left_out(opened)}, output)
+    log = ResultLog(output / share.log_name, facts)
+    start = time.perf_counter()
+    with _progress() as progress:
+        mine = share.take(samples)
+        bar = RunningScore(progress, [log[sample.name] for sample in mine if sample.name in log], len(mine))
+        if workers is None:
+            evaluate(predictor if share.of == 1 else load(), mine, how, log, bar.add)
+        else:
+            evaluate_in_processes(load, workers, mine, how, log, bar.add)
+    results = log.gather([sample.name for sample in samples])
+    if results is None:
+        print(f"The share of process {share.rank} is measured; the last of the {share.of} writes the report.")
+        return
+    more_facts = {"left_out": left_out(opened), "seconds_this_run": round(time.perf_counter() - start, 3)}
+    report = _write_report(predictor, samples, how, results, facts | more_facts, output)
     _print_report(report, output)
 
 
@@ -116,28 +147,20 @@ def _facts(
     }
 
 
-def _measure(
+def _write_report(
     predictor: Predictor,
     samples: list[Sample],
     protocol: Protocol,
+    results: list[ImageResult],
     facts: dict[str, Any],
-    more_facts: dict[str, Any],
     output: Path,
 ) -> dict[str, Any]:
-    """`facts` tell this measurement from others; `more_facts` are for the report only."""
-    from samlet.evaluation import ResultLog, build_report, evaluate, write_report
+    from samlet.evaluation import build_report, write_report
     from samlet.evaluation.page import write_page
     from samlet.evaluation.pictures import draw
     from samlet.evaluation.provenance import machine, versions
-    from samlet.evaluation.results import LOG_FILE
 
-    log = ResultLog(output / LOG_FILE, facts)
-    start = time.perf_counter()
-    with _progress() as progress:
-        bar = RunningScore(progress, [log[sample.name] for sample in samples if sample.name in log], len(samples))
-        results = evaluate(predictor, samples, protocol, log, bar.add)
-    elapsed = {"seconds_this_run": round(time.perf_counter() - start, 3)}
-    report = build_report(results, {**facts, **more_facts, "versions": versions(), "machine": machine(), **elapsed})
+    report = build_report(results, {**facts, "versions": versions(), "machine": machine()})
     write_report(output, report)
     write_page(output, report, results, *draw(predictor, samples, results, protocol))
     return report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from samlet.evaluation.protocols import Protocol
 from samlet.evaluation.report import build_report, read_report, write_report
-from samlet.evaluation.results import ImageResult, InstanceResult, ResultLog
+from samlet.evaluation.results import ImageResult, InstanceResult, ResultLog, Share
 from samlet.evaluation.run import evaluate, evaluate_image
 from samlet.evaluation.selection import hash_of, left_out, select
 
@@ -13,6 +13,7 @@ __all__ = [
     "InstanceResult",
     "Protocol",
     "ResultLog",
+    "Share",
     "build_report",
     "evaluate",
     "evaluate_image",

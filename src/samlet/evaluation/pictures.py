@@ -88,7 +88,7 @@ def _nearest_answer(masks: Sequence[Mask], annotation: Annotation) -> Shown:
     """The mask of everything mode nearest to the annotation, with the click that found it; nothing if there is none."""
     truth, mask = annotation.to_array(), nearest(masks, annotation.rle)
     if mask is None:
-        return truth, np.zeros_like(truth), Prompts(np.zeros((1, 0, 2)), np.zeros((1, 0)))
+        return truth, np.zeros_like(truth), Prompts(np.zeros((1, 0, 2)), np.zeros((1, 0), np.int64))
     return truth, mask.to_array(), Prompts.points([mask.point_xy or (0.0, 0.0)])
 
 

@@ -1,18 +1,23 @@
-"""What was measured on one image, and the append-only file that lets a killed run go on where it stopped."""
+"""What was measured on one image, and the append-only logs that let a killed run go on where it stopped.
+
+Each of several processes has a log of its own; the last to finish puts them together.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from samlet.data import Sample
 from samlet.errors import DataError, InputError
-from samlet.files import make_folder, output_error
+from samlet.files import make_folder, output_error, write_files
 
 LOG_FILE = "images.jsonl"
+_SHARE_FILES = "images.*-of-*.jsonl"
 
 
 @dataclass(frozen=True)
@@ -58,19 +63,22 @@ class ImageResult:
 class ResultLog:
     """Results by image name, one JSON line each behind a header line that says what is being measured.
 
-    Opening a log of the same header goes on with it; a last line cut off by a kill is dropped and measured again.
-    Raises InputError if the file belongs to another measurement, DataError if it is damaged, OutputError on writing.
+    Opening a log of the same header goes on with it; a last line cut off by a kill is dropped and measured again. What
+    other processes have logged in the same folder (`Share`) counts as measured too.
+    Raises InputError if the folder holds another measurement, DataError if a log is damaged, OutputError on writing.
     """
 
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
         self.path = path
+        self._header: dict[str, Any] = json.loads(json.dumps(header))
         self._results: dict[str, ImageResult] = {}
         make_folder(path.parent)
-        lines = _whole_lines(path)
-        if lines:
-            self._read(lines, header)
+        self._read_others()
+        if lines := _whole_lines(path):
+            self._results |= self._parsed(path, lines)
+            _cut_off(path, lines)
         else:
-            self._write_line(dict(header))
+            self._start()
 
     def __contains__(self, name: str) -> bool:
         return name in self._results
@@ -83,27 +91,76 @@ class ResultLog:
 
     def append(self, result: ImageResult) -> None:
         """Add one image; it is in the file when this returns."""
-        self._write_line(result.to_json())
-        self._results[result.name] = result
-
-    def _read(self, lines: list[bytes], header: Mapping[str, Any]) -> None:
-        found, results = _parse(self.path, lines)
-        differing = sorted(key for key in {*found, *header} if found.get(key) != _as_json(header.get(key)))
-        if differing:
-            raise InputError(
-                f"{self.path.parent} holds another measurement (different {', '.join(differing)}); "
-                "choose another --output or delete that folder."
-            )
-        self._results = {result.name: result for result in results}
-
-    def _write_line(self, fields: Mapping[str, Any]) -> None:
-        line = json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n"
         try:
             # One unbuffered write: a kill leaves the whole line or a cut one, which the next start drops.
             with self.path.open("ab", buffering=0) as file:
-                file.write(line.encode())
+                file.write(_line(result.to_json()))
         except OSError as error:
             raise output_error(self.path, error) from error
+        self._results[result.name] = result
+
+    def gather(self, names: Sequence[str]) -> list[ImageResult] | None:
+        """All results in the order of `names`, or None while other processes are still measuring some of them.
+
+        Once all are there they become one `images.jsonl`, whoever measured them; the logs of shares are removed.
+        """
+        self._read_others()
+        if not all(name in self for name in names):
+            return None
+        results = [self[name] for name in names]
+        folder = self.path.parent
+        lines = [_line(fields) for fields in (self._header, *(result.to_json() for result in results))]
+        write_files({folder / LOG_FILE: b"".join(lines)})
+        for path in folder.glob(_SHARE_FILES):
+            path.unlink(missing_ok=True)
+        return results
+
+    def _read_others(self) -> None:
+        folder = self.path.parent
+        for path in (folder / LOG_FILE, *folder.glob(_SHARE_FILES)):
+            if path != self.path and (lines := _whole_lines(path)):
+                self._results |= self._parsed(path, lines)
+
+    def _parsed(self, path: Path, lines: list[bytes]) -> dict[str, ImageResult]:
+        found, results = _parse(path, lines)
+        differing = sorted(key for key in {*found, *self._header} if found.get(key) != self._header.get(key))
+        if differing:
+            raise InputError(
+                f"{path.parent} holds another measurement (different {', '.join(differing)}); "
+                "choose another --output or delete that folder."
+            )
+        return {result.name: result for result in results}
+
+    def _start(self) -> None:
+        try:
+            self.path.write_bytes(_line(self._header))
+        except OSError as error:
+            raise output_error(self.path, error) from error
+
+
+@dataclass(frozen=True)
+class Share:
+    """The images that this process measures, when several work on one folder: every `of`-th from number `rank` on."""
+
+    rank: int = 0
+    of: int = 1
+
+    @classmethod
+    def from_environment(cls) -> Share:
+        """What torchrun tells in RANK and WORLD_SIZE; everything without them. InputError if they make no sense."""
+        rank, of = (os.environ.get(name, default) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+        if not (rank.isdecimal() and of.isdecimal() and int(rank) < int(of)):
+            raise InputError(f"RANK is {rank} and WORLD_SIZE is {of}; leave both unset, or set them as torchrun does.")
+        return cls(int(rank), int(of))
+
+    @property
+    def log_name(self) -> str:
+        """The file this process logs to: one each, so that no line is written into another one's."""
+        return LOG_FILE if self.of == 1 else f"images.{self.rank}-of-{self.of}.jsonl"
+
+    def take(self, samples: Sequence[Sample]) -> list[Sample]:
+        """This process's images; those of all shares together are all images, each once."""
+        return list(samples[self.rank :: self.of])
 
 
 def read_results(path: Path) -> list[ImageResult]:
@@ -122,16 +179,23 @@ def _parse(path: Path, lines: list[bytes]) -> tuple[dict[str, Any], list[ImageRe
 
 
 def _whole_lines(path: Path) -> list[bytes]:
-    """The complete lines of the file; what a kill left of the last one is cut off."""
+    """The complete lines of a file, without what a kill left of the last one; none if there is no file."""
     try:
-        content = path.read_bytes() if path.exists() else b""
-        end = content.rfind(b"\n") + 1
-        if end < len(content):
-            os.truncate(path, end)
+        content = path.read_bytes()
+    except FileNotFoundError:  # also: put together and removed by another process just now
+        return []
     except OSError as error:
         raise output_error(path, error) from error
-    return content[:end].splitlines()
+    return content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
 
 
-def _as_json(value: Any) -> Any:
-    return json.loads(json.dumps(value))
+def _cut_off(path: Path, lines: list[bytes]) -> None:
+    """Remove what follows the complete lines, so that the next line starts on its own."""
+    try:
+        os.truncate(path, sum(map(len, lines)))
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def _line(fields: Mapping[str, Any]) -> bytes:
+    return (json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n").encode()

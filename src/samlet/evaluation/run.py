@@ -5,7 +5,7 @@ Works with any Predictor. Knows nothing of reports, progress bars or command lin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,13 +46,19 @@ def evaluate(
     on_image: Callable[[ImageResult], None] | None = None,
 ) -> list[ImageResult]:
     """Measure the samples the log does not hold yet; all results in sample order. `on_image` sees each new one."""
-    for sample in samples:
-        if sample.name not in log:
-            result = evaluate_image(predictor, sample, protocol)
-            log.append(result)
-            if on_image:
-                on_image(result)
+    waiting = [sample for sample in samples if sample.name not in log]
+    record((evaluate_image(predictor, sample, protocol) for sample in waiting), log, on_image)
     return [log[sample.name] for sample in samples]
+
+
+def record(
+    results: Iterable[ImageResult], log: ResultLog, on_image: Callable[[ImageResult], None] | None = None
+) -> None:
+    """Log results as they come, each before the next is waited for."""
+    for result in results:
+        log.append(result)
+        if on_image:
+            on_image(result)
 
 
 def evaluate_image(predictor: Predictor, sample: Sample, protocol: Protocol) -> ImageResult:
