@@ -62,7 +62,7 @@ def eval_speed(
 
 
 def time_both(predictor: Predictor, samples: Sequence[Sample]) -> dict[str, object]:
-    """Seconds per image and mIoU of both ways, after one image that is not counted, and how much faster the first is."""
+    """Seconds per image and mIoU of both ways, after an image that is not counted, and how much faster the first is."""
     batched, single = (_time(way, predictor, samples) for way in (_batched, _single))
     masks = sum(len(sample.annotations) for sample in samples)
     return {
