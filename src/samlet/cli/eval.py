@@ -12,6 +12,7 @@ from cyclopts.validators import Number
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.table import Table
 
     from samlet.data import Sample
     from samlet.evaluation import ImageResult, Protocol
@@ -27,17 +28,30 @@ def run(
     data: Annotated[
         list[Path],
         Parameter(
-            help="Folders of images with SA-1B records (NAME.jpg + NAME.json).", negative=(), consume_multiple=True
+            help="Folders of images with SA-1B records (NAME.jpg + NAME.json), SA-1B shards (.tar), or COCO and LVIS "
+            "annotations (.json, with --images).",
+            negative=(),
+            consume_multiple=True,
         ),
     ],
     output: Annotated[Path, Parameter(help="Folder for the report; a run that was stopped goes on there.")],
     protocol: Annotated[
-        Literal["box", "point", "center", "everything"],
+        Literal["box", "point", "center", "everything", "box_from_detector"],
         Parameter(
             help="First prompt: the true box, RITM's click (EfficientViT-SAM), or the mask centre (EdgeSAM); or "
-            "everything mode, whose recall is measured."
+            "everything mode, whose recall is measured; or the boxes of --detections, for COCO's or LVIS's AP."
         ),
     ] = "box",
+    images: Annotated[
+        Path | None, Parameter(help="Folder of the images a .json lists, or of COCO's train2017 and val2017.")
+    ] = None,
+    allow_missing: Annotated[int, Parameter(help="Go on if at most so many images are missing.")] = 0,
+    detections: Annotated[
+        Path | None, Parameter(help="What a detector found, as COCO results (.json), for box_from_detector.")
+    ] = None,
+    crowds: Annotated[
+        bool, Parameter(help="Measure crowd annotations too, as EfficientViT-SAM does and EdgeSAM does not.")
+    ] = True,
     clicks: Annotated[
         int | None, Parameter(help="Clicks in all (point, center; default 1), or corrections after a box (default 0).")
     ] = None,
@@ -73,14 +87,17 @@ def run(
     from functools import partial
 
     from samlet import loading
-    from samlet.data import open_folders
-    from samlet.evaluation import Protocol, ResultLog, Share, evaluate, left_out, select
+    from samlet.data import open_data
+    from samlet.evaluation import Protocol, ResultLog, Share, detected, evaluate, left_out, select
     from samlet.evaluation.protocols import default_clicks
     from samlet.evaluation.workers import evaluate_in_processes
 
     how = Protocol(protocol, default_clicks(protocol) if clicks is None else clicks, policy, feed_mask_back)
-    opened = open_folders(data)
-    samples = select(opened, limit, max_masks_per_image)
+    opened = open_data(data, images, allow_missing)
+    if how.start == "box_from_detector" or detections:
+        samples, truth = detected(opened.samples, how, data, detections, limit)
+    else:
+        samples, truth = select(opened.samples, limit, max_masks_per_image, crowds), None
     share = Share.from_environment()
     load = partial(loading.load, model, backend=backend, checkpoint=checkpoint, device=device)
     predictor = load()
@@ -100,8 +117,11 @@ def run(
     if results is None:
         print(f"The share of process {share.rank} is measured; the last of the {share.of} writes the report.")
         return
-    more_facts = {"left_out": left_out(opened), "seconds_this_run": round(time.perf_counter() - start, 3)}
-    report = _write_report(predictor, samples, how, results, facts | more_facts, output)
+    facts["left_out"] = {} if truth else left_out(opened.samples, crowds)
+    facts["missing_images"] = opened.missing
+    facts["seconds_this_run"] = round(time.perf_counter() - start, 3)
+    average_precision = truth.measure(samples, results) if truth else None
+    report = _write_report(predictor, samples, how, results, average_precision, facts, output)
     _print_report(report, output)
 
 
@@ -152,6 +172,7 @@ def _write_report(
     samples: list[Sample],
     protocol: Protocol,
     results: list[ImageResult],
+    average_precision: dict[str, float | None] | None,
     facts: dict[str, Any],
     output: Path,
 ) -> dict[str, Any]:
@@ -160,7 +181,7 @@ def _write_report(
     from samlet.evaluation.pictures import draw
     from samlet.evaluation.provenance import machine, versions
 
-    report = build_report(results, {**facts, "versions": versions(), "machine": machine()})
+    report = build_report(results, {**facts, "versions": versions(), "machine": machine()}, average_precision)
     write_report(output, report)
     write_page(output, report, results, *draw(predictor, samples, results, protocol))
     return report
@@ -180,7 +201,8 @@ class RunningScore:
         """Count one image."""
         self._sum += sum(instance.true_iou for instance in result.instances)
         self._count += len(result.instances)
-        self._progress.update(self._task, advance=1, score=f"mIoU {self._sum / max(self._count, 1):.1%}")
+        score = f"mIoU {self._sum / self._count:.1%}" if self._count else ""  # a detector's boxes have no truth
+        self._progress.update(self._task, advance=1, score=score)
 
 
 def _progress() -> Progress:
@@ -194,12 +216,34 @@ def _progress() -> Progress:
 
 def _print_report(report: dict[str, Any], output: Path) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     from samlet.evaluation.page import PAGE_FILE
     from samlet.evaluation.report import REPORT_FILE
 
     metrics = report["metrics"]
+    Console().print(_precision_table(metrics) if metrics["average_precision"] else _iou_table(metrics))
+    for reason, count in report["left_out"].items():
+        if count:
+            print(f"left out: {count:,} ({reason})")
+    if report["missing_images"]:
+        print(f"missing: {len(report['missing_images']):,} images, the first is {report['missing_images'][0]}")
+    print(output / REPORT_FILE, output / PAGE_FILE, sep="\n")
+
+
+def _precision_table(metrics: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column(f"{metrics['detections']:,} detections")
+    table.add_column("AP", justify="right")
+    for kind, precision in metrics["average_precision"].items():
+        table.add_row(kind, _percent(precision))
+    return table
+
+
+def _iou_table(metrics: dict[str, Any]) -> Table:
+    from rich.table import Table
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("", "mIoU", "boundary", "instances"):
         table.add_column(heading, justify="left" if not heading else "right")
@@ -214,11 +258,7 @@ def _print_report(report: dict[str, Any], output: Path) -> None:
     if metrics["per_category"]:
         categories = f"mean of {len(metrics['per_category'])} categories"
         table.add_row(categories, _percent(metrics["mean_of_categories"]), "", "")
-    Console().print(table)
-    for reason, count in report["left_out"].items():
-        if count:
-            print(f"left out: {count:,} ({reason})")
-    print(output / REPORT_FILE, output / PAGE_FILE, sep="\n")
+    return table
 
 
 def _points(difference: Difference | None) -> str:

@@ -37,13 +37,22 @@ class Annotation:
         return decode(self.rle)
 
 
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A box that a detector found, in image pixels (it may leave the image), with the detector's category and score."""
+
+    category_id: int
+    box_xywh: tuple[float, float, float, float]
+    score: float
+
+
 @dataclass(frozen=True)
 class Sample:
     """One image with its annotations (none for a plain photo).
 
     `image` is a path, or a function that returns uint8 RGB `[H, W, 3]` (an image inside an archive).
     `source` names the collection the image comes from; measurements are reported per source. `image_id` is what a
-    COCO or LVIS file calls the image, None elsewhere.
+    COCO or LVIS file calls the image, None elsewhere. `detections` are boxes to segment instead of the annotated ones.
     """
 
     name: str
@@ -52,6 +61,7 @@ class Sample:
     size_hw: tuple[int, int]
     annotations: tuple[Annotation, ...] = ()
     image_id: int | None = None
+    detections: tuple[Detection, ...] = ()
 
     def read_image(self) -> NDArray[np.uint8]:
         """The image as uint8 RGB `[H, W, 3]`; DataError if unreadable or of another size than stated."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from samlet.evaluation.average_precision import detected
 from samlet.evaluation.protocols import Protocol
 from samlet.evaluation.report import build_report, read_report, write_report
 from samlet.evaluation.results import ImageResult, InstanceResult, ResultLog, Share
@@ -15,6 +16,7 @@ __all__ = [
     "ResultLog",
     "Share",
     "build_report",
+    "detected",
     "evaluate",
     "evaluate_image",
     "hash_of",

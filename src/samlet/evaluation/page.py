@@ -79,6 +79,8 @@ def _protocol_text(protocol: Mapping[str, Any]) -> str:
 
 
 def _metrics_table(metrics: Mapping[str, Any]) -> str:
+    if metrics["average_precision"]:
+        return _precision_table(metrics)
     counts = metrics["instances"]
     rows = [(size, miou, counts[size]) for size, miou in metrics["miou"].items()]
     rows += [(f"{size}, boundary", miou, counts[size]) for size, miou in metrics["boundary_miou"].items()]
@@ -88,6 +90,12 @@ def _metrics_table(metrics: Mapping[str, Any]) -> str:
     body = "".join(_row(name, _percent(miou), f"{count:,}") for name, miou, count in rows)
     mean = _row("mean of sources", _percent(metrics["mean_of_sources"]), "", strong=True)
     return f"{_HEAD}{body}{mean}</table>{_categories_table(metrics)}"
+
+
+def _precision_table(metrics: Mapping[str, Any]) -> str:
+    rows = "".join(_row(kind, _percent(value)) for kind, value in metrics["average_precision"].items())
+    count = f"{metrics['detections']:,} detections"
+    return f"<table><tr><th></th><th>average precision</th></tr>{rows}</table><p>{count}</p>"
 
 
 def _categories_table(metrics: Mapping[str, Any]) -> str:

@@ -8,10 +8,10 @@ from typing import Any, Literal, get_args
 
 from samlet.errors import InputError
 
-Start = Literal["box", "point", "center", "everything"]
+Start = Literal["box", "point", "center", "everything", "box_from_detector"]
 Policy = Literal["best", "first", "stability", "oracle"]
 
-_FEWEST_CLICKS = {"box": 0, "point": 1, "center": 1, "everything": 0}
+_FEWEST_CLICKS = {"box": 0, "point": 1, "center": 1, "everything": 0, "box_from_detector": 0}
 _MOST_CLICKS = 20  # what the clicking papers report at most
 
 
@@ -22,7 +22,8 @@ class Protocol:
     `start`: "box" = the annotation's box, "point" = RITM's first click (EfficientViT-SAM), "center" = EdgeSAM's
     mask centre. `clicks`: all clicks, the first point included; with "box" the corrections after it. Every round sees
     all clicks so far; only the last mask is scored. "everything" prompts by its own grid and counts what is found: it
-    takes no clicks and no policy. `feed_mask_back`: each round also sees the mask before.
+    takes no clicks and no policy. "box_from_detector" = each box of a detector; it takes no clicks.
+    `feed_mask_back`: each round also sees the mask before.
     `policy`: which mask counts: of the three of ambiguous prompts the one of "best" predicted IoU, the most stable
     ("stability") or the nearest to the truth ("oracle"); "first" is the decoder's single-mask answer.
     """
@@ -42,6 +43,9 @@ class Protocol:
             raise InputError(f"Protocol {self.start} takes {fewest} to {_MOST_CLICKS} clicks, not {self.clicks}.")
         if self.start == "everything" and (self.clicks or self.policy != "best" or self.feed_mask_back):
             raise InputError("Protocol everything clicks and chooses by itself: leave out clicks, policy and feedback.")
+
+        if self.start == "box_from_detector" and (self.clicks or self.policy == "oracle" or self.feed_mask_back):
+            raise InputError("Protocol box_from_detector knows no truth: leave out clicks, feedback and policy oracle.")
 
     @property
     def rounds(self) -> int:

@@ -14,7 +14,7 @@ from samlet.files import sha256_of
 from samlet.predictor import Predictor
 from samlet.zoo import DEFAULT_MODEL, get_spec, shipped_folder, weights
 
-_PACKAGES = ("samlet", "numpy", "opencv-python-headless", "pillow", "pycocotools", "onnxruntime", "torch")
+_PACKAGES = ("samlet", "numpy", "opencv-python-headless", "pillow", "pycocotools", "hotcoco", "onnxruntime", "torch")
 
 
 def weights_hash(predictor: Predictor, model: str | None = None, checkpoint: Path | None = None) -> str | None:

@@ -35,6 +35,7 @@ def measure(results: Sequence[ImageResult]) -> dict[str, Any]:
         "boundary_miou": mean_by_size([i.boundary_iou or 0.0 for i in outlined], [i.area_px for i in outlined]),
         "average_recall": _average_recall([i for i in instances if i.recall]),
         "instances": size_counts([i.area_px for i in instances]),
+        "detections": sum(len(result.detections) for result in results),
         "per_source": per_source,
         "mean_of_sources": mean(row["miou"] for row in per_source.values()),
         "per_category": per_category,
@@ -59,14 +60,20 @@ def _per_group(members: Sequence[tuple[str, InstanceResult]]) -> dict[str, dict[
     return {name: {"miou": miou, "instances": counts[name]} for name, miou in means.items()}
 
 
-def build_report(results: Sequence[ImageResult], facts: Mapping[str, Any]) -> dict[str, Any]:
+def build_report(
+    results: Sequence[ImageResult],
+    facts: Mapping[str, Any],
+    average_precision: Mapping[str, float | None] | None = None,
+) -> dict[str, Any]:
     """The whole report: `facts` (protocol, samples, model, weights, versions, machine), metrics, seconds per stage.
 
-    Seconds are sums over images, as measured in the process that worked on each.
+    Seconds are sums over images, as measured in the process that worked on each. `average_precision` is that of a
+    detector's boxes; it is empty for other protocols.
     """
     stages = sorted({stage for result in results for stage in result.seconds})
     seconds = {stage: math.fsum(result.seconds.get(stage, 0.0) for result in results) for stage in stages}
-    return {"format": FORMAT, **facts, "metrics": measure(results), "images": len(results), "seconds": seconds}
+    metrics = {**measure(results), "average_precision": dict(average_precision or {})}
+    return {"format": FORMAT, **facts, "metrics": metrics, "images": len(results), "seconds": seconds}
 
 
 def write_report(folder: Path, report: Mapping[str, Any]) -> Path:

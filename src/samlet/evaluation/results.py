@@ -38,13 +38,30 @@ class InstanceResult:
 
 
 @dataclass(frozen=True)
+class DetectionResult:
+    """The mask of one detected box: category and score are the detector's, `iou` is predicted.
+
+    `counts` is COCO's text form of the mask's run lengths; its size is the image's.
+    """
+
+    category_id: int
+    score: float
+    iou: float
+    counts: str
+
+
+@dataclass(frozen=True)
 class ImageResult:
-    """All instances of one image in annotation order, and the seconds spent per stage."""
+    """All instances of one image in annotation order, and the seconds spent per stage.
+
+    With the protocol `box_from_detector` there are masks of `detections` instead, in the detector's order.
+    """
 
     name: str
     source: str
     instances: tuple[InstanceResult, ...]
     seconds: Mapping[str, float]
+    detections: tuple[DetectionResult, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The result as JSON fields."""
@@ -57,7 +74,8 @@ class ImageResult:
             InstanceResult(**{**instance, "recall": tuple(instance.get("recall", ()))})
             for instance in fields["instances"]
         )
-        return cls(fields["name"], fields["source"], instances, dict(fields["seconds"]))
+        detections = tuple(DetectionResult(**detection) for detection in fields.get("detections", ()))
+        return cls(fields["name"], fields["source"], instances, dict(fields["seconds"]), detections)
 
 
 class ResultLog:

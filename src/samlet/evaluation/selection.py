@@ -12,39 +12,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlet.data import Annotation, Sample
+from samlet.data.box_format import check_box_format
 from samlet.errors import DataError, InputError
 from samlet.geometry.rle import area
-
-_SUSPECT_SHARE = 0.25
 
 _NO_AREA = "area under 1 px"
 _NO_PIXEL = "mask without a pixel"
 _NO_BOX = "box empty or outside the image"
+_CROWD = "crowd"
 
 
-def select(samples: Sequence[Sample], limit: int | None = None, max_masks_per_image: int | None = None) -> list[Sample]:
+def select(
+    samples: Sequence[Sample],
+    limit: int | None = None,
+    max_masks_per_image: int | None = None,
+    crowds: bool = True,
+) -> list[Sample]:
     """The annotated samples with the masks that count; at most `limit` images, spread evenly over the list.
 
-    A mask counts if it has a pixel, an area of at least 1 and a box that meets the image. `max_masks_per_image` draws
-    that many, always the same ones. Raises DataError if nothing is left or the boxes are in another format.
+    A mask counts if it has a pixel, an area of at least 1 and a box that meets the image; crowds count for
+    EfficientViT-SAM and do not for EdgeSAM. `max_masks_per_image` draws that many, always the same ones.
+    Raises DataError if nothing is left or the boxes are in another format.
     """
-    for name, value in (("--limit", limit), ("--max-masks-per-image", max_masks_per_image)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} is {value}; it must be at least 1.")
-    _check_box_format(samples)
-    counted = [replace(sample, annotations=_countable(sample)) for sample in samples]
+    _check_at_least_1("--max-masks-per-image", max_masks_per_image)
+    boxes = [(annotation.box_xywh, sample.size_hw) for sample in samples for annotation in sample.annotations]
+    check_box_format([box for box, _ in boxes], [size_hw for _, size_hw in boxes], "The annotations")
+    counted = [replace(sample, annotations=_countable(sample, crowds)) for sample in samples]
     counted = [sample for sample in counted if sample.annotations]
     if not counted:
         raise DataError(f"None of the {len(samples)} images has a mask to measure against; give annotated data.")
-    if limit is not None and limit < len(counted):
-        counted = [counted[index * len(counted) // limit] for index in range(limit)]
-    return [replace(sample, annotations=_drawn(sample, max_masks_per_image)) for sample in counted]
+    return [replace(sample, annotations=_drawn(sample, max_masks_per_image)) for sample in spread(counted, limit)]
 
 
-def left_out(samples: Sequence[Sample]) -> dict[str, int]:
+def spread(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
+    """At most `limit` samples, spread evenly over the list; InputError below 1."""
+    _check_at_least_1("--limit", limit)
+    if limit is None or limit >= len(samples):
+        return list(samples)
+    return [samples[index * len(samples) // limit] for index in range(limit)]
+
+
+def left_out(samples: Sequence[Sample], crowds: bool = True) -> dict[str, int]:
     """How many masks of these samples `select` does not count, for each reason; the first that holds is the one."""
-    reasons = [_reason(annotation, sample.size_hw) for sample in samples for annotation in sample.annotations]
-    return {reason: reasons.count(reason) for reason in (_NO_AREA, _NO_PIXEL, _NO_BOX)}
+    reasons = [_reason(annotation, sample.size_hw, crowds) for sample in samples for annotation in sample.annotations]
+    return {reason: reasons.count(reason) for reason in (_CROWD, _NO_AREA, _NO_PIXEL, _NO_BOX)}
 
 
 def box_in_image(annotation: Annotation, size_hw: tuple[int, int]) -> NDArray[np.float64]:
@@ -55,20 +66,30 @@ def box_in_image(annotation: Annotation, size_hw: tuple[int, int]) -> NDArray[np
 
 
 def hash_of(samples: Sequence[Sample]) -> str:
-    """sha256 over names, sizes, annotation ids and areas: two reports with one hash measured the same masks."""
+    """sha256 over names, sizes, annotation ids, areas and detections: with one hash two reports measured the same."""
     digest = hashlib.sha256()
     for sample in samples:
         masks = [(annotation.id, annotation.area_px) for annotation in sample.annotations]
-        digest.update(json.dumps([sample.name, sample.source, sample.size_hw, masks]).encode())
+        facts = [sample.name, sample.source, sample.size_hw, masks]
+        if sample.detections:
+            facts.append([(found.category_id, found.score, found.box_xywh) for found in sample.detections])
+        digest.update(json.dumps(facts).encode())
     return digest.hexdigest()
 
 
-def _countable(sample: Sample) -> tuple[Annotation, ...]:
-    return tuple(annotation for annotation in sample.annotations if _reason(annotation, sample.size_hw) is None)
+def _check_at_least_1(name: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise InputError(f"{name} is {value}; it must be at least 1.")
 
 
-def _reason(annotation: Annotation, size_hw: tuple[int, int]) -> str | None:
+def _countable(sample: Sample, crowds: bool) -> tuple[Annotation, ...]:
+    return tuple(annotation for annotation in sample.annotations if not _reason(annotation, sample.size_hw, crowds))
+
+
+def _reason(annotation: Annotation, size_hw: tuple[int, int], crowds: bool) -> str | None:
     """Why a mask does not count, or None."""
+    if annotation.crowd and not crowds:
+        return _CROWD
     if annotation.area_px < 1:
         return _NO_AREA
     if area(annotation.rle) < 1:
@@ -84,14 +105,3 @@ def _drawn(sample: Sample, most: int | None) -> tuple[Annotation, ...]:
     generator = np.random.default_rng(zlib.crc32(sample.name.encode()))
     chosen = sorted(generator.choice(len(sample.annotations), most, replace=False))
     return tuple(sample.annotations[index] for index in chosen)
-
-
-def _check_box_format(samples: Sequence[Sample]) -> None:
-    boxes = [(annotation.box_xywh, sample.size_hw) for sample in samples for annotation in sample.annotations]
-    leaving = sum(x + w > width + 1 or y + h > height + 1 for (x, y, w, h), (height, width) in boxes)
-    as_corners = sum(x < w <= width + 1 and y < h <= height + 1 for (x, y, w, h), (height, width) in boxes)
-    if boxes and leaving > _SUSPECT_SHARE * len(boxes) and as_corners == len(boxes):
-        raise DataError(
-            f"{leaving} of {len(boxes)} boxes leave their image, and all would fit as corners: the boxes look like "
-            "[x0, y0, x1, y1], but the layout wants [x, y, width, height]."
-        )
