@@ -50,7 +50,11 @@ def run(
         Path | None, Parameter(help="What a detector found, as COCO results (.json), for box_from_detector.")
     ] = None,
     crowds: Annotated[
-        bool, Parameter(help="Measure crowd annotations too, as EfficientViT-SAM does and EdgeSAM does not.")
+        bool,
+        Parameter(
+            help="Measure crowd annotations too, as EfficientViT-SAM does and EdgeSAM does not.",
+            negative="--no-crowds",
+        ),
     ] = True,
     clicks: Annotated[
         int | None, Parameter(help="Clicks in all (point, center; default 1), or corrections after a box (default 0).")
