@@ -17,7 +17,7 @@ from samlet.errors import TrainingError
 from samlet.geometry.rle import encode
 from samlet.models import create
 from samlet.spec import ImageSpec
-from samlet.training.distill_encoder import DistillEncoder, EmbeddingBatches
+from samlet.training.distill_encoder import DistillEncoder, EmbeddingBatch, EmbeddingBatches
 from samlet.training.finetune import Finetune, MaskBatches, on_canvas
 from samlet.training.teacher import Teacher
 
@@ -78,7 +78,7 @@ def test_distillation_lowers_its_loss_and_touches_nothing_but_the_encoder(folder
     torch.manual_seed(0)
     student = create("efficientvit-sam-b0")
     decoder = {name: value.clone() for name, value in student.mask_decoder.state_dict().items()}
-    stage = DistillEncoder(student, settings).train()
+    stage = DistillEncoder(student, settings, *batches.statistics()).train()
     optimizer = torch.optim.AdamW(stage.parameters(), lr=2e-3)
     batch = batches.at(0)
     totals = []
@@ -139,3 +139,23 @@ def test_a_mask_on_the_canvas_covers_what_it_covers_of_the_image():
     assert placed.sum() == pytest.approx(256 * 128 / 4, rel=0.01)
     assert placed[:60, :120].min() == 1.0
     assert placed[128:].max() == 0.0
+
+
+def test_a_student_starts_with_the_teachers_mean_and_spread():
+    student = create("efficientvit-sam-b0")
+    mean, std = torch.linspace(-1, 1, 256), torch.linspace(0.01, 0.2, 256)
+    stage = DistillEncoder(student, config(), mean, std).eval()
+    with torch.no_grad():
+        embedding = stage.image_encoder(torch.randn(1, 3, 128, 128))
+    assert (embedding.mean(dim=(0, 2, 3)) - mean).abs().mean() < 0.1
+    assert 0.5 < embedding.sub(mean[:, None, None]).square().mean() / std.square().mean() < 1.5
+
+
+def test_a_constant_at_the_teachers_mean_has_a_loss_of_one():
+    student = create("efficientvit-sam-b0")
+    mean, std = torch.zeros(256), torch.full((256,), 0.1)
+    stage = DistillEncoder(student, config(), mean, std)
+    stage.image_encoder = nn.Identity()
+    target = 0.1 * torch.randn(2, 256, 64, 64)
+    batch = EmbeddingBatch(torch.zeros_like(target), target, torch.ones(2, 64, 64, dtype=torch.bool))
+    assert stage(batch)["mse"].item() == pytest.approx(1, abs=0.02)

@@ -23,6 +23,9 @@ from samlet.extras import import_with_extra
 
 app = App(name="train", help="Train a student (distill-encoder, finetune) and draw its curves.")
 
+Prepared = Callable[[int, int], None]
+Stepped = Callable[[int, dict[str, float]], None]
+
 Data = Annotated[list[Path], Parameter(consume_multiple=True, help="Folders of images, with SA-1B records or without.")]
 Resume = Annotated[bool, Parameter(help="Go on with the run in --output.")]
 Steps = Annotated[int | None, Parameter(help="Optimizer steps, instead of the recipe's.")]
@@ -60,7 +63,7 @@ def distill_encoder(
         checkpoint_every=checkpoint_every,
         seed=seed,
     )
-    with bars(config.steps) as (prepared, progress):
+    with runs.joined(), bars(config.steps, runs.is_first) as (prepared, progress):
         path = runs.run_distill_encoder(
             config,
             teacher=teacher,
@@ -100,7 +103,7 @@ def finetune(
         checkpoint_every=checkpoint_every,
         seed=seed,
     )
-    with bars(config.steps) as (_, progress):
+    with runs.joined(), bars(config.steps, runs.is_first) as (_, progress):
         path = runs.run_finetune(
             config, checkpoint=checkpoint, data=data, output=output, resume=resume, progress=progress
         )
@@ -125,8 +128,8 @@ def _training():  # noqa: ANN202 - two modules of an optional part
 
 
 @contextmanager
-def bars(steps: int) -> Iterator[tuple[Callable[[int, int], None], Callable[[int, dict[str, float]], None]]]:
-    """Progress of the teacher's embeddings and of training, on stderr."""
+def bars(steps: int, shown: Callable[[], bool]) -> Iterator[tuple[Prepared, Stepped]]:
+    """Progress of the teacher's embeddings and of training, on stderr; of several processes one shows it."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -135,7 +138,7 @@ def bars(steps: int) -> Iterator[tuple[Callable[[int, int], None], Callable[[int
         TimeRemainingColumn(),
     )
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True), disable=not shown()) as progress:
 
         def show(name: str, text: str, done: int, total: int) -> None:
             task = tasks.setdefault(name, progress.add_task(text, total=total)) if name not in tasks else tasks[name]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from samlet.data import Sample
 from samlet.training.config import TrainConfig
+from samlet.training.processes import count, rank
 from samlet.training.views import generator
 
 GRID = 64
@@ -31,6 +32,12 @@ def drawn(config: TrainConfig, count: int, position: int) -> tuple[int, int]:
     """(epoch, index of the image) of the `position`-th image since the start of the run; epochs are permutations."""
     epoch, place = divmod(position, count)
     return epoch, int(generator(config.seed, "order", epoch).permutation(count)[place])
+
+
+def share(config: TrainConfig, step: int) -> range:
+    """The positions, since the start of the run, of the images of a step that this process works on."""
+    first = step * config.batch_size
+    return range(first + rank(), first + config.batch_size, count())
 
 
 def one_ahead(at: Callable[[int], Batch], first: int, end: int) -> Iterator[Batch]:

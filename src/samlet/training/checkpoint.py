@@ -13,6 +13,7 @@ from samlet.errors import TrainingError
 from samlet.files import make_folder, write_aside, write_files
 from samlet.models import Sam
 from samlet.training.config import TrainConfig
+from samlet.training.processes import is_first, wait_for_all
 
 CONFIG, CHECKPOINT, LOG, STUDENT = "config.json", "checkpoint.pt", "log.jsonl", "student.safetensors"
 
@@ -24,11 +25,19 @@ def open_run(folder: Path, config: TrainConfig, resume: bool) -> dict[str, Any] 
     """
     make_folder(folder)
     saved = folder / CONFIG
+    if not is_first():
+        wait_for_all()  # the first process checks and writes
+        return _last_checkpoint(folder, resume)
     if saved.exists():
         if not resume:
             raise TrainingError(f"{folder} holds a run already: add --resume to go on, or choose another folder.")
         _check_same(TrainConfig.load(saved), config, folder)
     write_files({saved: (json.dumps(config.to_json(), indent=2) + "\n").encode()})
+    wait_for_all()
+    return _last_checkpoint(folder, resume)
+
+
+def _last_checkpoint(folder: Path, resume: bool) -> dict[str, Any] | None:
     checkpoint = folder / CHECKPOINT
     return torch.load(checkpoint, map_location="cpu", weights_only=True) if resume and checkpoint.exists() else None
 
@@ -40,10 +49,12 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
 
 
 def save_student(folder: Path, student: Sam) -> Path:
-    """Write the whole model with official names."""
+    """Write the whole model with official names; of several processes the first one does."""
     path = folder / STUDENT
-    with write_aside(path) as aside:
-        save_file({name: value.contiguous() for name, value in student.state_dict().items()}, aside)
+    if is_first():
+        with write_aside(path) as aside:
+            save_file({name: value.contiguous() for name, value in student.state_dict().items()}, aside)
+    wait_for_all()
     return path
 
 

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from samlet.data import Sample
 from samlet.models import Sam
+from samlet.nn.layers import LayerNorm2d
 from samlet.preprocess import to_pixels
 from samlet.spec import ImageSpec
-from samlet.training.batches import choose, drawn, one_ahead, valid_cells
+from samlet.training.batches import choose, drawn, one_ahead, share, valid_cells
 from samlet.training.config import TrainConfig
 from samlet.training.losses import masked_cosine, masked_mse
 from samlet.training.teacher import Teacher
@@ -34,17 +35,27 @@ class EmbeddingBatch:
 
 
 class DistillEncoder(nn.Module):
-    """Batch in, named losses out; their sum is minimised. Trains `student.image_encoder` alone."""
+    """Batch in, named losses out; their sum is minimised. Trains `student.image_encoder` alone.
 
-    def __init__(self, student: Sam, config: TrainConfig) -> None:
+    `mean` and `std` [256] are the teacher's per channel. The student's last norm starts there: SAM's embeddings vary
+    little around a constant, and a student that starts with unit variance first unlearns its features. The squared
+    error is divided by the mean variance, so 1 is what the best constant achieves.
+    """
+
+    def __init__(self, student: Sam, config: TrainConfig, mean: Tensor, std: Tensor) -> None:
         super().__init__()
         self.image_encoder = student.image_encoder
         self._cosine_weight = config.cosine_weight
+        self._variance = std.square().mean().item()
+        norm = [module for module in student.image_encoder.modules() if isinstance(module, LayerNorm2d)][-1]
+        with torch.no_grad():
+            norm.weight.copy_(std)
+            norm.bias.copy_(mean)
 
     def forward(self, batch: EmbeddingBatch) -> dict[str, Tensor]:
         """{"mse": …, "cosine": … where it has weight}: scalars."""
         embedding = self.image_encoder(batch.pixels)
-        losses = {"mse": masked_mse(embedding, batch.target, batch.valid)}
+        losses = {"mse": masked_mse(embedding, batch.target, batch.valid) / self._variance}
         if self._cosine_weight:
             losses["cosine"] = self._cosine_weight * masked_cosine(embedding, batch.target, batch.valid)
         return losses
@@ -65,11 +76,16 @@ class EmbeddingBatches:
             if progress is not None:
                 progress(done, len(todo))
 
+    def statistics(self, images: int = 32) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the teacher's embeddings over a few images, each [256]."""
+        views = [self._view(sample, 0) for sample in self._samples[:images]]
+        embeddings = torch.from_numpy(np.stack([self._teacher.embed(view) for view in views])).float()
+        return embeddings.mean(dim=(0, 2, 3)), embeddings.std(dim=(0, 2, 3))
+
     def at(self, step: int) -> EmbeddingBatch:
         """The batch of a step; depends on nothing but the seed."""
         canvas = replace(self._image, canvas=self._config.canvas_at(step))
-        first = step * self._config.batch_size
-        items = [self._item(first + i, canvas) for i in range(self._config.batch_size)]
+        items = [self._item(position, canvas) for position in share(self._config, step)]
         pixels, target, valid = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*items, strict=True))
         return EmbeddingBatch(pixels, target.float(), valid)
 

@@ -21,7 +21,7 @@ from samlet.models import Sam
 from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
 from samlet.spec import ImageSpec
-from samlet.training.batches import choose, drawn, one_ahead, valid_cells
+from samlet.training.batches import choose, drawn, one_ahead, share, valid_cells
 from samlet.training.config import TrainConfig
 from samlet.training.losses import mask_losses, true_iou
 from samlet.training.prompt_sampling import draw_prompt
@@ -102,8 +102,7 @@ class MaskBatches:
     def at(self, step: int) -> MaskBatch:
         """The batch of a step; depends on nothing but the seed."""
         image = replace(self._image, canvas=self._config.canvas_at(step))
-        first = step * self._config.batch_size
-        items = [self._item(first + i, image) for i in range(self._config.batch_size)]
+        items = [self._item(position, image) for position in share(self._config, step)]
         points_xy, labels = Prompts.stack([prompt for item in items for prompt in item.prompts]).tokens()
         frames = [item.frame for item in items for _ in item.prompts]
         scaled = np.stack([frame.to_prompt(points) for frame, points in zip(frames, points_xy, strict=True)])

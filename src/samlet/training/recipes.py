@@ -20,6 +20,7 @@ def efficientvit_sam_b0_stage1() -> TrainConfig:
         steps=1500,
         batch_size=4,
         learning_rate=2e-3,
+        canvases=((0.6, 384), (1.0, 512)),
         images=800,
     )
 

@@ -16,8 +16,11 @@ from samlet.training.checkpoint import save_student
 from samlet.training.config import TrainConfig
 from samlet.training.distill_encoder import DistillEncoder, EmbeddingBatches
 from samlet.training.finetune import Finetune, MaskBatches
+from samlet.training.processes import is_first, joined
 from samlet.training.teacher import Teacher
 from samlet.training.trainer import Progress, Trainer
+
+__all__ = ["is_first", "joined", "run_distill_encoder", "run_finetune"]
 
 Prepared = Callable[[int, int], None]
 
@@ -47,7 +50,8 @@ def run_distill_encoder(
         student.spec.image,
         config,
     )
-    trainer = Trainer(DistillEncoder(student, config), config, output, resume)
+    stage = DistillEncoder(student, config, *batches.statistics())
+    trainer = Trainer(stage, config, output, resume)
     batches.prepare(prepared)
     trainer.run(batches.stream, progress)
     return save_student(output, student)

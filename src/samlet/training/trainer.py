@@ -1,4 +1,7 @@
-"""The training loop: any stage, any batches; resumes exactly, loses at most the steps since the last checkpoint."""
+"""The training loop: any stage, any batches; resumes exactly, loses at most the steps since the last checkpoint.
+
+With several processes the first one writes; losses and batch statistics in logs and checkpoints are those it sees.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,25 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from samlet.errors import TrainingError
 from samlet.training.checkpoint import LOG, open_run, save_checkpoint
 from samlet.training.config import TrainConfig
 from samlet.training.optimization import Ema, build_optimizer, learning_rate
+from samlet.training.processes import is_first, spread
 
 Progress = Callable[[int, dict[str, float]], None]
 LOG_EVERY = 10
 
 
 class Trainer:
-    """Runs one stage in one process. `progress(step, values)` is called after every step."""
+    """Runs one stage. `progress(step, values)` is called after every step."""
 
     def __init__(self, stage: nn.Module, config: TrainConfig, folder: Path, resume: bool = False) -> None:
         self.stage, self.config, self.folder = stage, config, folder
+        self._call = spread(stage)
         self.optimizer = build_optimizer(stage, config)
         self.ema = Ema(stage, config.ema_decay)
         self.step = 0
@@ -45,10 +51,11 @@ class Trainer:
                 values = self._train_on(batch)
                 self.step += 1
                 values["seconds"] = time.perf_counter() - started
-                if self.step % LOG_EVERY == 0 or self.step == self.config.steps:
+                last = self.step == self.config.steps
+                if is_first() and (self.step % LOG_EVERY == 0 or last):
                     log.write(json.dumps({"step": self.step, **values}) + "\n")
                     log.flush()
-                if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
+                if is_first() and (self.step % self.config.checkpoint_every == 0 or last):
                     save_checkpoint(self.folder, self._state())
                 if progress is not None:
                     progress(self.step, values)
@@ -59,8 +66,8 @@ class Trainer:
         rate = learning_rate(self.step, self.config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
-        losses = self.stage(batch)
-        loss = sum(losses.values())
+        losses = self._call(batch)
+        loss = torch.stack(list(losses.values())).sum()
         if not math.isfinite(loss.item()):
             raise TrainingError(
                 f"the loss is {loss.item()} at step {self.step}: lower the learning rate and resume; the last "
