@@ -136,23 +136,25 @@ def compare_reports(
 ) -> None:
     """Put reports of the same measurement side by side, with 95 % intervals of the difference to the first.
 
-    Intervals are a paired bootstrap over images, drawn within each source.
+    Intervals are a paired bootstrap over images, drawn within each source. Average precision is shown without.
     """
-    from rich.console import Console
-    from rich.table import Table
-
+    from samlet.cli.tables import print_table
     from samlet.evaluation.compare import compare
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("report", overflow="fold")
-    for heading in ("mIoU", "difference", "mean of sources", "difference"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in compare(folders):
+    compared = compare(folders)
+    precisions = list(compared[0].report["metrics"]["average_precision"])
+    headings = precisions or ["mIoU", "difference", "mean of sources", "difference"]
+    rows = []
+    for row in compared:
         metrics = row.report["metrics"]
-        cells = (_percent(metrics["miou"]["all"]), _points(row.miou))
-        more = (_percent(metrics["mean_of_sources"]), _points(row.mean_of_sources))
-        table.add_row(f"{row.folder} ({row.report['model']}, {row.report['backend']})", *cells, *more)
-    Console().print(table)
+        cells = [_percent(metrics["average_precision"][kind]) for kind in precisions] or [
+            _percent(metrics["miou"]["all"]),
+            _points(row.miou),
+            _percent(metrics["mean_of_sources"]),
+            _points(row.mean_of_sources),
+        ]
+        rows.append([f"{row.folder} ({row.report['model']}, {row.report['backend']})", *cells])
+    print_table([("report", "left"), *((heading, "right") for heading in headings)], rows)
 
 
 def _facts(

@@ -29,7 +29,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Row:
-    """One report beside the first: its metrics, and its differences (None for the first itself)."""
+    """One report beside the first: its metrics, and its differences.
+
+    They are None for the first itself, and for average precision, which is no mean over images.
+    """
 
     folder: Path
     report: dict[str, Any]
@@ -50,7 +53,8 @@ def compare(folders: Sequence[Path]) -> list[Row]:
     results = [read_results(folder / LOG_FILE) for folder in folders]
     rows = [Row(folders[0], reports[0], None, None)]
     for folder, report, other in zip(folders[1:], reports[1:], results[1:], strict=True):
-        rows.append(Row(folder, report, *differences(results[0], other)))
+        has_instances = any(result.instances for result in results[0])
+        rows.append(Row(folder, report, *(differences(results[0], other) if has_instances else (None, None))))
     return rows
 
 
