@@ -24,9 +24,14 @@ class FourierPositions(nn.Module):
         self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, features))
 
     def encode(self, xy: Tensor) -> Tensor:
-        """xy [..., 2] in [0, 1] -> [..., 2 * features]: sines first, then cosines."""
-        angles = 2 * math.pi * ((2 * xy - 1) @ self.positional_encoding_gaussian_matrix)
-        return torch.cat([angles.sin(), angles.cos()], dim=-1)
+        """xy [..., 2] in [0, 1] -> [..., 2 * features] of the matrix's dtype: sines first, then cosines.
+
+        Angles are computed in float32 at least: half a pixel of the canvas is less than bfloat16 can tell.
+        """
+        matrix = self.positional_encoding_gaussian_matrix
+        precise = torch.promote_types(matrix.dtype, torch.float32)
+        angles = 2 * math.pi * ((2 * xy.to(precise) - 1) @ matrix.to(precise))
+        return torch.cat([angles.sin(), angles.cos()], dim=-1).to(matrix.dtype)
 
     def forward(self, size_hw: tuple[int, int]) -> Tensor:
         """The encoding of every cell centre of a grid: [2 * features, H, W]."""
