@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cyclopts
 
@@ -61,7 +62,7 @@ def eval_speed(
     print(json.dumps(facts | result))
 
 
-def time_both(predictor: Predictor, samples: Sequence[Sample]) -> dict[str, object]:
+def time_both(predictor: Predictor, samples: Sequence[Sample]) -> dict[str, Any]:
     """Seconds per image and mIoU of both ways, after an image that is not counted, and how much faster the first is."""
     batched, single = (_time(way, predictor, samples) for way in (_batched, _single))
     masks = sum(len(sample.annotations) for sample in samples)
