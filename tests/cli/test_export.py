@@ -13,19 +13,19 @@ from samlet.cli import export as verb
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "word"),
     [
-        (["export", "no-such-model", "--to", "onnx", "--output", "out"], "unknown model|no model|no-such-model"),
+        (["export", "no-such-model", "--to", "onnx", "--output", "out"], "no-such-model"),
         (["export", "mobile-sam", "--to", "abacus", "--output", "out"], "abacus"),
         (["export", "mobile-sam", "--output", "out"], "--to"),
         (["export", "mobile-sam", "--to", "onnx"], "--output"),
         (["export", "mobile-sam", "--to", "onnx", "--output", "out", "--checkpoint", "gone.pt"], "gone.pt"),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(arguments, words, tmp_path, monkeypatch, capsys):
+def test_bad_input_is_one_sentence_and_exit_code_2(arguments, word, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(arguments) == 2
-    assert any(word in capsys.readouterr().err for word in words.split("|"))
+    assert word in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
