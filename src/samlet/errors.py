@@ -16,7 +16,7 @@
     ├── TrainingError
     └── ExportError
 
-The command line prints the sentence and exits with code 2; nothing else is caught there.
+The command line prints the sentence and exits with code 2.
 """
 
 from __future__ import annotations

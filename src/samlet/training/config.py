@@ -17,8 +17,8 @@ class TrainConfig:
 
     `canvases` are (share of the run, student canvas in pixels): early steps may see a smaller canvas, which costs
     less; the last entry's share is 1. `views` is how many different views of an image there are over the epochs,
-    `images` how many images are used (0: all). `decoder_rate` multiplies the mask decoder's learning rate. The loss
-    weights apply to the stages that have those losses.
+    `images` how many images are used (0: all). `decoder_rate` multiplies the mask decoder's learning rate,
+    `box_share` of the prompts are boxes and the others clicks. The loss weights apply to the stages that have them.
     """
 
     stage: str
@@ -39,6 +39,7 @@ class TrainConfig:
     images: int = 0
     cosine_weight: float = 0.0
     masks_per_image: int = 4
+    box_share: float = 0.5
     bce_weight: float = 20.0
     dice_weight: float = 1.0
     iou_weight: float = 1.0

@@ -134,7 +134,7 @@ class MaskBatches:
         return _Item(
             pixels,
             frame,
-            [draw_prompt(mask, rng) for mask in masks],
+            [draw_prompt(mask, rng, self._config.box_share) for mask in masks],
             np.stack([on_canvas(mask, frame) for mask in masks]),
             valid_cells(frame.prompt_hw, frame.prompt_canvas, SIDE),
         )

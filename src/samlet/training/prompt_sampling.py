@@ -7,15 +7,14 @@ from numpy.typing import NDArray
 
 from samlet.prompts import Prompts
 
-BOX_SHARE = 0.5
 BOX_JITTER = 0.05
 MAX_CLICKS = 3
 CENTRE_SHARE = 0.5
 
 
-def draw_prompt(mask: NDArray[np.bool_], rng: np.random.Generator) -> Prompts:
+def draw_prompt(mask: NDArray[np.bool_], rng: np.random.Generator, box_share: float = 0.5) -> Prompts:
     """One prompt for a mask [H, W] with at least one pixel: a jittered box, or 1 to 3 clicks on the object."""
-    if rng.random() < BOX_SHARE:
+    if rng.random() < box_share:
         return Prompts.boxes(_loose_box(mask, rng))
     clicks = int(rng.integers(1, MAX_CLICKS + 1))
     points = [_click(mask, rng, central=i == 0 and rng.random() < CENTRE_SHARE) for i in range(clicks)]

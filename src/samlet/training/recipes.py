@@ -43,9 +43,15 @@ def efficientvit_sam_b0_stage2() -> TrainConfig:
     )
 
 
+def efficientvit_sam_b0_stage3() -> TrainConfig:
+    """Stage 2 again on other prompts, clicks above all: one click is what the first pass leaves weakest."""
+    return replace(efficientvit_sam_b0_stage2(), steps=400, seed=1, box_share=0.3)
+
+
 RECIPES: dict[str, Recipe] = {
     "efficientvit_sam_b0_stage1": efficientvit_sam_b0_stage1,
     "efficientvit_sam_b0_stage2": efficientvit_sam_b0_stage2,
+    "efficientvit_sam_b0_stage3": efficientvit_sam_b0_stage3,
 }
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 COLOUR_RANGE = (0.7, 1.3)
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class View:
     y1: int
     mirrored: bool
 
-    def apply(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+    def apply(self, array: NDArray[Scalar]) -> NDArray[Scalar]:
         """Cut [H, W, ...] to the view; a copy, contiguous."""
         cut = array[self.y0 : self.y1, self.x0 : self.x1]
         return np.ascontiguousarray(cut[:, ::-1] if self.mirrored else cut)
