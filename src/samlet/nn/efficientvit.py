@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Activation = Callable[[], nn.Module]
+# The official code adds this to sums that are never negative; as a lower bound it gives the same quotients. ONNX Runtime
+# takes so small an addend for zero and drops it, which makes 0/0 of an all-zero query's 0/1e-15.
 ATTENTION_EPS = 1e-15
 
 
@@ -123,9 +125,9 @@ class LiteMLA(nn.Module):
             ones = torch.ones_like(v[:, :, :1])
             out = (torch.cat([v, ones], dim=2) @ k.transpose(-1, -2)) @ q
             out = out.float()
-            return out[:, :, :-1] / (out[:, :, -1:] + ATTENTION_EPS)
+            return out[:, :, :-1] / out[:, :, -1:].clamp_min(ATTENTION_EPS)
         scores = (k.transpose(-1, -2) @ q).float()
-        return v.float() @ (scores / (scores.sum(dim=2, keepdim=True) + ATTENTION_EPS))
+        return v.float() @ (scores / scores.sum(dim=2, keepdim=True).clamp_min(ATTENTION_EPS))
 
 
 class Residual(nn.Module):
