@@ -82,3 +82,11 @@ def test_attention_survives_half_precision(dtype: torch.dtype) -> None:
         exact, half = attention(x), attention.to(dtype)(x.to(dtype))
     assert half.dtype == dtype
     assert (half.float() - exact).norm() < 0.05 * exact.norm()
+
+
+def test_a_query_that_is_all_zero_attends_to_nothing_and_stays_finite() -> None:
+    attention = LiteMLA(32, head_dim=16, scale=5).eval()
+    with torch.no_grad():
+        out = attention(torch.zeros(1, 32, 8, 8))
+        expected = attention.proj(torch.zeros(1, 64, 8, 8))
+    assert torch.equal(out, expected)
