@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Activation = Callable[[], nn.Module]
-# The official code adds this to sums that are never negative; as a lower bound it gives the same quotients. ONNX Runtime
-# takes so small an addend for zero and drops it, which makes 0/0 of an all-zero query's 0/1e-15.
+
+# The official code adds this to sums that are never negative; as a lower bound it gives the same quotients. ONNX
+# Runtime takes so small an addend for zero and drops it, which makes 0/0 of an all-zero query's 0/1e-15.
 ATTENTION_EPS = 1e-15
 
 
