@@ -30,10 +30,9 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, word, tmp_path, mo
 
 
 def test_the_table_says_how_near_the_masks_are(tmp_path, monkeypatch, capsys):
+    translated = tiny_artifact()  # before the patch below, which would otherwise serve itself
     monkeypatch.setattr(verb, "load_module", lambda name, checkpoint: tiny_model())
-    monkeypatch.setattr(
-        "samlet.export.onnx.write_graph", lambda plan, path: shutil.copy(tiny_artifact() / path.name, path)
-    )
+    monkeypatch.setattr("samlet.export.onnx.write_graph", lambda plan, path: shutil.copy(translated / path.name, path))
     checkpoint = tmp_path / "tiny.pt"
     torch.save({}, checkpoint)
     arguments = ["export", "mobile-sam", "--to", "onnx", "--checkpoint", str(checkpoint)]
