@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +14,8 @@ from tests.training.toy_stage import Doubling
 
 from samlet.training.checkpoint import CHECKPOINT, LOG
 from samlet.training.processes import count, is_first, rank, spread
+
+ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
 import sys
@@ -52,7 +56,9 @@ def train_in(tmp_path, processes):
     if processes > 1:
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
         launcher = [*torchrun, str(program)]
-    subprocess.run([*launcher, str(folder)], check=True, capture_output=True, timeout=300)
+    # The program imports from tests/, which only pytest has on its path.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([*launcher, str(folder)], check=True, capture_output=True, timeout=300, env=environment)
     return torch.load(folder / CHECKPOINT, weights_only=True)["stage"], (folder / LOG).read_text()
 
 
