@@ -28,10 +28,10 @@ def choose(samples: Sequence[Sample], config: TrainConfig) -> list[Sample]:
     return [samples[i] for i in order[: config.images or None]]
 
 
-def drawn(config: TrainConfig, count: int, position: int) -> tuple[int, int]:
+def drawn(config: TrainConfig, images: int, position: int) -> tuple[int, int]:
     """(epoch, index of the image) of the `position`-th image since the start of the run; epochs are permutations."""
-    epoch, place = divmod(position, count)
-    return epoch, int(generator(config.seed, "order", epoch).permutation(count)[place])
+    epoch, place = divmod(position, images)
+    return epoch, int(generator(config.seed, "order", epoch).permutation(images)[place])
 
 
 def share(config: TrainConfig, step: int) -> range:

@@ -23,23 +23,20 @@ def open_run(folder: Path, config: TrainConfig, resume: bool) -> dict[str, Any] 
 
     Raises TrainingError if the folder holds a run and `resume` is off, or a run of another config.
     """
-    make_folder(folder)
+    if is_first():
+        _claim(make_folder(folder), config, resume)
+    wait_for_all()
+    checkpoint = folder / CHECKPOINT
+    return torch.load(checkpoint, map_location="cpu", weights_only=True) if resume and checkpoint.exists() else None
+
+
+def _claim(folder: Path, config: TrainConfig, resume: bool) -> None:
     saved = folder / CONFIG
-    if not is_first():
-        wait_for_all()  # the first process checks and writes
-        return _last_checkpoint(folder, resume)
     if saved.exists():
         if not resume:
             raise TrainingError(f"{folder} holds a run already: add --resume to go on, or choose another folder.")
         _check_same(TrainConfig.load(saved), config, folder)
     write_files({saved: (json.dumps(config.to_json(), indent=2) + "\n").encode()})
-    wait_for_all()
-    return _last_checkpoint(folder, resume)
-
-
-def _last_checkpoint(folder: Path, resume: bool) -> dict[str, Any] | None:
-    checkpoint = folder / CHECKPOINT
-    return torch.load(checkpoint, map_location="cpu", weights_only=True) if resume and checkpoint.exists() else None
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from samlet.spec import ImageSpec
 from samlet.training.batches import choose, drawn, one_ahead, share, valid_cells
 from samlet.training.config import TrainConfig
 from samlet.training.losses import masked_cosine, masked_mse
+from samlet.training.processes import count, rank, wait_for_all
 from samlet.training.teacher import Teacher
 from samlet.training.views import draw_view, generator, jitter_colour
 
@@ -68,13 +69,18 @@ class EmbeddingBatches:
         self._samples, self._teacher, self._image, self._config = choose(samples, config), teacher, image, config
 
     def prepare(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Embed every view the run will ask for, so that training is not held up; `progress(done, of)`."""
+        """Embed every view the run will ask for, so that training is not held up; `progress(done, of)`.
+
+        Several processes embed a share each, into one cache.
+        """
         epochs = -(-self._config.steps * self._config.batch_size // len(self._samples))
         todo = [(sample, view) for view in range(min(epochs, self._config.views)) for sample in self._samples]
+        todo = todo[rank() :: count()]
         for done, (sample, view) in enumerate(todo, start=1):
             self._teacher.embed(self._view(sample, view))
             if progress is not None:
                 progress(done, len(todo))
+        wait_for_all()
 
     def statistics(self, images: int = 32) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the teacher's embeddings over a few images, each [256]."""
