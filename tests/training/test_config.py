@@ -4,6 +4,7 @@ import pytest
 from tests.training.toy_stage import config
 
 from samlet.errors import TrainingError
+from samlet.training.config import FinetuneConfig
 from samlet.training.recipes import RECIPES, get_recipe
 
 
@@ -24,12 +25,12 @@ def test_counts_below_one_are_refused_by_name(name):
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_takes_changes_and_leaves_the_rest(name):
     recipe = RECIPES[name]()
-    changed = get_recipe(name, recipe.stage, steps=3, seed=None)
+    changed = get_recipe(name, type(recipe), steps=3, seed=None)
     assert (changed.steps, changed.seed, changed.learning_rate) == (3, recipe.seed, recipe.learning_rate)
 
 
 def test_unknown_recipes_and_recipes_of_another_stage_are_refused():
     with pytest.raises(TrainingError, match="no recipe"):
-        get_recipe("nothing", "finetune")
+        get_recipe("nothing", FinetuneConfig)
     with pytest.raises(TrainingError, match="not for finetune"):
-        get_recipe("efficientvit_sam_b0_stage1", "finetune")
+        get_recipe("efficientvit_sam_b0_stage1", FinetuneConfig)

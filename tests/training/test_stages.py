@@ -17,6 +17,7 @@ from samlet.errors import TrainingError
 from samlet.geometry.rle import encode
 from samlet.models import create
 from samlet.spec import ImageSpec
+from samlet.training.config import DistillEncoderConfig
 from samlet.training.distill_encoder import DistillEncoder, EmbeddingBatch, EmbeddingBatches
 from samlet.training.finetune import Finetune, MaskBatches, on_canvas
 from samlet.training.teacher import Teacher
@@ -56,7 +57,7 @@ def record(height, width):
 
 
 def embedding_batches(folder, tmp_path, **changes):
-    settings = config(steps=4, batch_size=2, canvases=((0.5, 96), (1.0, 128)), **changes)
+    settings = config(DistillEncoderConfig, steps=4, batch_size=2, canvases=((0.5, 96), (1.0, 128)), **changes)
     teacher = Teacher(FakeBackend(), tmp_path / "cache", "0" * 64)
     return EmbeddingBatches(open_folders([folder]), teacher, SMALL, settings), settings
 
@@ -144,7 +145,7 @@ def test_a_mask_on_the_canvas_covers_what_it_covers_of_the_image():
 def test_a_student_starts_with_the_teachers_mean_and_spread():
     student = create("efficientvit-sam-b0")
     mean, std = torch.linspace(-1, 1, 256), torch.linspace(0.01, 0.2, 256)
-    stage = DistillEncoder(student, config(), mean, std).eval()
+    stage = DistillEncoder(student, config(DistillEncoderConfig), mean, std).eval()
     with torch.no_grad():
         embedding = stage.image_encoder(torch.randn(1, 3, 128, 128))
     assert (embedding.mean(dim=(0, 2, 3)) - mean).abs().mean() < 0.1
@@ -154,7 +155,7 @@ def test_a_student_starts_with_the_teachers_mean_and_spread():
 def test_a_constant_at_the_teachers_mean_has_a_loss_of_one():
     student = create("efficientvit-sam-b0")
     mean, std = torch.zeros(256), torch.full((256,), 0.1)
-    stage = DistillEncoder(student, config(), mean, std)
+    stage = DistillEncoder(student, config(DistillEncoderConfig), mean, std)
     stage.image_encoder = nn.Identity()
     target = 0.1 * torch.randn(2, 256, 64, 64)
     batch = EmbeddingBatch(torch.zeros_like(target), target, torch.ones(2, 64, 64, dtype=torch.bool))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from samlet.training.config import TrainConfig
+from samlet.training.config import FinetuneConfig
 from samlet.training.views import generator
 
 
@@ -22,9 +22,9 @@ class Doubling(nn.Module):
         return {"mse": (self.linear(self.norm(batch)) - 2 * batch).square().mean()}
 
 
-def config(**changes):
-    values = {"stage": "toy", "student": "toy", "steps": 12, "checkpoint_every": 4, "warmup_steps": 2, "batch_size": 8}
-    return TrainConfig(**{**values, **changes})
+def config(kind=FinetuneConfig, **changes):
+    values = {"student": "toy", "steps": 12, "checkpoint_every": 4, "warmup_steps": 2, "batch_size": 8}
+    return kind(**{**values, **changes})
 
 
 def stream(first, end=12, bad=None):

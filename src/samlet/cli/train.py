@@ -52,10 +52,10 @@ def distill_encoder(
     resume: Resume = False,
 ) -> None:
     """Teach a student's image encoder the embeddings of a teacher."""
-    recipes, runs = _training()
+    configs, recipes, runs = _training()
     config = recipes.get_recipe(
         recipe,
-        "distill-encoder",
+        configs.DistillEncoderConfig,
         student=student,
         steps=steps,
         batch_size=batch_size,
@@ -93,10 +93,10 @@ def finetune(
     resume: Resume = False,
 ) -> None:
     """Fine-tune a student end to end on images with masks."""
-    recipes, runs = _training()
+    configs, recipes, runs = _training()
     config = recipes.get_recipe(
         recipe,
-        "finetune",
+        configs.FinetuneConfig,
         student=student,
         steps=steps,
         batch_size=batch_size,
@@ -122,9 +122,9 @@ def curves(
     print(output)
 
 
-def _training():  # noqa: ANN202 - two modules of an optional part
-    recipes = import_with_extra("samlet.training.recipes", "train", "Training")
-    return recipes, import_with_extra("samlet.training.runs", "train", "Training")
+def _training():  # noqa: ANN202 - three modules of an optional part
+    names = ("samlet.training.config", "samlet.training.recipes", "samlet.training.runs")
+    return [import_with_extra(name, "train", "Training") for name in names]
 
 
 @contextmanager

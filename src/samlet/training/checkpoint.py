@@ -57,10 +57,10 @@ def save_student(folder: Path, student: Sam) -> Path:
 
 def _check_same(saved: TrainConfig, config: TrainConfig, folder: Path) -> None:
     old, new = saved.to_json(), config.to_json()
-    changed = [name for name in new if old[name] != new[name]]
+    changed = [name for name in new if old.get(name) != new[name]]
     if changed:
         name = changed[0]
         raise TrainingError(
-            f"{folder} is a run with {name} {old[name]}, not {new[name]}: resume it as it was, or choose another "
+            f"{folder} is a run with {name} {old.get(name)}, not {new[name]}: resume it as it was, or choose another "
             "folder."
         )

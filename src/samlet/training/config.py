@@ -1,4 +1,4 @@
-"""What a run needs to be repeated: a frozen dataclass, saved beside every checkpoint."""
+"""What a run needs to be repeated: a frozen dataclass per stage, saved beside every checkpoint."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from samlet.errors import TrainingError
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One run of one stage. Images are counted, not batches: `batch_size` images make one optimizer step.
+    """What every stage has. Images are counted, not batches: `batch_size` images make one optimizer step.
 
     `canvases` are (share of the run, student canvas in pixels): early steps may see a smaller canvas, which costs
     less; the last entry's share is 1. `views` is how many different views of an image there are over the epochs,
-    `images` how many images are used (0: all). `decoder_rate` multiplies the mask decoder's learning rate,
-    `box_share` of the prompts are boxes and the others clicks. The loss weights apply to the stages that have them.
+    `images` how many images are used (0: all). `decoder_rate` multiplies the mask decoder's learning rate.
     """
 
-    stage: str
+    stage: ClassVar[str]
+
     student: str
     steps: int
     batch_size: int = 8
@@ -37,12 +37,6 @@ class TrainConfig:
     views: int = 1
     min_crop: float = 0.5
     images: int = 0
-    cosine_weight: float = 0.0
-    masks_per_image: int = 4
-    box_share: float = 0.5
-    bce_weight: float = 20.0
-    dice_weight: float = 1.0
-    iou_weight: float = 1.0
     checkpoint_every: int = 200
 
     def __post_init__(self) -> None:
@@ -55,19 +49,65 @@ class TrainConfig:
         return next(canvas for share, canvas in self.canvases if step < share * self.steps or share >= 1)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values."""
-        return dataclasses.asdict(self)
+        """Return the stage and the fields as JSON values."""
+        return {"stage": self.stage, **dataclasses.asdict(self)}
 
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> TrainConfig:
+    @staticmethod
+    def from_json(record: dict[str, Any]) -> TrainConfig:
         """Rebuild what `to_json` wrote; KeyError or TypeError for anything else."""
-        canvases = tuple((float(share), int(canvas)) for share, canvas in record["canvases"])
-        return cls(**{**record, "canvases": canvases})
+        fields = {name: value for name, value in record.items() if name != "stage"}
+        fields["canvases"] = tuple((float(share), int(canvas)) for share, canvas in record["canvases"])
+        return CONFIGS[record["stage"]](**fields)
 
-    @classmethod
-    def load(cls, path: Path) -> TrainConfig:
+    @staticmethod
+    def load(path: Path) -> TrainConfig:
         """Read a saved config; TrainingError if the file is missing or not one."""
         try:
-            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+            return TrainConfig.from_json(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(f"{path} is not the config of a run: give the folder of one to resume.") from error
+
+
+@dataclass(frozen=True)
+class DistillEncoderConfig(TrainConfig):
+    """Stage 1. `cosine_weight` adds the angle between embeddings to their squared error."""
+
+    stage: ClassVar[str] = "distill-encoder"
+
+    cosine_weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class PromptedConfig(TrainConfig):
+    """What the stages with prompts and masks share; `box_share` of the prompts are boxes, the others clicks."""
+
+    masks_per_image: int = 4
+    box_share: float = 0.5
+    bce_weight: float = 20.0
+    dice_weight: float = 1.0
+    iou_weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class DistillPromptedConfig(PromptedConfig):
+    """Stage 2. `rounds` of prompts: the first is given, later ones add a click where student and teacher disagree.
+
+    `embedding_weight` keeps the student's embeddings near the teacher's, as in stage 1.
+    """
+
+    stage: ClassVar[str] = "distill-prompted"
+
+    rounds: int = 2
+    embedding_weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(PromptedConfig):
+    """Stage 3, on ground-truth masks."""
+
+    stage: ClassVar[str] = "finetune"
+
+
+CONFIGS: dict[str, type[TrainConfig]] = {
+    config.stage: config for config in (DistillEncoderConfig, DistillPromptedConfig, FinetuneConfig)
+}

@@ -19,7 +19,7 @@ from samlet.nn.layers import LayerNorm2d
 from samlet.preprocess import to_pixels
 from samlet.spec import ImageSpec
 from samlet.training.batches import choose, drawn, one_ahead, share, valid_cells
-from samlet.training.config import TrainConfig
+from samlet.training.config import DistillEncoderConfig
 from samlet.training.losses import masked_cosine, masked_mse
 from samlet.training.processes import count, rank, wait_for_all
 from samlet.training.teacher import Teacher
@@ -43,7 +43,7 @@ class DistillEncoder(nn.Module):
     error is divided by the mean variance, so 1 is what the best constant achieves.
     """
 
-    def __init__(self, student: Sam, config: TrainConfig, mean: Tensor, std: Tensor) -> None:
+    def __init__(self, student: Sam, config: DistillEncoderConfig, mean: Tensor, std: Tensor) -> None:
         super().__init__()
         self.image_encoder = student.image_encoder
         self._cosine_weight = config.cosine_weight
@@ -65,7 +65,9 @@ class DistillEncoder(nn.Module):
 class EmbeddingBatches:
     """Images and the teacher's embeddings of the same views."""
 
-    def __init__(self, samples: Sequence[Sample], teacher: Teacher, image: ImageSpec, config: TrainConfig) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], teacher: Teacher, image: ImageSpec, config: DistillEncoderConfig
+    ) -> None:
         self._samples, self._teacher, self._image, self._config = choose(samples, config), teacher, image, config
 
     def prepare(self, progress: Callable[[int, int], None] | None = None) -> None:

@@ -22,7 +22,7 @@ from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
 from samlet.spec import ImageSpec
 from samlet.training.batches import choose, drawn, one_ahead, share, valid_cells
-from samlet.training.config import TrainConfig
+from samlet.training.config import FinetuneConfig
 from samlet.training.losses import mask_losses, true_iou
 from samlet.training.prompt_sampling import draw_prompt
 from samlet.training.views import View, draw_view, generator, jitter_colour
@@ -53,7 +53,7 @@ class Finetune(nn.Module):
     Batch statistics are frozen: a few images a step would spoil them.
     """
 
-    def __init__(self, student: Sam, config: TrainConfig) -> None:
+    def __init__(self, student: Sam, config: FinetuneConfig) -> None:
         super().__init__()
         self.student = student
         student.prompt_encoder.requires_grad_(False)
@@ -93,7 +93,7 @@ class _Item:
 class MaskBatches:
     """Images with a few of their masks, drawn per image so that crowded images do not outweigh the others."""
 
-    def __init__(self, samples: Sequence[Sample], image: ImageSpec, config: TrainConfig) -> None:
+    def __init__(self, samples: Sequence[Sample], image: ImageSpec, config: FinetuneConfig) -> None:
         self._samples = [sample for sample in choose(samples, config) if _usable(sample)]
         if not self._samples:
             raise TrainingError("none of the images has a mask: fine-tuning needs an SA-1B record beside each image.")

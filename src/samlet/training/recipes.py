@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from samlet.errors import TrainingError
-from samlet.training.config import TrainConfig
+from samlet.training.config import DistillEncoderConfig, FinetuneConfig, TrainConfig
 
 Recipe = Callable[[], TrainConfig]
+Config = TypeVar("Config", bound=TrainConfig)
 
 
-def efficientvit_sam_b0_stage1() -> TrainConfig:
+def efficientvit_sam_b0_stage1() -> DistillEncoderConfig:
     """Encoder distillation of the default model, made for an hour of two CPU cores."""
-    return TrainConfig(
-        stage="distill-encoder",
+    return DistillEncoderConfig(
         student="efficientvit-sam-b0",
         steps=1500,
         batch_size=4,
@@ -25,10 +25,9 @@ def efficientvit_sam_b0_stage1() -> TrainConfig:
     )
 
 
-def efficientvit_sam_b0_stage2() -> TrainConfig:
+def efficientvit_sam_b0_stage2() -> FinetuneConfig:
     """Fine-tuning of the default model on ground-truth masks."""
-    return TrainConfig(
-        stage="finetune",
+    return FinetuneConfig(
         student="efficientvit-sam-b0",
         steps=350,
         batch_size=2,
@@ -43,7 +42,7 @@ def efficientvit_sam_b0_stage2() -> TrainConfig:
     )
 
 
-def efficientvit_sam_b0_stage3() -> TrainConfig:
+def efficientvit_sam_b0_stage3() -> FinetuneConfig:
     """Stage 2 again on other prompts, clicks above all: one click is what the first pass leaves weakest."""
     return replace(efficientvit_sam_b0_stage2(), steps=400, seed=1, box_share=0.3)
 
@@ -55,11 +54,14 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def get_recipe(name: str, stage: str, **changes: Any) -> TrainConfig:
-    """The named recipe's config with those of `changes` that are not None; TrainingError for an unknown name."""
+def get_recipe(name: str, kind: type[Config], **changes: Any) -> Config:
+    """The named recipe's config with those of `changes` that are not None.
+
+    Raises TrainingError for an unknown name, or one whose config is not of the stage's `kind`.
+    """
     if name not in RECIPES:
         raise TrainingError(f'there is no recipe "{name}": use {", ".join(RECIPES)}.')
-    config = replace(RECIPES[name](), **{key: value for key, value in changes.items() if value is not None})
-    if config.stage != stage:
-        raise TrainingError(f'"{name}" is a recipe for {config.stage}, not for {stage}.')
-    return config
+    recipe = RECIPES[name]()
+    if not isinstance(recipe, kind):
+        raise TrainingError(f'"{name}" is a recipe for {recipe.stage}, not for {kind.stage}.')
+    return replace(recipe, **{key: value for key, value in changes.items() if value is not None})

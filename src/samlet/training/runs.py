@@ -13,7 +13,7 @@ from samlet.files import sha256_of
 from samlet.models import Sam, create, load_checkpoint
 from samlet.runtime.torch import TorchBackend
 from samlet.training.checkpoint import save_student
-from samlet.training.config import TrainConfig
+from samlet.training.config import DistillEncoderConfig, FinetuneConfig, TrainConfig
 from samlet.training.distill_encoder import DistillEncoder, EmbeddingBatches
 from samlet.training.finetune import Finetune, MaskBatches
 from samlet.training.processes import is_first, joined
@@ -26,7 +26,7 @@ Prepared = Callable[[int, int], None]
 
 
 def run_distill_encoder(
-    config: TrainConfig,
+    config: DistillEncoderConfig,
     *,
     teacher: str,
     teacher_checkpoint: Path,
@@ -58,7 +58,7 @@ def run_distill_encoder(
 
 
 def run_finetune(
-    config: TrainConfig,
+    config: FinetuneConfig,
     *,
     checkpoint: Path,
     data: Sequence[Path],
