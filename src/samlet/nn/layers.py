@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 class LayerNorm2d(nn.LayerNorm):
@@ -24,12 +25,19 @@ class LayerNorm2d(nn.LayerNorm):
 class ConvBN(nn.Sequential):
     """Convolution without bias (`c`) and batch norm (`bn`), the unit of TinyViT: [N, Ci, H, W] -> [N, Co, H', W']."""
 
+    c: nn.Conv2d
+    bn: nn.BatchNorm2d
+
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
         self.add_module(
             "c", nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False)
         )
         self.add_module("bn", nn.BatchNorm2d(out_channels))
+
+    def fused(self) -> nn.Conv2d:
+        """One convolution with a bias that computes what this unit does in eval mode."""
+        return fuse_conv_bn_eval(self.c, self.bn)
 
 
 class SamNeck(nn.Sequential):
