@@ -2,13 +2,17 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
 from tests.fake_backend import IOU, FakeBackend
 
+from samlet.backend import Embedding
 from samlet.errors import ImageError, InputError, PromptError
+from samlet.everything import MaskGenerator
+from samlet.geometry.box_prior import BOXES, SCORES
 from samlet.predictor import Predictor
 from samlet.prompts import PointLabel, Prompts
 from samlet.zoo import get_spec
@@ -123,3 +127,44 @@ def test_eight_threads_get_the_masks_of_one(model):
         together = list(pool.map(segment, list(range(8)) * 4))
     for i, masks in enumerate(together):
         np.testing.assert_array_equal(masks, alone[i % 8])
+
+
+class TestBoxPrior:
+    """A model that proposes regions: its encoder's features hold them, so the embedding does."""
+
+    @pytest.fixture
+    def proposing(self):
+        return Predictor(ProposingBackend())
+
+    def test_a_click_reaches_the_backend_with_its_box(self, proposing):
+        embedding = proposing.embed(PICTURE)
+        mask = proposing.predict(embedding, Prompts.points([[100, 60]]))
+        points_xy, labels, _ = proposing.backend.decoded[-1]
+        assert labels.tolist() == [[1, 2, 3]]
+        assert points_xy[0, 1:].ravel().tolist() == ProposingBackend.BOX
+        assert len(mask) == 1
+
+    def test_a_click_with_a_hint_is_left_alone(self, proposing):
+        hint = np.ones((1, 256, 256), np.float32)
+        proposing.predict(proposing.embed(PICTURE), Prompts.points([[100, 60]]).with_mask_hint(hint))
+        assert proposing.backend.decoded[-1][1].tolist() == [[1, -1]]
+
+    def test_it_can_be_left_out(self, proposing):
+        proposing.decode(proposing.embed(PICTURE), Prompts.points([[100, 60]]), box_prior=False)
+        assert proposing.backend.decoded[-1][1].tolist() == [[1, -1]]
+
+    def test_everything_mode_leaves_it_out(self, proposing):
+        MaskGenerator(proposing, points_per_side=2).generate(PICTURE)
+        assert all((labels == [1, -1]).all() for _, labels, _ in proposing.backend.decoded)
+
+    def test_proposals_are_saved_with_the_embedding(self, proposing, tmp_path):
+        proposing.embed(PICTURE).save(tmp_path / "embedding.npz")
+        proposing.predict(Embedding.load(tmp_path / "embedding.npz"), Prompts.points([[100, 60]]))
+        assert proposing.backend.decoded[-1][1].tolist() == [[1, 2, 3]]
+
+
+class ProposingBackend(FakeBackend):
+    BOX: ClassVar = [400.0, 200.0, 700.0, 500.0]
+
+    def encode(self, pixels):
+        return {**super().encode(pixels), BOXES: np.float32([[self.BOX]]), SCORES: np.float32([[0.7]])}

@@ -132,7 +132,8 @@ class MaskGenerator:
     def _segment_batch(self, embedding: Embedding, crop: _Crop, first: int) -> Iterator[_Candidate]:
         """The masks that pass the filters, of the crop's clicks from number `first` on."""
         points_xy = crop.points_xy[first : first + self.points_per_batch]
-        logits = self.predictor.decode(embedding, Prompts.points(points_xy[:, None]))
+        # Every reading of a click is wanted here, not the one that proposals would choose.
+        logits = self.predictor.decode(embedding, Prompts.points(points_xy[:, None]), box_prior=False)
         confident = logits.iou[:, 1:] > (self.pred_iou_thresh if self.pred_iou_thresh > 0 else -np.inf)
         rows, columns = np.nonzero(confident)
         kept = logits.keep(rows, columns + 1)

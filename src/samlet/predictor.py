@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from samlet.backend import Backend, Embedding, MaskLogits, each_in_image
 from samlet.errors import InputError
+from samlet.geometry.box_prior import with_box_prior
 from samlet.geometry.regions import stability_score
 from samlet.geometry.rle import encode
 from samlet.images import ImageSource, read_image
@@ -36,10 +37,12 @@ class Predictor:
         pixels, frame = to_pixels(read_image(image), self.spec.image)
         return Embedding(self.backend.encode(pixels[None]), frame, self.spec.name)
 
-    def decode(self, embedding: Embedding, prompts: Prompts) -> MaskLogits:
+    def decode(self, embedding: Embedding, prompts: Prompts, *, box_prior: bool = True) -> MaskLogits:
         """The four candidates of each prompt, before upscaling: MaskLogits [P, 4].
 
-        InputError if another model made the embedding, PromptError if a prompt does not fit the image.
+        `box_prior`: whether a model that proposes regions reads a lone click by them (`samlet.geometry.box_prior`);
+        prompts with a mask hint are never read so. InputError if another model made the embedding, PromptError if a
+        prompt does not fit the image.
         """
         if embedding.model != self.spec.name:
             raise InputError(
@@ -49,7 +52,10 @@ class Predictor:
         frame = embedding.frame
         prompts.check(frame.size_hw)
         points_xy, labels = prompts.tokens()
-        return self.backend.decode(embedding.features, frame.to_prompt(points_xy), labels, prompts.mask_hint)
+        points_xy = frame.to_prompt(points_xy)
+        if box_prior and prompts.mask_hint is None:
+            points_xy, labels = with_box_prior(embedding.features, points_xy, labels)
+        return self.backend.decode(embedding.features, points_xy, labels, prompts.mask_hint)
 
     def predict(self, embedding: Embedding, prompts: Prompts, *, candidates: Candidates = "best") -> MaskSet:
         """Masks of P prompts in image pixels, prompt by prompt, with their low-resolution logits.

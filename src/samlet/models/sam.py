@@ -17,6 +17,8 @@ class Sam(nn.Module):
     `unused`: prefixes of parameters that official files may hold but no forward pass reads.
     """
 
+    feature_names: tuple[str, ...] = ("image_embeddings",)
+
     def __init__(self, spec: ModelSpec, image_encoder: nn.Module, unused: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.spec = spec
@@ -33,6 +35,10 @@ class Sam(nn.Module):
         """Normalised pixels [N, 3, S, S] -> image embeddings [N, 256, 64, 64]."""
         return self.image_encoder(pixels)
 
+    def features(self, pixels: Tensor) -> dict[str, Tensor]:
+        """All that inference keeps of normalised pixels [N, 3, S, S]: tensors [N, ...] named as in `feature_names`."""
+        return {"image_embeddings": self.encode(pixels)}
+
     def decode_tokens(
         self,
         image_embeddings: Tensor,
@@ -40,18 +46,21 @@ class Sam(nn.Module):
         labels: Tensor,
         mask_hint: Tensor | None = None,
         image_index: Tensor | None = None,
+        hinted: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """P prompts over N images in one call; rows may be of unequal length (label ABSENT_LABEL fills them up).
 
         image_embeddings [N, 256, 64, 64]; points_xy [P, T, 2] in prompt-canvas pixels; labels [P, T]; mask_hint
-        [P, 256, 256] logits; image_index [P] says whose prompt each is (default: all of image 0).
+        [P, 256, 256] logits, for the prompts in `hinted` bool [P] (default: all); image_index [P] says whose prompt
+        each is (default: all of image 0).
         Returns iou [P, 4], mask tokens [P, 4, 256], keys [P, 4096, 256].
         """
         prompts = points_xy.shape[0]
         sparse = self.prompt_encoder.embed_tokens(points_xy, labels)
         dense = self.prompt_encoder.no_mask(prompts)
         if mask_hint is not None:
-            dense = self.prompt_encoder.embed_mask(mask_hint[:, None])
+            hint = self.prompt_encoder.embed_mask(mask_hint[:, None])
+            dense = hint if hinted is None else torch.where(hinted[:, None, None, None], hint, dense)
         image = image_embeddings[:1] if image_index is None else image_embeddings[image_index]
         return self.mask_decoder.decode_tokens(
             image + dense, self.prompt_encoder.get_dense_pe(), sparse, token_bias(labels, sparse.dtype)

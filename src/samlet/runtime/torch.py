@@ -44,8 +44,9 @@ class TorchBackend:
 
     @torch.inference_mode()
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
-        """Normalised pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, 256, 64, 64]."""
-        return {"image_embeddings": _to_array(self.module.encode(to_tensor(pixels, self.device)))}
+        """Normalised pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, 256, 64, 64] and what else it has."""
+        features = self.module.features(to_tensor(pixels, self.device))
+        return {name: _to_array(tensor) for name, tensor in features.items()}
 
     @torch.inference_mode()
     def decode(

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from samlet.backend import Embedding, MaskLogits, each_in_image
 from samlet.errors import ImageError, InputError, MissingExtraError
 from samlet.extras import import_with_extra
+from samlet.geometry.box_prior import with_box_prior
 from samlet.geometry.frames import ImageFrame
 from samlet.images import ImageSource, read_image
 from samlet.predictor import Predictor
@@ -152,7 +153,10 @@ class SamPredictor:
     ) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]:
         """`predict_torch` in NumPy."""
         embedding = self._image()
-        logits = self._predictor.backend.decode(embedding.features, *prompts.tokens(), prompts.hint())
+        tokens, hint = prompts.tokens(), prompts.hint()
+        if hint is None:
+            tokens = with_box_prior(embedding.features, *tokens)
+        logits = self._predictor.backend.decode(embedding.features, *tokens, hint)
         columns = MULTIMASK if multimask else SINGLE
         shape = (len(prompts), len(columns))
         chosen = logits.keep(np.arange(len(prompts)).repeat(len(columns)), np.tile(columns, len(prompts)))

@@ -1,0 +1,57 @@
+"""Anchor boxes and the offsets that turn them into other boxes. Boxes are XYXY pixels of the encoder's canvas.
+
+Source: mmdetection's `AnchorGenerator` and `DeltaXYWHBBoxCoder` with EfficientDet's settings.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+STRIDES = (8, 16, 32, 64, 128)
+ASPECTS = (1.0, 0.5, 2.0)  # height over width
+SCALES = tuple(4 * 2 ** (third / 3) for third in range(3))  # sides in strides
+PER_CELL = len(ASPECTS) * len(SCALES)
+# No offset makes a side more than 62.5 times as long or as short as the anchor's.
+MAX_LOG_RATIO = math.log(1000 / 16)
+
+
+def anchors(size_hw: tuple[int, int], stride: int) -> Tensor:
+    """The nine boxes of every cell of a map, row by row, aspect by aspect: float32 [H * W * 9, 4]."""
+    height, width = size_hw
+    sides = torch.tensor([(s / math.sqrt(a), s * math.sqrt(a)) for a in ASPECTS for s in SCALES]) * stride
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    centres = (torch.stack([x, y], dim=-1).reshape(-1, 1, 2) + 0.5) * stride
+    return torch.cat([centres - sides / 2, centres + sides / 2], dim=-1).reshape(-1, 4)
+
+
+def decode(boxes_xyxy: Tensor, offsets: Tensor) -> Tensor:
+    """Boxes [..., 4] moved and stretched by offsets [..., 4]: (dx, dy) in sides, then the logs of two ratios."""
+    centres, sides = _centres_and_sides(boxes_xyxy)
+    centres = centres + sides * offsets[..., :2]
+    half = sides * offsets[..., 2:].clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp() / 2
+    return torch.cat([centres - half, centres + half], dim=-1)
+
+
+def encode(boxes_xyxy: Tensor, wanted_xyxy: Tensor) -> Tensor:
+    """The offsets [..., 4] that turn boxes into the wanted ones; every side is longer than 0."""
+    centres, sides = _centres_and_sides(boxes_xyxy)
+    wanted_centres, wanted_sides = _centres_and_sides(wanted_xyxy)
+    return torch.cat([(wanted_centres - centres) / sides, (wanted_sides / sides).log()], dim=-1)
+
+
+def iou_matrix(boxes_a_xyxy: Tensor, boxes_b_xyxy: Tensor) -> Tensor:
+    """Intersection over union [A, B] of boxes [A, 4] and [B, 4]; 0 where both are empty."""
+    top_left = torch.maximum(boxes_a_xyxy[:, None, :2], boxes_b_xyxy[None, :, :2])
+    bottom_right = torch.minimum(boxes_a_xyxy[:, None, 2:], boxes_b_xyxy[None, :, 2:])
+    overlap = (bottom_right - top_left).clamp(min=0).prod(dim=-1)
+    areas_a, areas_b = (_centres_and_sides(boxes)[1].prod(dim=-1) for boxes in (boxes_a_xyxy, boxes_b_xyxy))
+    union = areas_a[:, None] + areas_b[None] - overlap
+    return overlap / union.clamp(min=1e-6)
+
+
+def _centres_and_sides(boxes_xyxy: Tensor) -> tuple[Tensor, Tensor]:
+    top_left, bottom_right = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
+    return (top_left + bottom_right) / 2, bottom_right - top_left
