@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from samlet.training.losses import mask_losses, masked_cosine, masked_mse, true_iou
+from samlet.training.losses import (
+    at_uncertain_points,
+    mask_losses,
+    masked_cosine,
+    masked_mse,
+    spots_needed,
+    true_iou,
+)
 
 
 def test_padding_has_no_part_in_the_embedding_losses():
@@ -69,3 +76,58 @@ def test_true_iou(predicted, wanted, iou):
     logits = torch.tensor(predicted, dtype=torch.float32).reshape(1, 1, 2, 2) * 2 - 1
     target = torch.tensor(wanted, dtype=torch.float32).reshape(1, 1, 2, 2)
     assert true_iou(logits, target, torch.ones(1, 1, 2, 2, dtype=torch.bool)).item() == pytest.approx(iou)
+
+
+def disc_logits(radius=60.0):
+    """Logits that fall with the distance from the centre: 0 on a circle."""
+    y, x = torch.meshgrid(torch.arange(256.0), torch.arange(256.0), indexing="ij")
+    return (radius - torch.hypot(x - 128, y - 128))[None, None]
+
+
+def spots(points, seed=0):
+    return torch.rand(spots_needed(points), 2, generator=torch.Generator().manual_seed(seed))
+
+
+def test_focal_weighs_by_the_error():
+    target = torch.ones(1, 1, 2, 2)
+    logits = torch.zeros(1, 1, 2, 2)
+    valid = torch.ones(1, 1, 2, 2, dtype=torch.bool)
+    plain, dice = mask_losses(logits, target, valid)
+    focal, same = mask_losses(logits, target, valid, focal=2.0)
+    assert focal.item() == pytest.approx(plain.item() / 4)  # every pixel is wrong by one half
+    assert same == dice
+
+
+def test_points_gather_where_the_mask_is_uncertain_and_a_quarter_anywhere():
+    logits = disc_logits()
+    values, target = at_uncertain_points(logits, (logits > 0).float(), torch.ones_like(logits) > 0, spots(400), 400)
+    assert values.shape == target.shape == (1, 1, 400, 1)
+    nearest, anywhere = values[0, 0, :300, 0].abs(), values[0, 0, 300:, 0].abs()
+    assert nearest.max() < 30
+    assert nearest.mean() < 0.5 * anywhere.mean()
+    assert (target[values > 2] == 1).all()
+    assert (target[values < -2] == 0).all()
+
+
+def test_each_mask_has_its_own_points():
+    logits = torch.cat([disc_logits(60.0), disc_logits(110.0)], dim=1)
+    values, _ = at_uncertain_points(logits, torch.zeros(1, 1, 256, 256), logits[:, :1] < 999, spots(100), 100)
+    assert values[0, :, :75].abs().max() < 35  # the other mask's rim is 50 away
+
+
+def test_points_lie_in_the_valid_corner_and_carry_gradients():
+    valid = torch.zeros(2, 1, 256, 256, dtype=torch.bool)
+    valid[0, :, :64], valid[1, :, :, :32] = True, True
+    inside = torch.where(valid, 1.0, 100.0).requires_grad_()
+    values, _ = at_uncertain_points(inside, torch.zeros(2, 1, 256, 256), valid, spots(200), 200)
+    assert values.min() > 0.999
+    assert (values < 1.001).float().mean() > 0.97  # only the last row of cells is read together with the padding
+    values.sum().backward()
+    assert inside.grad.abs().sum() > 0
+
+
+def test_losses_of_half_precision_logits_do_not_overflow():
+    logits = torch.full((1, 1, 256, 256), 9.0, dtype=torch.float16)
+    bce, dice = mask_losses(logits, torch.ones(1, 1, 256, 256), torch.ones(1, 1, 256, 256, dtype=torch.bool))
+    assert bce < 1e-3
+    assert dice < 1e-3

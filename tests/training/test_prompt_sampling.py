@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from samlet.prompts import PointLabel
-from samlet.training.prompt_sampling import MAX_CLICKS, draw_prompt
+from samlet.prompts import ABSENT_LABEL, PointLabel
+from samlet.training.prompt_sampling import FEWEST_WRONG, MAX_CLICKS, click_on_errors, draw_prompt
 from samlet.training.views import generator
 
 
@@ -43,3 +44,58 @@ def test_boxes_are_loose_but_not_far_off():
     offsets = np.abs(boxes - [30, 20, 80, 60])
     assert 0 < offsets.max() <= 0.2 * 50
     assert offsets.mean() < 5
+
+
+def test_no_jitter_gives_the_box_itself_and_one_central_click_the_centre():
+    mask = np.zeros((40, 40), bool)
+    mask[10:21, 5:30] = True
+    box = draw_prompt(mask, generator(0), 1.0, box_jitter=0.0)
+    assert box.points_xy[0].tolist() == [[5, 10], [30, 21]]
+    click = draw_prompt(mask, generator(0), 0.0, max_clicks=1, centre_share=1.0)
+    assert click.points_xy[0, 0, 1] == 15
+
+
+def block(x0, y0, x1, y1):
+    mask = torch.zeros(256, 256, dtype=torch.bool)
+    mask[y0:y1, x0:x1] = True
+    return mask
+
+
+NOTHING, EVERYWHERE = block(0, 0, 0, 0), block(0, 0, 256, 256)
+
+
+def clicked(shown, wanted, valid=EVERYWHERE, draws=(0.0, 0.3, 0.999)):
+    """The cells (x, y) and labels for one pair of masks and several draws."""
+    count = len(draws)
+    stack = [mask.expand(count, -1, -1) for mask in (shown, wanted, valid)]
+    points_xy, labels = click_on_errors(*stack, torch.tensor(draws))
+    assert points_xy.shape == (count, 1, 2)
+    assert labels.shape == (count, 1)
+    return ((points_xy[:, 0] + 0.5) / 4).tolist(), labels[:, 0].tolist()
+
+
+def test_a_missing_part_gets_foreground_clicks_on_it_first_to_last():
+    cells, labels = clicked(block(0, 0, 20, 10), block(0, 0, 24, 10))
+    assert labels == [PointLabel.FOREGROUND] * 3
+    assert cells == [[20.5, 0.5], [20.5, 3.5], [23.5, 9.5]]  # the 1st, 13th and last of 40 wrong cells, row by row
+
+
+def test_a_surplus_part_gets_background_clicks():
+    cells, labels = clicked(block(0, 0, 256, 256), block(0, 0, 256, 250))
+    assert labels == [PointLabel.BACKGROUND] * 3
+    assert all(y > 250 for _, y in cells)
+
+
+@pytest.mark.parametrize(
+    ("shown", "wanted", "valid"),
+    [
+        (NOTHING, NOTHING, EVERYWHERE),
+        (EVERYWHERE, EVERYWHERE, EVERYWHERE),
+        (NOTHING, block(0, 0, FEWEST_WRONG - 1, 1), EVERYWHERE),  # too few
+        (NOTHING, block(0, 100, 50, 200), block(0, 0, 256, 90)),  # wrong only in the padding
+    ],
+)
+def test_nothing_to_correct_gives_a_token_that_does_not_exist(shown, wanted, valid):
+    cells, labels = clicked(shown, wanted, valid)
+    assert labels == [ABSENT_LABEL] * 3
+    assert np.isfinite(cells).all()

@@ -19,7 +19,8 @@ from samlet.models import create
 from samlet.spec import ImageSpec
 from samlet.training.config import DistillEncoderConfig
 from samlet.training.distill_encoder import DistillEncoder, EmbeddingBatch, EmbeddingBatches
-from samlet.training.finetune import Finetune, MaskBatches, on_canvas
+from samlet.training.finetune import Finetune
+from samlet.training.mask_batches import MaskBatches, on_canvas
 from samlet.training.teacher import Teacher
 
 SMALL = ImageSpec(canvas=128)

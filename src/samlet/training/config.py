@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 from samlet.errors import TrainingError
 
+PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -55,7 +57,7 @@ class TrainConfig:
     @staticmethod
     def from_json(record: dict[str, Any]) -> TrainConfig:
         """Rebuild what `to_json` wrote; KeyError or TypeError for anything else."""
-        fields = {name: value for name, value in record.items() if name != "stage"}
+        fields = {n: tuple(v) if isinstance(v, list) else v for n, v in record.items() if n != "stage"}
         fields["canvases"] = tuple((float(share), int(canvas)) for share, canvas in record["canvases"])
         return CONFIGS[record["stage"]](**fields)
 
@@ -79,33 +81,68 @@ class DistillEncoderConfig(TrainConfig):
 
 @dataclass(frozen=True)
 class PromptedConfig(TrainConfig):
-    """What the stages with prompts and masks share; `box_share` of the prompts are boxes, the others clicks."""
+    """What the stages with prompts and masks share; `box_share` of the prompts are boxes, the others clicks.
+
+    `rounds` of prompts: the first is given, later ones add a click on an error. `box_jitter` is the spread of a box's
+    edges in sides of the box; clicks are 1 to `max_clicks`, `centre_share` of the first ones deepest inside the mask.
+    """
 
     masks_per_image: int = 4
     box_share: float = 0.5
+    box_jitter: float = 0.05
+    max_clicks: int = 3
+    centre_share: float = 0.5
+    rounds: int = 1
     bce_weight: float = 20.0
     dice_weight: float = 1.0
     iou_weight: float = 1.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("rounds", "masks_per_image", "max_clicks"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"{name} is {getattr(self, name)}: give at least 1.")
+
 
 @dataclass(frozen=True)
 class DistillPromptedConfig(PromptedConfig):
-    """Stage 2. `rounds` of prompts: the first is given, later ones add a click where student and teacher disagree.
+    """Stage 2. Clicks of later rounds are where student and teacher disagree.
 
-    `embedding_weight` keeps the student's embeddings near the teacher's, as in stage 1.
+    `teacher_share` of the annotated images take their prompts from the teacher's own masks, as the others all do.
     """
 
     stage: ClassVar[str] = "distill-prompted"
 
     rounds: int = 2
-    embedding_weight: float = 0.0
+    teacher_share: float = 0.5
 
 
 @dataclass(frozen=True)
 class FinetuneConfig(PromptedConfig):
-    """Stage 3, on ground-truth masks."""
+    """Stage 3, on ground-truth masks. In later rounds, `hint_share` of the prompts show the model its last mask.
+
+    `points` (0: every pixel) is how many points of a mask the losses look at, most of them where the mask is
+    uncertain; `focal` is the focal loss's power (0: plain BCE). The parts in `frozen` do not learn; with `lora` above
+    0, only additions of that rank do.
+    """
 
     stage: ClassVar[str] = "finetune"
+
+    hint_share: float = 0.5
+    points: int = 0
+    focal: float = 0.0
+    frozen: tuple[str, ...] = ("prompt_encoder",)
+    lora: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unknown = sorted(set(self.frozen) - set(PARTS))
+        if unknown:
+            raise TrainingError(f'a model has no part "{unknown[0]}" to freeze: use {", ".join(PARTS)}.')
+        if set(self.frozen) >= {"image_encoder", "mask_decoder"}:
+            raise TrainingError("image_encoder and mask_decoder are both frozen: leave one of them to learn.")
+        if self.lora < 0 or self.points < 0:
+            raise TrainingError(f"lora is {self.lora} and points {self.points}: give 0 or more of each.")
 
 
 CONFIGS: dict[str, type[TrainConfig]] = {

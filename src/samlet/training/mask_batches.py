@@ -1,0 +1,158 @@
+"""Batches of images, prompts and the masks they ask for: what the stages with prompts are fed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from samlet.data import Sample
+from samlet.errors import TrainingError
+from samlet.geometry.frames import ImageFrame
+from samlet.preprocess import to_pixels
+from samlet.prompts import Prompts
+from samlet.spec import ImageSpec
+from samlet.training.batches import choose, drawn, one_ahead, share, valid_cells
+from samlet.training.config import PromptedConfig
+from samlet.training.prompt_sampling import draw_prompt
+from samlet.training.views import View, draw_view, generator, jitter_colour
+
+SIDE = 256
+MIN_AREA_SHARE = 2e-4
+
+
+@dataclass(frozen=True)
+class MaskBatch:
+    """pixels [B, 3, S, S] and P prompts with the masks they ask for.
+
+    points_xy [P, T, 2] on the prompt canvas, labels [P, T], image_index [P]; masks [P, 256, 256] in 0..1 over the
+    prompt canvas, valid [P, 256, 256] (False: padding). What chance decides in later rounds is drawn here, so that a
+    stage has no state of its own, all in 0..1: `clicks` [P, R] which wrong pixel is clicked, `hints` [P, R] whether
+    the last mask is shown, `spots` [K, 2] where point-sampled losses may look.
+    """
+
+    pixels: Tensor
+    points_xy: Tensor
+    labels: Tensor
+    image_index: Tensor
+    masks: Tensor
+    valid: Tensor
+    clicks: Tensor
+    hints: Tensor
+    spots: Tensor
+
+
+@dataclass(frozen=True)
+class _Item:
+    pixels: NDArray[np.float32]
+    frame: ImageFrame
+    prompts: list[Prompts]
+    masks: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    clicks: NDArray[np.float32]
+    hints: NDArray[np.float32]
+
+
+class MaskBatches:
+    """Images with a few of their masks, drawn per image so that crowded images do not outweigh the others.
+
+    `spots` is how many random places a step offers to point-sampled losses.
+    """
+
+    def __init__(self, samples: Sequence[Sample], image: ImageSpec, config: PromptedConfig, spots: int = 0) -> None:
+        self._samples = [sample for sample in choose(samples, config) if _usable(sample)]
+        if not self._samples:
+            raise TrainingError("none of the images has a mask: fine-tuning needs an SA-1B record beside each image.")
+        self._image, self._config, self._spots = image, config, spots
+
+    def at(self, step: int) -> MaskBatch:
+        """The batch of a step; depends on nothing but the seed."""
+        image = replace(self._image, canvas=self._config.canvas_at(step))
+        items = [self._item(position, image) for position in share(self._config, step)]
+        points_xy, labels = Prompts.stack([prompt for item in items for prompt in item.prompts]).tokens()
+        frames = [item.frame for item in items for _ in item.prompts]
+        scaled = np.stack([frame.to_prompt(points) for frame, points in zip(frames, points_xy, strict=True)])
+        arrays = (
+            np.stack([item.pixels for item in items]),
+            scaled,
+            labels,
+            np.repeat(np.arange(len(items)), [len(item.prompts) for item in items]),
+            np.concatenate([item.masks for item in items]),
+            np.stack([item.valid for item in items for _ in item.prompts]),
+            np.concatenate([item.clicks for item in items]),
+            np.concatenate([item.hints for item in items]),
+            generator(self._config.seed, "spots", step).random((self._spots, 2), np.float32),
+        )
+        return MaskBatch(*map(torch.from_numpy, arrays))
+
+    def stream(self, first_step: int) -> Iterator[MaskBatch]:
+        """Batches from a step to the end of the run."""
+        return one_ahead(self.at, first_step, self._config.steps)
+
+    def _item(self, position: int, image: ImageSpec) -> _Item:
+        epoch, index = drawn(self._config, len(self._samples), position)
+        sample = self._samples[index]
+        rng = generator(self._config.seed, "masks", position)
+        picture = sample.read_image()
+        view = draw_view(picture.shape[:2], sample.name, epoch, self._config.seed, self._config.min_crop)
+        masks = self._masks(sample, view, rng)
+        if not masks:  # the crop lost them all
+            view = draw_view(picture.shape[:2], sample.name, 0, self._config.seed, self._config.min_crop)
+            masks = self._masks(sample, view, rng)
+        pixels, frame = to_pixels(jitter_colour(view.apply(picture), rng), image)
+        prompts = [self._prompt(mask, rng) for mask in masks]
+        later = generator(self._config.seed, "rounds", position).random(
+            (2, len(masks), self._config.rounds - 1), np.float32
+        )
+        return _Item(
+            pixels,
+            frame,
+            prompts,
+            np.stack([on_canvas(mask, frame) for mask in masks]),
+            valid_cells(frame.prompt_hw, frame.prompt_canvas, SIDE),
+            later[0],
+            later[1],
+        )
+
+    def _prompt(self, mask: NDArray[np.bool_], rng: np.random.Generator) -> Prompts:
+        config = self._config
+        return draw_prompt(
+            mask,
+            rng,
+            config.box_share,
+            box_jitter=config.box_jitter,
+            max_clicks=config.max_clicks,
+            centre_share=config.centre_share,
+        )
+
+    def _masks(self, sample: Sample, view: View, rng: np.random.Generator) -> list[NDArray[np.bool_]]:
+        """Up to `masks_per_image` of the image's masks as the view shows them, none too small to see."""
+        found = []
+        for index in rng.permutation(len(sample.annotations)):
+            mask = view.apply(sample.annotations[index].to_array())
+            if mask.mean() >= MIN_AREA_SHARE:
+                found.append(mask)
+            if len(found) == self._config.masks_per_image:
+                break
+        return found
+
+
+def on_canvas(mask: NDArray[np.bool_], frame: ImageFrame) -> NDArray[np.float32]:
+    """A mask [H, W] of the image as shares of covered area on the 256 grid over the prompt canvas: [256, 256]."""
+    height, width = (max(1, round(side * SIDE / frame.prompt_canvas)) for side in frame.prompt_hw)
+    canvas = np.zeros((SIDE, SIDE), np.float32)
+    shrinks = height <= mask.shape[0]
+    resampling = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    canvas[:height, :width] = cv2.resize(mask.astype(np.float32), (width, height), interpolation=resampling)
+    return canvas
+
+
+def _usable(sample: Sample) -> bool:
+    """Whether some mask is large enough to be drawn from the whole image."""
+    height, width = sample.size_hw
+    return any(annotation.area_px >= 2 * MIN_AREA_SHARE * height * width for annotation in sample.annotations)
