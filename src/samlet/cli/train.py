@@ -21,12 +21,17 @@ from rich.progress import (
 
 from samlet.extras import import_with_extra
 
-app = App(name="train", help="Train a student (distill-encoder, finetune) and draw its curves.")
+app = App(name="train", help="Train a student (distill-encoder, distill-prompted, finetune) and draw its curves.")
 
 Prepared = Callable[[int, int], None]
 Stepped = Callable[[int, dict[str, float]], None]
 
 Data = Annotated[list[Path], Parameter(consume_multiple=True, help="Folders of images, with SA-1B records or without.")]
+Images = Annotated[int | None, Parameter(help="Use this many images, drawn by the seed.")]
+Checkpoint = Annotated[Path, Parameter(help="The weights to start from.")]
+TeacherName = Annotated[str, Parameter(help="The teacher's name in `samlet models`.")]
+TeacherCheckpoint = Annotated[Path, Parameter(help="The teacher's weights.")]
+Cache = Annotated[Path | None, Parameter(help="Where teacher embeddings are kept (default: in --output).")]
 Resume = Annotated[bool, Parameter(help="Go on with the run in --output.")]
 Steps = Annotated[int | None, Parameter(help="Optimizer steps, instead of the recipe's.")]
 BatchSize = Annotated[int | None, Parameter(help="Images per step, instead of the recipe's.")]
@@ -37,18 +42,18 @@ Student = Annotated[str | None, Parameter(help="A name from `samlet models`, ins
 @app.command(name="distill-encoder")
 def distill_encoder(
     *,
-    teacher: Annotated[str, Parameter(help="The teacher's name in `samlet models`.")],
-    teacher_checkpoint: Annotated[Path, Parameter(help="The teacher's weights.")],
+    teacher: TeacherName,
+    teacher_checkpoint: TeacherCheckpoint,
     data: Data,
     output: Path,
     student: Student = None,
     recipe: str = "efficientvit_sam_b0_stage1",
     steps: Steps = None,
     batch_size: BatchSize = None,
-    images: Annotated[int | None, Parameter(help="Use this many images, drawn by the seed.")] = None,
+    images: Images = None,
     checkpoint_every: Every = None,
     seed: int | None = None,
-    cache: Annotated[Path | None, Parameter(help="Where teacher embeddings are kept (default: in --output).")] = None,
+    cache: Cache = None,
     resume: Resume = False,
 ) -> None:
     """Teach a student's image encoder the embeddings of a teacher."""
@@ -78,10 +83,55 @@ def distill_encoder(
     print(path)
 
 
+@app.command(name="distill-prompted")
+def distill_prompted(
+    *,
+    checkpoint: Checkpoint,
+    teacher: TeacherName,
+    teacher_checkpoint: TeacherCheckpoint,
+    data: Data,
+    output: Path,
+    student: Student = None,
+    recipe: str = "efficientvit_sam_b0_stage4",
+    steps: Steps = None,
+    batch_size: BatchSize = None,
+    images: Images = None,
+    checkpoint_every: Every = None,
+    seed: int | None = None,
+    cache: Cache = None,
+    resume: Resume = False,
+) -> None:
+    """Teach a student the masks of a teacher, with clicks where the two disagree; photos need no masks."""
+    configs, recipes, runs = _training()
+    config = recipes.get_recipe(
+        recipe,
+        configs.DistillPromptedConfig,
+        student=student,
+        steps=steps,
+        batch_size=batch_size,
+        images=images,
+        checkpoint_every=checkpoint_every,
+        seed=seed,
+    )
+    with runs.joined(), bars(config.steps, runs.is_first) as (_, progress):
+        path = runs.run_distill_prompted(
+            config,
+            checkpoint=checkpoint,
+            teacher=teacher,
+            teacher_checkpoint=teacher_checkpoint,
+            data=data,
+            output=output,
+            cache=cache,
+            resume=resume,
+            progress=progress,
+        )
+    print(path)
+
+
 @app.command
 def finetune(
     *,
-    checkpoint: Annotated[Path, Parameter(help="The weights to start from.")],
+    checkpoint: Checkpoint,
     data: Data,
     output: Path,
     student: Student = None,

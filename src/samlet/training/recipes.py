@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from samlet.errors import TrainingError
-from samlet.training.config import DistillEncoderConfig, FinetuneConfig, TrainConfig
+from samlet.training.config import DistillEncoderConfig, DistillPromptedConfig, FinetuneConfig, TrainConfig
 
 Recipe = Callable[[], TrainConfig]
 Config = TypeVar("Config", bound=TrainConfig)
@@ -47,10 +47,31 @@ def efficientvit_sam_b0_stage3() -> FinetuneConfig:
     return replace(efficientvit_sam_b0_stage2(), steps=400, seed=1, box_share=0.3)
 
 
+def efficientvit_sam_b0_stage4() -> DistillPromptedConfig:
+    """The default model with its teacher in the prompt loop, on photos with and without masks."""
+    return DistillPromptedConfig(
+        student="efficientvit-sam-b0",
+        steps=1000,
+        batch_size=2,
+        images=1280,
+        masks_per_image=3,
+        learning_rate=4e-4,
+        decoder_rate=0.25,
+        final_learning_rate=1e-6,
+        warmup_steps=20,
+        clip_norm=1.0,
+        ema_decay=0.98,
+        bce_weight=5.0,
+        dice_weight=5.0,
+        checkpoint_every=50,
+    )
+
+
 RECIPES: dict[str, Recipe] = {
     "efficientvit_sam_b0_stage1": efficientvit_sam_b0_stage1,
     "efficientvit_sam_b0_stage2": efficientvit_sam_b0_stage2,
     "efficientvit_sam_b0_stage3": efficientvit_sam_b0_stage3,
+    "efficientvit_sam_b0_stage4": efficientvit_sam_b0_stage4,
 }
 
 

@@ -23,7 +23,7 @@ class Teacher:
     """Embeds views of images, each at most once. `weights_hash` keeps the caches of different weights apart."""
 
     def __init__(self, backend: Backend, cache: Path, weights_hash: str) -> None:
-        self._backend = backend
+        self.backend = backend
         self._cache = make_folder(cache / f"{backend.spec.name}-{weights_hash[:16]}")
 
     def embed(self, image: NDArray[np.uint8]) -> NDArray[np.float16]:
@@ -31,8 +31,8 @@ class Teacher:
         path = self._path(image)
         stored = _read(path)
         if stored is None:
-            pixels, _ = to_pixels(image, self._backend.spec.image)
-            stored = self._backend.encode(pixels[None])["image_embeddings"][0].astype(np.float16)
+            pixels, _ = to_pixels(image, self.backend.spec.image)
+            stored = self.backend.encode(pixels[None])["image_embeddings"][0].astype(np.float16)
             with write_aside(path) as aside, aside.open("wb") as file:
                 np.savez(file, **{KEY: stored})
         return stored
