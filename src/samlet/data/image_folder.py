@@ -1,4 +1,4 @@
-"""Opens folders of images; an image with an SA-1B record (`NAME.json`) beside it brings its masks along."""
+"""Opens folders of images; an image with an SA-1B record or a labelme file beside it brings its masks along."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import BinaryIO
 
 from PIL import ExifTags, Image
 
-from samlet.data.sa1b import read_record
+from samlet.data import labelme, sa1b
+from samlet.data.fields import load_json
 from samlet.data.sample import Opened, Sample, check_names, source_of
 from samlet.errors import DataError
 
@@ -35,17 +36,21 @@ def open_folder(path: str | Path) -> list[Sample]:
 
 
 def read_folder(folder: Path) -> Opened:
-    """The images of one folder by file name, and the names of the records whose image is missing."""
+    """The images of one folder by file name, and the records whose image is missing.
+
+    A labelme file may name an image elsewhere; its image belongs to the folder then.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; give one that holds images (and NAME.json beside NAME.jpg).")
     files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
     records = {file.stem: file for file in files if file.suffix == ".json"}
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
-    if not images:
-        raise DataError(f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}).")
-    orphans = sorted(set(records) - {image.stem for image in images})
-    samples = [read_record(records[i.stem], i) if i.stem in records else _plain_sample(i) for i in images]
-    return Opened(samples, [records[orphan].name for orphan in orphans])
+    far, orphans = _read_alone([records[stem] for stem in sorted(set(records) - {image.stem for image in images})])
+    if not images and not far:
+        raise DataError(f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}){_advice(folder)}.")
+    named = {sample.image for sample in far}
+    near = [_read_beside(records.get(image.stem), image) for image in images if image not in named]
+    return Opened(near + far, orphans)
 
 
 def upright_size(file: Path | BinaryIO, where: str) -> tuple[int, int]:
@@ -59,5 +64,31 @@ def upright_size(file: Path | BinaryIO, where: str) -> tuple[int, int]:
     return (width, height) if sideways else (height, width)
 
 
-def _plain_sample(path: Path) -> Sample:
-    return Sample(path.stem, source_of(path.stem), path, upright_size(path, str(path)))
+def _read_beside(record: Path | None, image: Path) -> Sample:
+    """An image and what the record beside it says."""
+    if record is None:
+        return Sample(image.stem, source_of(image.stem), image, upright_size(image, str(image)))
+    content = load_json(record)
+    parse = labelme.parse_record if labelme.is_labelme(content) else sa1b.parse_record
+    return parse(content, image.stem, image, where=str(record))
+
+
+def _read_alone(records: list[Path]) -> Opened:
+    """What records without an image beside them say: labelme's name one, others miss theirs."""
+    found = Opened([], [])
+    for record in records:
+        content = load_json(record)
+        if isinstance(content, dict) and "images" in content:
+            raise DataError(f"{record} is a COCO file: give it to --data itself, and {record.parent} to --images.")
+        opened = labelme.read_beside(content, record) if labelme.is_labelme(content) else Opened([], [record.name])
+        found.samples.extend(opened.samples)
+        found.missing.extend(opened.missing)
+    return found
+
+
+def _advice(folder: Path) -> str:
+    inner = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
+    holding = [place for place in inner if any(file.suffix.lower() in IMAGE_SUFFIXES for file in place.iterdir())]
+    if not holding:
+        return ""
+    return f", but {len(holding)} of its sub-folders do: give those, as {holding[0]}"

@@ -1,11 +1,11 @@
-"""Opens whatever holds images and masks: a folder, a COCO or LVIS file, a tar shard, a folder of shards."""
+"""Opens whatever holds images and masks: a folder, a COCO, LVIS or labelme file, a tar shard, a folder of shards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from samlet.data import coco, lvis
+from samlet.data import coco, labelme, lvis
 from samlet.data.fields import load_json
 from samlet.data.image_folder import IMAGE_SUFFIXES, read_folder
 from samlet.data.sample import Opened, check_names
@@ -18,8 +18,9 @@ _NAMED = 3  # of the missing files
 def open_data(paths: Sequence[str | Path], images: str | Path | None = None, allow_missing: int = 0) -> Opened:
     """The samples of all paths in order, and the names of the image files that are missing.
 
-    A path is a folder of images with SA-1B records, a COCO or LVIS annotation file whose images lie in the folder
-    `images`, an SA-1B shard (.tar) or a folder of shards. Masks are read and checked, pixels are not.
+    A path is a folder of images with SA-1B records or labelme files, a COCO or LVIS annotation file whose images lie in
+    the folder `images`, a labelme file, an SA-1B shard (.tar) or a folder of shards. Masks are read and checked,
+    pixels are not.
     Raises DataError for what cannot be read, and if more than `allow_missing` images are missing.
     """
     if allow_missing < 0:
@@ -58,6 +59,8 @@ def _open_folder(folder: Path) -> Opened:
 
 def _open_annotations(path: Path, images: Path | None) -> Opened:
     content = load_json(path)
+    if labelme.is_labelme(content):
+        return labelme.read_beside(content, path)
     if isinstance(content, dict) and "image" in content:
         raise DataError(f"{path} is the SA-1B record of one image; give the folder it lies in.")
     if isinstance(content, list):

@@ -12,14 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from samlet.data.fields import label, load_json, parse_annotation, parse_rle, parse_size_hw
+from samlet.data.fields import label, parse_annotation, parse_rle, parse_size_hw
 from samlet.data.sample import Annotation, Sample, source_of
 from samlet.errors import DataError
-
-
-def read_record(json_path: Path, image_path: Path) -> Sample:
-    """One SA-1B record and its image (not read yet) as a Sample; DataError names the file and the annotation."""
-    return parse_record(load_json(json_path), image_path.stem, image_path, where=str(json_path))
 
 
 def parse_record(record: Any, name: str, image: Path | Callable[[], NDArray[np.uint8]], where: str) -> Sample:
