@@ -76,6 +76,7 @@ class TestPredict:
             ("best", [IOU[2]] * 2, [0, 1]),
             ("all", list(IOU[1:]) * 2, [0, 0, 0, 1, 1, 1]),
             ("single", [IOU[0]] * 2, [0, 1]),
+            ("four", list(IOU) * 2, [0] * 4 + [1] * 4),
         ],
     )
     def test_candidates_of_two_prompts(self, model, embedding, candidates, ious, rows):
@@ -83,6 +84,14 @@ class TestPredict:
         assert masks.iou.tolist() == pytest.approx(ious)
         assert [mask.prompt_index for mask in masks] == rows
         assert len(masks.low_res_logits) == len(rows)
+
+    @pytest.mark.parametrize(("radii", "best"), [((16, 8, 16, 32), 3), ((40, 8, 16, 32), 0)])
+    def test_the_best_by_stability_is_the_most_stable_of_all_four(self, backend, radii, best):
+        backend.radii = radii  # the larger a disc, the less of it is rim
+        model = Predictor(backend)
+        masks = model.predict(model.embed(PICTURE), Prompts.points([[[100, 60]], [[90, 50]]]), select="stability")
+        assert masks.iou.tolist() == pytest.approx([IOU[best]] * 2)
+        assert masks[0].stability == pytest.approx(((radii[best] - 1) / (radii[best] + 1)) ** 2, abs=0.03)
 
     def test_stability_is_measured_at_image_size(self, model, embedding):
         mask = model.predict(embedding, Prompts.points([[100, 60]]))[0]
@@ -110,9 +119,10 @@ class TestPredict:
         with pytest.raises(InputError, match=r"'efficientvit-sam-b0'.*'mobile-sam'"):
             other.predict(embedding, Prompts.points([[100, 60]]))
 
-    def test_an_unknown_choice_of_candidates_is_refused(self, model, embedding):
-        with pytest.raises(InputError, match="'worst'"):
-            model.predict(embedding, Prompts.points([[100, 60]]), candidates="worst")
+    @pytest.mark.parametrize("choice", [{"candidates": "worst"}, {"select": "worst"}])
+    def test_an_unknown_choice_is_refused(self, model, embedding, choice):
+        with pytest.raises(InputError, match=f"{next(iter(choice))} is 'worst'"):
+            model.predict(embedding, Prompts.points([[100, 60]]), **choice)
 
 
 def test_eight_threads_get_the_masks_of_one(model):

@@ -22,7 +22,8 @@ from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
 from samlet.spec import ModelSpec
 
-Candidates = Literal["best", "all", "single"]
+Candidates = Literal["best", "all", "single", "four"]
+Select = Literal["iou", "stability"]
 
 
 class Predictor:
@@ -57,15 +58,18 @@ class Predictor:
             points_xy, labels = with_box_prior(embedding.features, points_xy, labels)
         return self.backend.decode(embedding.features, points_xy, labels, prompts.mask_hint)
 
-    def predict(self, embedding: Embedding, prompts: Prompts, *, candidates: Candidates = "best") -> MaskSet:
+    def predict(
+        self, embedding: Embedding, prompts: Prompts, *, candidates: Candidates = "best", select: Select = "iou"
+    ) -> MaskSet:
         """Masks of P prompts in image pixels, prompt by prompt, with their low-resolution logits.
 
-        `candidates`: "best" = the one of the three candidates with the highest predicted IoU (P masks), "all" = the
-        three (3·P masks), "single" = the model's own single answer, meant for unambiguous prompts (P masks).
-        Errors as `decode`.
+        `candidates`: "best" (P masks); "all" = the three of an ambiguous prompt (3·P); "single" = the model's own
+        single answer, meant for unambiguous prompts (P); "four" = the single one, then the three (4·P). `select` says
+        which is best: "iou" = of the three the one with the highest predicted IoU; "stability" = of the four the one
+        that changes least with the threshold, as EdgeSAM, whose predicted IoU was not distilled. Errors as `decode`.
         """
         logits = self.decode(embedding, prompts)
-        rows, columns = _choose(logits.iou, candidates)
+        rows, columns = _choose(logits, candidates, select)
         chosen = logits.keep(rows, columns)
         masks = []
         for index, image_logits in enumerate(each_in_image(chosen, embedding.frame)):
@@ -80,13 +84,21 @@ class Predictor:
         return MaskSet(masks, embedding.frame.size_hw, chosen.low_res()[:, 0])
 
 
-def _choose(iou: NDArray[np.float32], candidates: Candidates) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _choose(logits: MaskLogits, candidates: Candidates, select: Select) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows and columns of the [P, 4] candidates that are answers."""
-    rows = np.arange(len(iou))
+    rows = np.arange(len(logits.iou))
     if candidates == "best":
-        return rows, 1 + iou[:, 1:].argmax(axis=1)
-    if candidates == "all":
-        return rows.repeat(3), np.tile([1, 2, 3], len(iou))
-    if candidates == "single":
-        return rows, np.zeros_like(rows)
-    raise InputError(f'candidates is {candidates!r}; it must be "best", "all" or "single".')
+        return rows, _best(logits, select)
+    columns = {"all": (1, 2, 3), "single": (0,), "four": (0, 1, 2, 3)}.get(candidates)
+    if columns is None:
+        raise InputError(f'candidates is {candidates!r}; it must be "best", "all", "single" or "four".')
+    return rows.repeat(len(columns)), np.tile(columns, len(rows))
+
+
+def _best(logits: MaskLogits, select: Select) -> NDArray[np.int64]:
+    """The column [P] of each prompt's best candidate."""
+    if select == "iou":
+        return 1 + logits.iou[:, 1:].argmax(axis=1)
+    if select == "stability":
+        return logits.stability().argmax(axis=1)
+    raise InputError(f'select is {select!r}; it must be "iou" or "stability".')

@@ -76,6 +76,11 @@ def test_all_masks(samlet, loads, photo, workplace):
     assert [area(workplace / f"photo.mask.{number}.png") for number in (1, 2, 3)] == [disc_px(r) for r in (20, 30, 40)]
 
 
+def test_the_best_by_stability(samlet, loads, photo, workplace):
+    samlet("segment", photo, "--point", "128,96", "--select", "stability")
+    assert area(workplace / "photo.mask.png") == disc_px(40)  # the largest disc has the least rim
+
+
 def test_json_and_nothing_else_on_stdout(samlet, loads, photo, workplace):
     code, out, err = samlet("segment", photo, "--point", "100,80", "--json")
     assert (code, err) == (0, "")

@@ -12,7 +12,7 @@ from samlet.sam_api.models import predictor_of
 
 
 def test_the_registry_has_the_official_names():
-    assert set(sam_model_registry) == {"default", "vit_h", "vit_l", "vit_b", "vit_t"}
+    assert set(sam_model_registry) == {"default", "vit_h", "vit_l", "vit_b", "vit_t", "edge_sam", "repvit"}
 
 
 def test_a_predictor_is_used_as_it_is():

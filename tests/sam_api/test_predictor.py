@@ -5,6 +5,7 @@ import pytest
 from tests.fake_backend import IOU, FakeBackend
 
 from samlet.errors import InputError, PromptError
+from samlet.geometry.regions import stability_score
 from samlet.predictor import Predictor
 from samlet.sam_api import SamPredictor
 
@@ -75,6 +76,24 @@ class TestPredict:
         masks, iou, low_res = predictor.predict(np.array([[100, 60]]), np.array([1]), multimask_output=False)
         assert (masks.shape, iou.tolist(), low_res.shape) == ((1, 120, 200), [IOU[0]], (1, 256, 256))
         assert backend.upscaled == [1]
+
+    @pytest.mark.parametrize(("count", "expected"), [(1, IOU[:1]), (3, IOU[1:]), (4, IOU)])
+    def test_as_many_masks_as_edge_sam_asks_for(self, predictor, count, expected):
+        click = (np.array([[100, 60]]), np.array([1]))
+        masks, iou, low_res = predictor.predict(*click, num_multimask_outputs=count, multimask_output=False)
+        assert (len(masks), len(low_res)) == (count, count)
+        assert iou.tolist() == pytest.approx(expected)
+
+    @pytest.mark.parametrize("count", [0, 2, 5])
+    def test_another_number_of_masks_is_refused(self, predictor, count):
+        with pytest.raises(InputError, match=f"{count}: use 1, 3 or 4"):
+            predictor.predict(np.array([[100, 60]]), np.array([1]), num_multimask_outputs=count)
+
+    def test_stability_in_the_place_of_scores(self, predictor):
+        click = (np.array([[100, 60]]), np.array([1]))
+        masks, scores, low_res = predictor.predict(*click, num_multimask_outputs=4, use_stability_score=True)
+        assert scores.tolist() == stability_score(low_res).tolist()
+        assert scores.argmax() == masks.sum((1, 2)).argmax()  # of the fake's discs the largest has the least rim
 
     def test_logits_on_request(self, predictor):
         click = (np.array([[100, 60]]), np.array([1]))

@@ -10,9 +10,13 @@ from samlet.zoo import DEFAULT_MODEL, MODELS, get_spec, shipped_folder
 
 NAMES = [
     *(f"efficientvit-sam-{backbone}" for backbone in ("b0", "b1", "l0", "l1", "l2", "xl0", "xl1")),
+    "edge-sam",
     "mobile-sam",
+    "repvit-sam",
     *(f"sam-vit-{size}" for size in "blh"),
 ]
+NOT_FREE = {"edge-sam"}  # for commercial use
+WITHOUT_HASH = {"repvit-sam"}  # its publisher states none
 
 
 def test_the_zoo_is_complete():
@@ -32,6 +36,8 @@ def test_no_name_means_two_models():
         ("vit_l", "sam-vit-l"),
         ("vit_b", "sam-vit-b"),
         ("vit_t", "mobile-sam"),
+        ("edge_sam", "edge-sam"),
+        ("repvit", "repvit-sam"),
         ("mobile_sam", "mobile-sam"),
         ("efficientvit_sam_xl1", "efficientvit-sam-xl1"),
         ("EfficientViT-SAM-L0", "efficientvit-sam-l0"),
@@ -62,9 +68,10 @@ def test_a_spec_is_sound(spec):
     assert spec.image.prompt_canvas == 1024
     assert re.fullmatch(r"samlet\.models\.\w+:build", spec.builder)
     assert spec.mask_tokens == 4
-    assert spec.licence == "Apache-2.0"
+    assert spec.licence == ("S-Lab-1.0 (non-commercial)" if spec.name in NOT_FREE else "Apache-2.0")
     if spec.checkpoint is not None:
-        assert re.fullmatch("[0-9a-f]{64}", spec.checkpoint.sha256)
+        assert spec.checkpoint.licence == spec.licence
+        assert spec.name in WITHOUT_HASH or re.fullmatch("[0-9a-f]{64}", spec.checkpoint.sha256)
         assert spec.checkpoint.urls
         assert all(
             url.startswith("https://") and url.endswith(spec.checkpoint.file_name) for url in spec.checkpoint.urls

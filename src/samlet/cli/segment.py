@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import numpy as np
 from cyclopts import Parameter
@@ -23,8 +23,9 @@ from samlet.images import read_image
 from samlet.zoo import get_spec
 
 if TYPE_CHECKING:
+    from samlet.backend import Embedding
     from samlet.masks import MaskSet
-    from samlet.predictor import Candidates, Predictor
+    from samlet.predictor import Predictor
     from samlet.prompts import Prompts
 
 Item = TypeVar("Item")
@@ -59,6 +60,10 @@ def segment(
         ),
     ] = (),
     all_masks: Annotated[bool, Parameter(help="Write the three candidates, not only the best.")] = False,
+    select: Annotated[
+        Literal["iou", "stability"],
+        Parameter(help="Which mask is best: by the IoU the model predicts, or (EdgeSAM) by its stability."),
+    ] = "iou",
     model: Annotated[str | None, Parameter(help="A name from `samlet models`.")] = None,
     backend: Annotated[str, Parameter(help="What runs the model; auto takes the best one here.")] = "auto",
     checkpoint: Annotated[Path | None, Parameter(help="A weights file of that model.")] = None,
@@ -79,7 +84,8 @@ def segment(
     predictor = _load(model, backend, checkpoint)
     rows = []
     for number, (image, plan) in enumerate(_with_progress(list(zip(images, plans, strict=True)))):
-        pixels, masks = _masks_of(image, predictor, prompts, "all" if all_masks else "best")
+        pixels, embedding = _embed(image, predictor, prompts)
+        masks = predictor.predict(embedding, prompts, candidates="all" if all_masks else "best", select=select)
         record = json.dumps(masks.to_json(image.name, number))
         _write(plan, overlay(pixels, masks, prompts), masks, record)
         rows += _rows(masks, plan)
@@ -104,17 +110,15 @@ def _load(model: str | None, backend: str, checkpoint: Path | None) -> Predictor
     return loading.load(model, backend=backend)
 
 
-def _masks_of(
-    image: Path, predictor: Predictor, prompts: Prompts, candidates: Candidates
-) -> tuple[NDArray[np.uint8], MaskSet]:
-    """Read and segment one image; a prompt that does not fit it is refused before the encoder runs."""
+def _embed(image: Path, predictor: Predictor, prompts: Prompts) -> tuple[NDArray[np.uint8], Embedding]:
+    """Read and encode one image; a prompt that does not fit it is refused before the encoder runs."""
     pixels = read_image(image)
     height, width, _ = pixels.shape
     try:
         prompts.check((height, width))
     except PromptError as error:
         raise PromptError(f'"{image}": {error}') from error
-    return pixels, predictor.predict(predictor.embed(pixels), prompts, candidates=candidates)
+    return pixels, predictor.embed(pixels)
 
 
 def _write(plan: Outputs, picture: NDArray[np.uint8], masks: MaskSet, record: str) -> None:

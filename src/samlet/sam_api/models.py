@@ -52,5 +52,7 @@ sam_model_registry: dict[str, Callable[..., Module]] = {
     "vit_l": partial(_build_sam, "sam-vit-l"),
     "vit_b": partial(_build_sam, "sam-vit-b"),
     "vit_t": partial(_build_sam, "mobile-sam"),
+    "edge_sam": partial(_build_sam, "edge-sam"),
+    "repvit": partial(_build_sam, "repvit-sam"),
 }
 """Name → function(checkpoint=None): the torch model in eval mode, with random weights where no checkpoint is given."""

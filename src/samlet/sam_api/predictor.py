@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,9 @@ from samlet.sam_api.prompts import PromptBatch, as_array, one_box
 from samlet.sam_api.transform import ResizeLongestSide, Tensor
 from samlet.spec import ImageSpec
 
-SINGLE, MULTIMASK = (0,), (1, 2, 3)  # columns of MaskLogits
+MaskCount: TypeAlias = Literal[1, 3, 4]
+
+COLUMNS: dict[int, tuple[int, ...]] = {1: (0,), 3: (1, 2, 3), 4: (0, 1, 2, 3)}  # of MaskLogits
 
 
 class SamPredictor:
@@ -91,12 +93,16 @@ class SamPredictor:
         mask_input: ArrayLike | None = None,
         multimask_output: bool = True,
         return_logits: bool = False,
+        *,
+        num_multimask_outputs: MaskCount | None = None,
+        use_stability_score: bool = False,
     ) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]:
         """Masks of one prompt, in image pixels: points [N, 2] (x, y) with labels [N] (1, 0), a box [4] XYXY, logits
         [1, 256, 256] of an earlier answer, any of them or none.
 
-        Returns masks [C, H, W] (bool, or float32 logits), predicted IoU [C] and low-resolution logits [C, 256, 256];
-        C is 3 with `multimask_output`, else 1. PromptError for wrong shapes, InputError before `set_image`.
+        Returns masks [C, H, W] (bool, or float32 logits), scores [C] and low-resolution logits [C, 256, 256]; C is
+        EdgeSAM's `num_multimask_outputs`, or 3 with `multimask_output`, else 1. Scores are predicted IoU, or with
+        EdgeSAM's `use_stability_score` stability. PromptError for wrong shapes, InputError before `set_image`.
         """
         size = self._image().frame.size_hw
         points, labels, hint = _arrays(point_coords=point_coords, point_labels=point_labels, mask_input=mask_input)
@@ -106,8 +112,9 @@ class SamPredictor:
             None if box is None else self.transform.apply_boxes(one_box(box), size),
             None if hint is None else hint[None],
         )
-        masks, iou, low_res = self._masks_of(prompt, multimask_output, return_logits)
-        return masks[0], iou[0], low_res[0]
+        columns = _columns(multimask_output, num_multimask_outputs)
+        masks, scores, low_res = self._masks_of(prompt, columns, return_logits, use_stability_score)
+        return masks[0], scores[0], low_res[0]
 
     def predict_torch(
         self,
@@ -117,15 +124,21 @@ class SamPredictor:
         mask_input: Tensor | None = None,
         multimask_output: bool = True,
         return_logits: bool = False,
+        *,
+        num_multimask_outputs: MaskCount | None = None,
+        use_stability_score: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Masks of B prompts given as tensors in the prompt square (`transform.apply_coords_torch`): points [B, N, 2],
         labels [B, N], boxes [B, 4], low-resolution logits [B, 1, 256, 256] (or one for all B).
 
-        Returns tensors on `device`: masks [B, C, H, W], predicted IoU [B, C], low-resolution logits [B, C, 256, 256].
+        Returns tensors on `device`: masks [B, C, H, W], scores [B, C], low-resolution logits [B, C, 256, 256]; C and
+        scores as in `predict` (EdgeSAM's own function of this name gives stability unasked; this one does not).
         """
         arrays = _arrays(point_coords=point_coords, point_labels=point_labels, boxes=boxes, mask_input=mask_input)
-        masks, iou, low_res = self._masks_of(PromptBatch(*arrays), multimask_output, return_logits)
-        return self._tensor(masks), self._tensor(iou), self._tensor(low_res)
+        columns = _columns(multimask_output, num_multimask_outputs)
+        answer = self._masks_of(PromptBatch(*arrays), columns, return_logits, use_stability_score)
+        masks, scores, low_res = (self._tensor(array) for array in answer)
+        return masks, scores, low_res
 
     def get_image_embedding(self) -> Tensor | NDArray[np.float32]:
         """The image's embedding [1, 256, 64, 64], a tensor where torch is installed; InputError before `set_image`."""
@@ -149,7 +162,7 @@ class SamPredictor:
         return runtime.to_tensor(array, self.device)
 
     def _masks_of(
-        self, prompts: PromptBatch, multimask: bool, return_logits: bool
+        self, prompts: PromptBatch, columns: tuple[int, ...], return_logits: bool, use_stability_score: bool
     ) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]:
         """`predict_torch` in NumPy."""
         embedding = self._image()
@@ -157,11 +170,20 @@ class SamPredictor:
         if hint is None:
             tokens = with_box_prior(embedding.features, *tokens)
         logits = self._predictor.backend.decode(embedding.features, *tokens, hint)
-        columns = MULTIMASK if multimask else SINGLE
         shape = (len(prompts), len(columns))
         chosen = logits.keep(np.arange(len(prompts)).repeat(len(columns)), np.tile(columns, len(prompts)))
         masks = _image_masks(chosen, embedding.frame, return_logits).reshape(*shape, *embedding.frame.size_hw)
-        return masks, chosen.iou.reshape(shape), chosen.low_res().reshape(*shape, HINT_SIZE, HINT_SIZE)
+        scores = chosen.stability() if use_stability_score else chosen.iou
+        return masks, scores.reshape(shape), chosen.low_res().reshape(*shape, HINT_SIZE, HINT_SIZE)
+
+
+def _columns(multimask_output: bool, count: int | None) -> tuple[int, ...]:
+    """Which of the four candidates are asked for."""
+    if count is None:
+        count = 3 if multimask_output else 1
+    if count not in COLUMNS:
+        raise InputError(f"num_multimask_outputs is {count}: use 1, 3 or 4.")
+    return COLUMNS[count]
 
 
 def _arrays(**given: Any) -> list[NDArray[np.float64] | None]:

@@ -10,11 +10,17 @@ from pathlib import Path
 
 from samlet.errors import UnknownModelError
 from samlet.spec import ModelSpec
-from samlet.zoo import efficientvit_sam, mobile_sam, sam_vit
+from samlet.zoo import edge_sam, efficientvit_sam, mobile_sam, repvit_sam, sam_vit
 
 __all__ = ["DEFAULT_MODEL", "MODELS", "get_spec", "shipped_folder"]
 
-MODELS: tuple[ModelSpec, ...] = (*efficientvit_sam.MODELS, *mobile_sam.MODELS, *sam_vit.MODELS)
+MODELS: tuple[ModelSpec, ...] = (
+    *efficientvit_sam.MODELS,
+    *edge_sam.MODELS,
+    *mobile_sam.MODELS,
+    *repvit_sam.MODELS,
+    *sam_vit.MODELS,
+)
 DEFAULT_MODEL = "efficientvit-sam-b0"
 
 

@@ -1,0 +1,33 @@
+"""EdgeSAM: SAM with a RepViT-M1 encoder, distilled with prompts in the loop (Zhou et al., 2023).
+
+`edge_sam_3x.pth` is the better of the two published files; `edge_sam.pth` loads as a checkpoint too. Size and hash are
+those of a public listing of the space chongzhou/EdgeSAM on Hugging Face. The files are not free for commercial use.
+"""
+
+from __future__ import annotations
+
+from samlet.spec import Checkpoint, ImageSpec, ModelSpec
+
+LICENCE = "S-Lab-1.0 (non-commercial)"
+
+MODELS: tuple[ModelSpec, ...] = (
+    ModelSpec(
+        name="edge-sam",
+        family="edge-sam",
+        image=ImageSpec(canvas=1024),
+        builder="samlet.models.edge_sam:build",
+        options={"size": "m1"},
+        parameters=9_582_112,
+        encoder_macs=20_045_639_680,
+        licence=LICENCE,
+        aliases=("edge_sam", "edgesam"),
+        checkpoint=Checkpoint(
+            file_name="edge_sam_3x.pth",
+            size_bytes=38_807_540,
+            sha256="5a3e3261da9e2f4c8154410885689ae57d09cbf4cf5d0c848b9d80b6df336ece",
+            urls=("https://huggingface.co/spaces/chongzhou/EdgeSAM/resolve/main/weights/edge_sam_3x.pth",),
+            licence=LICENCE,
+        ),
+        summary="SAM with a RepViT-M1 encoder; choose its masks by stability, its predicted IoU was not distilled",
+    ),
+)
