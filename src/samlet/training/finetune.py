@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from samlet.models import Sam
-from samlet.training.config import FinetuneConfig
+from samlet.training.config import PARTS, FinetuneConfig
+from samlet.training.lora import add_lora
 from samlet.training.losses import at_uncertain_points, mask_losses, true_iou
 from samlet.training.mask_batches import MaskBatch
 from samlet.training.prompt_sampling import click_on_errors
 
 
 class Finetune(nn.Module):
-    """Batch in, named losses out. Trains what `config.frozen` leaves of the student.
+    """Batch in, named losses out. Trains what `config.frozen` leaves of the student, or low-rank additions to it.
 
     Batch statistics are frozen: a few images a step would spoil them.
     """
@@ -30,6 +31,8 @@ class Finetune(nn.Module):
             student.get_submodule(part).requires_grad_(False)
         if config.rounds == 1:  # no mask is ever shown, and several processes would wait for its gradients
             student.prompt_encoder.mask_downscaling.requires_grad_(False)
+        if config.lora:
+            add_lora(student, config.lora, tuple(part for part in PARTS if part not in config.frozen), config.seed)
 
     def train(self, mode: bool = True) -> Finetune:
         """Switch all but the batch norms, which stay in eval mode."""
