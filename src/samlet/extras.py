@@ -12,6 +12,7 @@ PACKAGES_OF_EXTRA: dict[str, frozenset[str]] = {
     "torch": frozenset({"torch", "safetensors"}),
     "train": frozenset({"torch", "safetensors", "matplotlib"}),
     "eval": frozenset({"hotcoco"}),
+    "openvino": frozenset({"openvino"}),
     "export": frozenset({"torch", "safetensors", "onnx", "onnxscript"}),
 }
 

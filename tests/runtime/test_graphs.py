@@ -1,4 +1,4 @@
-"""The ONNX backend against torch, on a tiny encoder with SAM's own decoder."""
+"""The contract of every backend that runs an artifact: what torch answers, on a tiny encoder with SAM's own decoder."""
 
 from __future__ import annotations
 
@@ -12,17 +12,24 @@ from tests.runtime.cases import CASES, IMAGES
 from tests.tiny import CANVAS, tiny_artifact, tiny_model
 
 from samlet.errors import BackendError
-from samlet.runtime import onnx as runtime
+from samlet.runtime import graphs
 from samlet.runtime.artifact import DECODER, ENCODER, MANIFEST, UPSCALER, manifest_record
 from samlet.runtime.onnx import OnnxBackend
+from samlet.runtime.openvino import OpenVinoBackend
 from samlet.runtime.torch import TorchBackend
 
 PIXELS = np.random.default_rng(0).standard_normal((IMAGES, 3, CANVAS, CANVAS)).astype(np.float32)
+BACKENDS = {"onnx": OnnxBackend, "openvino": OpenVinoBackend}
+
+
+@pytest.fixture(scope="module", params=BACKENDS.values(), ids=BACKENDS)
+def kind(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def backend():
-    return OnnxBackend.from_folder(tiny_artifact())
+def backend(kind):
+    return kind.from_folder(tiny_artifact())
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +50,7 @@ def close(ours, theirs, tolerance=1e-4):
 
 
 def test_says_what_it_is(backend):
-    assert backend.name == "onnx"
+    assert BACKENDS[backend.name] is type(backend)
     assert backend.spec == tiny_model().spec
 
 
@@ -65,13 +72,11 @@ def test_kept_masks_are_those_of_all(backend, features):
     close(kept[:, 0], logits.low_res()[rows, columns], tolerance=1e-5)
 
 
-def test_the_upscaler_is_loaded_when_a_mask_is_asked_for(monkeypatch):
+def test_the_upscaler_is_opened_when_a_mask_is_asked_for(kind, monkeypatch):
     opened = []
-    open_session = runtime._open_session
-    monkeypatch.setattr(
-        runtime, "_open_session", lambda path, threads: opened.append(path.name) or open_session(path, threads)
-    )
-    backend = OnnxBackend.from_folder(tiny_artifact())
+    open_graph = kind._open
+    monkeypatch.setattr(kind, "_open", lambda self, path: opened.append(path.name) or open_graph(self, path))
+    backend = kind.from_folder(tiny_artifact())
     assert opened == []
     logits = backend.decode(backend.encode(PIXELS), *CASES["one click"])
     logits.keep([0], [1])
@@ -81,8 +86,8 @@ def test_the_upscaler_is_loaded_when_a_mask_is_asked_for(monkeypatch):
     assert opened == [ENCODER, DECODER, UPSCALER]
 
 
-def test_eight_threads_get_what_one_gets(features):
-    backend = OnnxBackend.from_folder(tiny_artifact(), threads=1)
+def test_eight_threads_get_what_one_gets(kind, features):
+    backend = kind.from_folder(tiny_artifact(), threads=1)
     cases = [CASES["one click"], CASES["one box"]] * 4
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda case: backend.decode(features, *case).low_res(), cases))
@@ -92,16 +97,24 @@ def test_eight_threads_get_what_one_gets(features):
 
 
 @pytest.mark.parametrize("threads", [0, -2])
-def test_threads_below_one_are_refused(threads):
+def test_threads_below_one_are_refused(kind, threads):
     with pytest.raises(BackendError, match=f"threads is {threads}"):
-        OnnxBackend.from_folder(tiny_artifact(), threads=threads)
+        kind.from_folder(tiny_artifact(), threads=threads)
 
 
-def test_a_graph_that_no_runtime_can_load_is_one_sentence(tmp_path):
+@pytest.mark.parametrize(("usable", "cores", "threads"), [({0, 1}, 2, 0), ({1}, 4, 1), ({0, 3}, 4, 2)])
+def test_threads_are_the_cores_this_process_may_use(monkeypatch, usable, cores, threads):
+    monkeypatch.setattr(graphs.sys, "platform", "linux")
+    monkeypatch.setattr(graphs.os, "sched_getaffinity", lambda _: usable, raising=False)
+    monkeypatch.setattr(graphs.os, "cpu_count", lambda: cores)
+    assert graphs.default_threads() == threads
+
+
+def test_a_graph_that_no_runtime_can_load_is_one_sentence(kind, tmp_path):
     folder = shutil.copytree(tiny_artifact(), tmp_path / "model")
     (folder / DECODER).write_bytes(b"not a graph")
     (folder / MANIFEST).write_text(json.dumps(manifest_record(folder, tiny_model().spec, "float32")))
-    backend = OnnxBackend.from_folder(folder)
+    backend = kind.from_folder(folder)
     with pytest.raises(BackendError, match=r"cannot load .*decoder\.onnx"):
         backend.decode(backend.encode(PIXELS), *CASES["one click"])
 

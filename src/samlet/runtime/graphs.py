@@ -1,0 +1,184 @@
+"""The seam over the graphs of an artifact, whatever runs them: batches, hints and lazy upscaling, written once.
+
+It knows the inputs and outputs of the graphs; it does not know sessions, threads or devices.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, ClassVar, TypeVar
+from weakref import ref
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.backend import ArrayMaskLogits
+from samlet.errors import BackendError
+from samlet.prompts import HINT_SIZE
+from samlet.runtime.artifact import DECODER, ENCODER, PIECES, PROJECTOR, UPSCALED, UPSCALER, Artifact
+from samlet.spec import ModelSpec
+
+# A prompt takes about 10 MB in the decoder and 30 MB in the upscaler: more rows in a run only gain memory traffic.
+ROWS_PER_RUN = 4
+ROWS_PER_UPSCALE = 1
+IMAGES_KEPT = 2  # whose shared arrays, 31 MB each, wait for more prompts
+
+Graph = Callable[[dict[str, NDArray[Any]]], dict[str, NDArray[Any]]]  # arrays by name in, arrays by name out
+AnyGraphBackend = TypeVar("AnyGraphBackend", bound="GraphBackend")
+
+
+class GraphBackend(ABC):
+    """Backend over an artifact folder; safe to use from many threads if its graphs are.
+
+    A subclass says how one graph file is opened. Graphs are opened when first needed.
+    """
+
+    name: ClassVar[str]
+    runtime: ClassVar[str]  # the name of the library, for people
+
+    def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
+        self.spec: ModelSpec = artifact.spec
+        self._artifact = artifact
+        self._threads = default_threads() if threads is None else _checked(threads)
+        self._graphs: dict[str, Graph] = {}
+        self._kept: dict[tuple[int, int], tuple[ref[NDArray[np.float32]], dict[str, NDArray[Any]]]] = {}
+        self._lock = Lock()
+
+    @classmethod
+    def from_folder(
+        cls: type[AnyGraphBackend], path: str | os.PathLike[str], threads: int | None = None
+    ) -> AnyGraphBackend:
+        """Open an artifact folder. `threads`: CPU threads of one run (None: what suits this machine).
+
+        Raises BackendError if the folder is no artifact, or a file in it is missing or damaged.
+        """
+        return cls(Artifact.open(Path(path)), threads)
+
+    @abstractmethod
+    def _open(self, path: Path) -> Graph:
+        """Make one graph file ready to run; BackendError if that fails."""
+
+    def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
+        """Normalised pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, 256, 64, 64] and what else it has."""
+        return self._run(ENCODER, {"pixels": pixels})
+
+    def decode(
+        self,
+        features: Mapping[str, NDArray[Any]],
+        points_xy: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        mask_hint: NDArray[np.float32] | None = None,
+        image_index: NDArray[np.int64] | None = None,
+    ) -> ArrayMaskLogits:
+        """Tokens of P prompts → candidates [P, 4]; see `samlet.backend.Backend`."""
+        iou = np.empty((len(labels), 4), np.float32)
+        image_of = np.zeros(len(labels), np.int64) if image_index is None else np.asarray(image_index)
+        runs = []
+        for rows in _runs(image_of, one_by_one=mask_hint is not None):
+            hint = None if mask_hint is None else mask_hint[rows]
+            shared = self._shared(features["image_embeddings"], int(image_of[rows[0]]), hint)
+            image = {name: array for name, array in shared.items() if name != UPSCALED}
+            run = _Run(
+                rows, shared, self._run(DECODER, {"points_xy": points_xy[rows], "labels": labels[rows], **image})
+            )
+            iou[rows] = run.decoded["iou"]
+            runs.append(run)
+        return ArrayMaskLogits(iou, lambda rows, columns: self._upscale(runs, rows, columns))
+
+    def _shared(
+        self, embeddings: NDArray[np.float32], image: int, mask_hint: NDArray[np.float32] | None
+    ) -> dict[str, NDArray[Any]]:
+        """What all prompts of an image share. It is kept for embeddings that cannot change, for clicks yet to come."""
+        key = (id(embeddings), image)
+        with self._lock:
+            owner, shared = self._kept.get(key, (None, None))
+        if mask_hint is None and shared is not None and owner is not None and owner() is embeddings:
+            return shared
+        inputs = {"image_embeddings": embeddings[image : image + 1], **_hint_inputs(mask_hint)}
+        shared = self._run(PROJECTOR, inputs)
+        if mask_hint is None and not embeddings.flags.writeable:
+            with self._lock:
+                self._kept[key] = (ref(embeddings), shared)
+                while len(self._kept) > IMAGES_KEPT:
+                    self._kept.pop(next(iter(self._kept)))
+        return shared
+
+    def _upscale(
+        self, runs: Sequence[_Run], rows: NDArray[np.int64], columns: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Logits [K, 256, 256]. The four masks of a prompt share nearly all the work, so each prompt runs once."""
+        masks = np.empty((len(rows), HINT_SIZE, HINT_SIZE), np.float32)
+        for run in runs:
+            wanted = np.flatnonzero(np.isin(run.rows, rows))
+            for start in range(0, len(wanted), ROWS_PER_UPSCALE):
+                part = wanted[start : start + ROWS_PER_UPSCALE]
+                inputs = {name: run.decoded[name][part] for name in ("mask_tokens", *PIECES)}
+                logits = self._run(UPSCALER, {UPSCALED: run.shared[UPSCALED], **inputs})["logits"]
+                for place, row in enumerate(run.rows[part]):
+                    here = np.flatnonzero(rows == row)
+                    masks[here] = logits[place, columns[here]]
+        return masks
+
+    def _run(self, name: str, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        graph = self._graph(name)
+        try:
+            return graph(inputs)
+        except Exception as error:  # the errors of a runtime have no common class
+            raise BackendError(f"{self.runtime} could not run {name} of {self.spec.name}: {error}") from error
+
+    def _graph(self, name: str) -> Graph:
+        with self._lock:
+            if name not in self._graphs:
+                self._graphs[name] = self._open(self._artifact.folder / name)
+            return self._graphs[name]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Some prompts (`rows` of all) of one image: what they share with its other prompts, and what the decoder said."""
+
+    rows: NDArray[np.int64]
+    shared: dict[str, NDArray[Any]]
+    decoded: dict[str, NDArray[Any]]
+
+
+def default_threads() -> int:
+    """Threads that suit this machine; 0 leaves it to the runtime, which takes one per physical core.
+
+    A runtime counts the cores of the whole machine, too many where `taskset` or a container allows only some.
+    """
+    if sys.platform != "linux":
+        return 0
+    usable = len(os.sched_getaffinity(0))
+    return 0 if usable == os.cpu_count() else usable
+
+
+def _checked(threads: int) -> int:
+    if threads < 1:
+        raise BackendError(f"threads is {threads}: give at least 1.")
+    return threads
+
+
+def _hint_inputs(mask_hint: NDArray[np.float32] | None) -> dict[str, NDArray[np.float32]]:
+    """The projector's two inputs for a hint [1, 256, 256]; a graph has no optional inputs."""
+    if mask_hint is None:
+        mask_hint = np.zeros((1, HINT_SIZE, HINT_SIZE), np.float32)
+        return {"mask_hint": mask_hint, "has_mask_hint": np.zeros(1, np.float32)}
+    return {"mask_hint": mask_hint, "has_mask_hint": np.ones(1, np.float32)}
+
+
+def _runs(image_of: NDArray[np.int64], one_by_one: bool) -> Iterator[NDArray[np.int64]]:
+    """Rows that one run of the decoder takes: prompts of one image.
+
+    A hint changes the image that a prompt sees, so prompts with hints share nothing and run one by one.
+    """
+    size = 1 if one_by_one else ROWS_PER_RUN
+    for image in np.unique(image_of):
+        rows = np.flatnonzero(image_of == image)
+        yield from np.split(rows, range(size, len(rows), size))
