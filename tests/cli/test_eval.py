@@ -209,6 +209,14 @@ def test_compare_prints_the_difference(model, data: Path, tmp_path: Path, capsys
     assert "+0.0 (+0.0 to +0.0)" in capsys.readouterr().out
 
 
+def test_compare_shows_the_recalls_of_everything_mode(model, data: Path, tmp_path: Path, capsys) -> None:
+    for name in ("a", "b"):
+        run_app("--data", data, "--output", tmp_path / name, "--protocol", "everything", "--limit", 1)
+    capsys.readouterr()
+    run_app("compare", tmp_path / "a", tmp_path / "b")
+    assert "recall of 1000" in " ".join(capsys.readouterr().out.split())
+
+
 def test_compare_refuses_another_protocol(model, data: Path, tmp_path: Path) -> None:
     run_app("--data", data, "--output", tmp_path / "a")
     run_app("--data", data, "--output", tmp_path / "b", "--policy", "first")

@@ -121,7 +121,9 @@ def test_detections_have_an_average_precision(coco: Path, detections: Path, caps
     assert evaluate(coco, *arguments)["metrics"] == report["metrics"]
     folders = [str(coco.parent / "out")] * 2
     app(["compare", *folders], exit_on_error=False, print_error=False, result_action="return_value")
-    assert "iou_75" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "iou_75" in printed
+    assert "Intervals: n/a, because average precision" in printed
 
 
 @pytest.mark.parametrize(
@@ -131,6 +133,8 @@ def test_detections_have_an_average_precision(coco: Path, detections: Path, caps
         (["--allow-missing", "-1"], InputError, "--allow-missing is -1"),
         (["--allow-missing", "1", "--protocol", "box_from_detector"], InputError, "--detections belong together"),
         (["--allow-missing", "1", "--detections", "found.json"], InputError, "--detections belong together"),
+        (["--protocol", "box_from_detector", "--no-crowds"], InputError, "--no-crowds choose among annotated masks"),
+        (["--protocol", "box_from_detector", "--max-masks-per-image", "9"], InputError, "prompts every box"),
     ],
 )
 def test_bad_input_leaves_nothing_behind(coco: Path, arguments, error, message) -> None:

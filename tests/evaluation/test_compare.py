@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from samlet.errors import DataError, InputError
-from samlet.evaluation.compare import compare, differences
+from samlet.evaluation.compare import compare, differences, recall_differences
 from samlet.evaluation.report import build_report, write_report
 from samlet.evaluation.results import LOG_FILE, ImageResult, InstanceResult, ResultLog
 
@@ -83,6 +83,17 @@ def test_other_measurements_are_refused(tmp_path: Path, facts, message) -> None:
     folders = [written(tmp_path / "a", BASE), written(tmp_path / "b", BETTER, **facts)]
     with pytest.raises(InputError, match=message):
         compare(folders)
+
+
+def test_recalls_have_differences_of_their_own() -> None:
+    def found(*recalls: tuple[float, ...]) -> list[ImageResult]:
+        instances = tuple(InstanceResult(i, 50.0, 0.5, 0.5, recall=recall) for i, recall in enumerate(recalls))
+        return [ImageResult("a_1", "a", instances, {})]
+
+    first, other = found((0.2, 0.4), (0.0, 0.0)), found((0.4, 0.4), (0.1, 0.5))
+    few, many = recall_differences(first, other)
+    assert (few.value, many.value) == (pytest.approx(0.15), pytest.approx(0.25))
+    assert recall_differences(results(BASE), results(BETTER)) == ()
 
 
 def test_one_report_is_no_comparison(tmp_path: Path) -> None:

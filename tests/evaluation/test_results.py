@@ -105,11 +105,22 @@ def test_shares_come_from_torchrun(monkeypatch) -> None:
     assert Share(2, 3).log_name == "images.2-of-3.jsonl"
 
 
+@pytest.mark.parametrize(
+    ("asked", "world_size", "expected"),
+    [("cuda", "8", "cuda:3"), ("cuda", "1", "cuda"), ("cuda:1", "8", "cuda:1"), ("cpu", "8", "cpu"), (None, "8", None)],
+)
+def test_each_process_of_a_machine_takes_its_own_gpu(monkeypatch, asked, world_size: str, expected) -> None:
+    monkeypatch.setenv("WORLD_SIZE", world_size)
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert Share.from_environment().device(asked) == expected
+
+
 @pytest.mark.parametrize(("rank", "of"), [("3", "3"), ("-1", "2"), ("one", "2"), ("0", "0"), ("1", "")])
 def test_a_share_that_makes_no_sense_is_refused(monkeypatch, rank: str, of: str) -> None:
     monkeypatch.setenv("RANK", rank)
     monkeypatch.setenv("WORLD_SIZE", of)
-    with pytest.raises(InputError, match="leave both unset"):
+    with pytest.raises(InputError, match="leave them unset"):
         Share.from_environment()
 
 

@@ -126,6 +126,18 @@ def test_the_mask_is_fed_back_only_on_demand() -> None:
     np.testing.assert_array_equal(second[0] > 0, rectangle(19, 29, 60, 70))
 
 
+@pytest.mark.parametrize("feed_mask_back", [False, True])
+@pytest.mark.parametrize("clicks", [1, 3, 5])
+@pytest.mark.parametrize(("start", "before", "corners"), [("point", 1, 0), ("center", 1, 0), ("box", 0, 2)])
+def test_every_round_adds_a_click(start, before, corners, clicks, feed_mask_back) -> None:
+    model = predictor()
+    wrong = replace(annotation(100, 20, 141, 240), box_xywh=(100.0, 20.0, 41.0, 41.0))
+    true_ious(model, Protocol(start, clicks, feed_mask_back=feed_mask_back), wrong)
+    seen = [((labels[0] >= 0).sum(), hint is not None) for _, labels, hint in model.backend.seen]
+    rounds = clicks + 1 - before
+    assert seen == [(before + corners + index, feed_mask_back and index > 0) for index in range(rounds)]
+
+
 def test_center_is_the_approximate_center() -> None:
     model = predictor()
     run.evaluate_image(model, sample(annotation(11, 21, 120, 60)), Protocol("center", 1))

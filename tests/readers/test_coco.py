@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tests.readers.records import HEIGHT, SQUARE, WIDTH, annotation, image, square, write_coco, write_image
 
 from samlet.data import Opened, open_data
+from samlet.data.coco import pack_polygons
 from samlet.errors import DataError
 from samlet.geometry.rle import encode
 
@@ -156,3 +158,17 @@ def test_damage_is_named(tmp_path: Path, changes: dict[str, Any], message: str) 
     with pytest.raises(DataError, match=message) as caught:
         read(tmp_path, **changes)
     assert "instances.json" in str(caught.value)
+
+
+@pytest.mark.parametrize("part", [["a", "b"], "text", [[1, 2], [3, 4]], [1, None]], ids=str)
+def test_what_packing_cannot_read_is_named_as_ever(tmp_path: Path, part: Any) -> None:
+    with pytest.raises(DataError, match=r"annotation 1: A polygon must be a"):
+        masks_of(tmp_path, annotation(segmentation=[part]))
+
+
+def test_polygons_are_packed_and_other_masks_are_not() -> None:
+    packed = pack_polygons({"segmentation": [[1, 2.5], [], None]})
+    assert packed["segmentation"] == [array("d", [1, 2.5]), array("d"), None]
+    compressed = {"segmentation": {"size": [1, 1], "counts": "1"}}
+    assert pack_polygons(dict(compressed)) == compressed
+    assert pack_polygons({"id": 1}) == {"id": 1}

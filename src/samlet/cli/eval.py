@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from samlet.data import Sample
     from samlet.evaluation import ImageResult, Protocol
-    from samlet.evaluation.compare import Difference
+    from samlet.evaluation.compare import Difference, Row
     from samlet.predictor import Predictor
 
 app = App(name="eval", help="Measure how good a model's masks are, like the papers.", help_format="plaintext")
@@ -97,13 +97,15 @@ def run(
     from samlet.evaluation.workers import evaluate_in_processes
 
     how = Protocol(protocol, default_clicks(protocol) if clicks is None else clicks, policy, feed_mask_back)
+    if how.start == "box_from_detector":
+        _check_no_choice(max_masks_per_image, crowds)
     opened = open_data(data, images, allow_missing)
     if how.start == "box_from_detector" or detections:
         samples, truth = detected(opened.samples, how, data, detections, limit)
     else:
         samples, truth = select(opened.samples, limit, max_masks_per_image, crowds), None
     share = Share.from_environment()
-    load = partial(loading.load, model, backend=backend, checkpoint=checkpoint, device=device)
+    load = partial(loading.load, model, backend=backend, checkpoint=checkpoint, device=share.device(device))
     predictor = load()
     if predictor.backend.name != "torch":  # whose threads torchrun and --workers set before it starts
         load = partial(load, threads=1)
@@ -136,25 +138,48 @@ def compare_reports(
 ) -> None:
     """Put reports of the same measurement side by side, with 95 % intervals of the difference to the first.
 
-    Intervals are a paired bootstrap over images, drawn within each source. Average precision is shown without.
+    Intervals are a paired bootstrap over images, drawn within each source. Average precision has none.
     """
     from samlet.cli.tables import print_table
     from samlet.evaluation.compare import compare
 
     compared = compare(folders)
-    precisions = list(compared[0].report["metrics"]["average_precision"])
-    headings = precisions or ["mIoU", "difference", "mean of sources", "difference"]
-    rows = []
-    for row in compared:
-        metrics = row.report["metrics"]
-        cells = [_percent(metrics["average_precision"][kind]) for kind in precisions] or [
-            _percent(metrics["miou"]["all"]),
-            _points(row.miou),
-            _percent(metrics["mean_of_sources"]),
-            _points(row.mean_of_sources),
-        ]
-        rows.append([f"{row.folder} ({row.report['model']}, {row.report['backend']})", *cells])
-    print_table([("report", "left"), *((heading, "right") for heading in headings)], rows)
+    cells = [_compared_cells(row) for row in compared]
+    rows = [
+        [f"{row.folder} ({row.report['model']}, {row.report['backend']})", *(text for _, text in row_cells)]
+        for row, row_cells in zip(compared, cells, strict=True)
+    ]
+    print_table([("report", "left"), *((heading, "right") for heading, _ in cells[0])], rows)
+    if compared[0].report["metrics"]["average_precision"]:
+        print("Intervals: n/a, because average precision ranks the detections of all images and is no mean over them.")
+
+
+def _compared_cells(row: Row) -> list[tuple[str, str]]:
+    """Headings and texts of one report in the comparison."""
+    metrics = row.report["metrics"]
+    if metrics["average_precision"]:
+        return [(kind, _percent(value)) for kind, value in metrics["average_precision"].items()]
+    cells = [
+        ("mIoU", _percent(metrics["miou"]["all"])),
+        ("difference", _points(row.miou)),
+        ("mean of sources", _percent(metrics["mean_of_sources"])),
+        ("difference", _points(row.mean_of_sources)),
+    ]
+    for index, (most, recalls) in enumerate(metrics["average_recall"].items()):
+        difference = row.recall[index] if row.recall else None
+        cells += [(f"recall of {most}", _percent(recalls["all"])), ("difference", _points(difference))]
+    return cells
+
+
+def _check_no_choice(max_masks_per_image: int | None, crowds: bool) -> None:
+    """InputError for options that choose among annotated masks, where none of them is prompted."""
+    from samlet.errors import InputError
+
+    if max_masks_per_image is not None or not crowds:
+        raise InputError(
+            "--max-masks-per-image and --no-crowds choose among annotated masks, but box_from_detector prompts every "
+            "box of --detections: leave them out (a crowd never counts against average precision)."
+        )
 
 
 def _facts(

@@ -2,10 +2,12 @@
 
 Layout from the COCO data format page: `images`, `annotations` and `categories`, joined by ids; a mask is a list of
 polygons, an uncompressed run-length code (crowds) or a compressed one. LVIS adds where its images lie (`data/lvis.py`).
+A mask stays run lengths, a few hundred bytes, until it is measured; polygons are packed while the file is read.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
@@ -19,9 +21,21 @@ from samlet.geometry.rle import Rle, from_polygons
 Record: TypeAlias = dict[str, Any]
 
 
+def pack_polygons(record: Record) -> Record:
+    """For `load_json`: corners as doubles, a quarter of what a list of Python's numbers takes.
+
+    What is no list of numbers stays as it is, for `read_samples` to name.
+    """
+    segmentation = record.get("segmentation")
+    if isinstance(segmentation, list):
+        record["segmentation"] = [_packed(part) for part in segmentation]
+    return record
+
+
 def read_samples(content: Any, path: Path, folder: Path, place_of: Callable[[Record, str], Path]) -> Opened:
     """The images of a decoded COCO file by id, with their annotations; those that are not in `folder` are missing.
 
+    `content` is used up: its annotations are gone afterwards.
     `place_of` tells an image's path inside the folder. The source of all samples is the file's name.
     Raises DataError for an empty file, ids that do not match and damaged records; it names `path` and the record.
     """
@@ -30,6 +44,7 @@ def read_samples(content: Any, path: Path, folder: Path, place_of: Callable[[Rec
         raise DataError(f"{path} lists no image: there is nothing to measure.")
     names = {number: str(item.get("name")) for number, item in _categories(content, path).items()}
     owned = _annotations_by_image(content, images, names, path)
+    del content["annotations"]  # each is freed once its sample is made
     samples, missing = [], []
     for number in sorted(images):
         place = place_of(images[number], f"{path}, image {number}")
@@ -37,7 +52,7 @@ def read_samples(content: Any, path: Path, folder: Path, place_of: Callable[[Rec
         if found is None:
             missing.append(place.as_posix())
         else:
-            samples.append(_sample(images[number], owned.get(number, []), place, found, names, path))
+            samples.append(_sample(images[number], owned.pop(number, []), place, found, names, path))
     return Opened(samples, missing)
 
 
@@ -70,6 +85,13 @@ def _sample(
         _annotation(item, size_hw, categories.get(item["category_id"]) if categories else None, path) for item in items
     )
     return Sample(place.with_suffix("").as_posix(), path.stem, file, size_hw, annotations, image["id"])
+
+
+def _packed(part: Any) -> Any:
+    try:
+        return array("d", part) if isinstance(part, list) else part
+    except (TypeError, OverflowError):
+        return part
 
 
 def _annotation(item: Record, size_hw: tuple[int, int], category: str | None, path: Path) -> Annotation:

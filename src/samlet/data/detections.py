@@ -23,7 +23,7 @@ def read_detections(
     `sizes_hw` are the sizes of all images of the data set by id, `category_ids` its categories. DataError for a file
     that is no list of results, for ids of another data set and for boxes in another format.
     """
-    items = load_json(path)
+    items = load_json(path, _without_mask)
     if not isinstance(items, list):
         raise DataError(f"{path} is not a list of detections with {_FIELDS}, as COCO results are.")
     if not items:
@@ -56,6 +56,12 @@ def _best(detections: Sequence[Detection], most: int | None) -> tuple[Detection,
     if most is None or len(detections) <= most:
         return tuple(detections)
     return tuple(sorted(detections, key=lambda detection: -detection.score)[:most])
+
+
+def _without_mask(item: dict[str, Any]) -> dict[str, Any]:
+    """Some detectors write a mask beside each box, which may be most of the file."""
+    item.pop("segmentation", None)
+    return item
 
 
 def _check_item(item: Any, where: str) -> None:

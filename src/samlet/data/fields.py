@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,14 @@ _LARGEST = 1e15  # of a number in a record; beyond, float arithmetic loses whole
 BoxXywh = tuple[float, float, float, float]
 
 
-def load_json(path: Path) -> Any:
-    """The content of a JSON file; DataError if it cannot be read."""
+def load_json(path: Path, on_record: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """The content of a JSON file; DataError if it cannot be read.
+
+    Every record is replaced by what `on_record` makes of it as soon as it is read, so that what a large file says and
+    nobody needs is never in memory at once.
+    """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_hook=on_record)
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}.") from error
 

@@ -28,18 +28,19 @@ def open_data(paths: Sequence[str | Path], images: str | Path | None = None, all
     if images is not None and not any(_is_annotation_file(Path(path)) for path in paths):
         raise InputError("--images belongs to a COCO or LVIS .json in --data; folders and shards hold their images.")
     opened = _together(_open(Path(path), None if images is None else Path(images)) for path in paths)
-    _check_missing(opened, allow_missing)
+    check_missing(opened.missing, len(opened.samples), allow_missing)
     check_names(opened.samples)
     return opened
 
 
 def _open(path: Path, images: Path | None) -> Opened:
-    if path.is_dir():
-        return _open_folder(path)
     if not path.exists():
         raise DataError(f"{path} does not exist; give a folder, a COCO or LVIS .json, or an SA-1B .tar.")
-    if path.suffix.lower() == ".tar":
-        return read_shard(path)
+    shards = shards_in(path)
+    if shards:
+        return _together(map(read_shard, shards))
+    if path.is_dir():
+        return read_folder(path)
     if _is_annotation_file(path):
         return _open_annotations(path, images)
     raise DataError(f"{path} is neither a folder, nor a COCO or LVIS .json, nor an SA-1B .tar.")
@@ -49,16 +50,30 @@ def _is_annotation_file(path: Path) -> bool:
     return path.suffix.lower() == ".json"
 
 
-def _open_folder(folder: Path) -> Opened:
-    files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+def shards_in(path: Path) -> list[Path]:
+    """The shards that a path means: itself, or all of a folder that holds shards and no images; else none."""
+    if path.is_file():
+        return [path] if path.suffix.lower() == ".tar" else []
+    if not path.is_dir():
+        return []
+    files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
     shards = [file for file in files if file.suffix.lower() == ".tar"]
-    if shards and not any(file.suffix.lower() in IMAGE_SUFFIXES for file in files):
-        return _together(map(read_shard, shards))
-    return read_folder(folder)
+    return [] if any(file.suffix.lower() in IMAGE_SUFFIXES for file in files) else shards
+
+
+def check_missing(missing: Sequence[str], found: int, allowed: int) -> None:
+    """DataError if more than `allowed` images are missing."""
+    if len(missing) <= allowed:
+        return
+    named = ", ".join(missing[:_NAMED]) + (", …" if len(missing) > _NAMED else "")
+    raise DataError(
+        f"{len(missing)} of {len(missing) + found} images are missing: {named}; "
+        f"bring them, or go on without them with --allow-missing {len(missing)}."
+    )
 
 
 def _open_annotations(path: Path, images: Path | None) -> Opened:
-    content = load_json(path)
+    content = load_json(path, coco.pack_polygons)
     if labelme.is_labelme(content):
         return labelme.read_beside(content, path)
     if isinstance(content, dict) and "image" in content:
@@ -85,14 +100,3 @@ def _together(parts: Iterable[Opened]) -> Opened:
         together.samples.extend(samples)
         together.missing.extend(missing)
     return together
-
-
-def _check_missing(opened: Opened, allowed: int) -> None:
-    count = len(opened.missing)
-    if count <= allowed:
-        return
-    named = ", ".join(opened.missing[:_NAMED]) + (", …" if count > _NAMED else "")
-    raise DataError(
-        f"{count} of {count + len(opened.samples)} images are missing: {named}; "
-        f"bring them, or go on without them with --allow-missing {count}."
-    )

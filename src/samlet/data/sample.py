@@ -18,7 +18,7 @@ from samlet.geometry.rle import Rle, decode
 from samlet.images import read_image
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Annotation:
     """One mask as COCO RLE `{"size": [h, w], "counts": bytes}`; box and area as the data set states them.
 

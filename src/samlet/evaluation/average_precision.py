@@ -34,7 +34,7 @@ class GroundTruth:
 
     def __init__(self, path: Path) -> None:
         self._library: Any = import_with_extra("hotcoco", "eval", "Average precision")
-        content = load_json(path)
+        content = load_json(path, _without_mask)  # hotcoco reads the masks itself
         self.lvis = is_lvis(content)
         self.most_per_image = LVIS_DETECTIONS if self.lvis else None
         self.sizes_hw = {
@@ -105,6 +105,11 @@ def coco_results(sample: Sample, result: ImageResult) -> list[dict[str, Any]]:
         }
         for detection in result.detections
     ]
+
+
+def _without_mask(record: dict[str, Any]) -> dict[str, Any]:
+    record.pop("segmentation", None)
+    return record
 
 
 def _mean(precision: NDArray[np.float64]) -> float | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from samlet.errors import InputError
 from samlet.evaluation.report import read_report
-from samlet.evaluation.results import LOG_FILE, ImageResult, read_results
+from samlet.evaluation.results import LOG_FILE, ImageResult, InstanceResult, read_results
 
 DRAWS = 2000
 _SAME = ("protocol", "samples_sha256")
@@ -31,13 +32,15 @@ class Difference:
 class Row:
     """One report beside the first: its metrics, and its differences.
 
-    They are None for the first itself, and for average precision, which is no mean over images.
+    They are None for the first itself, and for average precision, which is no mean over images. `recall` are those of
+    the average recalls of everything mode, in their order; empty for other protocols.
     """
 
     folder: Path
     report: dict[str, Any]
     miou: Difference | None
     mean_of_sources: Difference | None
+    recall: tuple[Difference, ...] = ()
 
 
 def compare(folders: Sequence[Path]) -> list[Row]:
@@ -53,13 +56,27 @@ def compare(folders: Sequence[Path]) -> list[Row]:
     results = [read_results(folder / LOG_FILE) for folder in folders]
     rows = [Row(folders[0], reports[0], None, None)]
     for folder, report, other in zip(folders[1:], reports[1:], results[1:], strict=True):
-        has_instances = any(result.instances for result in results[0])
-        rows.append(Row(folder, report, *(differences(results[0], other) if has_instances else (None, None))))
+        if any(result.instances for result in results[0]):
+            gains = differences(results[0], other)
+            rows.append(Row(folder, report, *gains, recall_differences(results[0], other)))
+        else:
+            rows.append(Row(folder, report, None, None))
     return rows
 
 
-def differences(first: Sequence[ImageResult], other: Sequence[ImageResult]) -> tuple[Difference, Difference]:
-    """`other` minus `first`, measured on the same images: of the mIoU over instances, and of the mean over sources.
+def recall_differences(first: Sequence[ImageResult], other: Sequence[ImageResult]) -> tuple[Difference, ...]:
+    """`differences` of the average recalls, one for each number of masks looked at; none for other protocols."""
+    steps = next(len(instance.recall) for result in first for instance in result.instances)
+    values = (lambda instance, step=step: instance.recall[step] for step in range(steps))
+    return tuple(differences(first, other, value)[0] for value in values)
+
+
+def differences(
+    first: Sequence[ImageResult],
+    other: Sequence[ImageResult],
+    value: Callable[[InstanceResult], float] = attrgetter("true_iou"),
+) -> tuple[Difference, Difference]:
+    """`other` minus `first`, measured on the same images: of the mean `value` of instances, and of the mean of sources.
 
     Images are drawn with replacement within each source, the same ones for both sides: masks of one image are not
     independent, and a source must not vanish from a draw.
@@ -69,17 +86,17 @@ def differences(first: Sequence[ImageResult], other: Sequence[ImageResult]) -> t
     generator = np.random.default_rng(0)
     totals, source_gains = np.zeros((2, DRAWS + 1)), []
     for source in sorted({result.source for result in first}):
-        gains = np.array([_gain(*pair) for pair in pairs if pair[0].source == source])
+        gains = np.array([_gain(*pair, value) for pair in pairs if pair[0].source == source])
         sums = _draws(len(gains), generator) @ gains
         totals += sums.T
         source_gains.append(sums[:, 0] / sums[:, 1])
     return _difference(totals[0] / totals[1]), _difference(np.mean(source_gains, axis=0))
 
 
-def _gain(first: ImageResult, other: ImageResult) -> tuple[float, int]:
-    """Sum of the IoU differences of an image, and how many instances it has."""
+def _gain(first: ImageResult, other: ImageResult, value: Callable[[InstanceResult], float]) -> tuple[float, int]:
+    """Sum of the differences of an image's instances, and how many it has."""
     pairs = zip(first.instances, other.instances, strict=True)
-    return sum(b.true_iou - a.true_iou for a, b in pairs), len(first.instances)
+    return sum(value(b) - value(a) for a, b in pairs), len(first.instances)
 
 
 def _draws(images: int, generator: np.random.Generator) -> NDArray[np.int64]:

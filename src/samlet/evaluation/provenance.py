@@ -14,7 +14,17 @@ from samlet.files import sha256_of
 from samlet.predictor import Predictor
 from samlet.zoo import DEFAULT_MODEL, get_spec, shipped_folder, weights
 
-_PACKAGES = ("samlet", "numpy", "opencv-python-headless", "pillow", "pycocotools", "hotcoco", "onnxruntime", "torch")
+_PACKAGES = (
+    "samlet",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "pycocotools",
+    "hotcoco",
+    "onnxruntime",
+    "openvino",
+    "torch",
+)
 
 
 def weights_hash(predictor: Predictor, model: str | None = None, checkpoint: Path | None = None) -> str | None:
@@ -49,7 +59,7 @@ def _place_of(predictor: Predictor, model: str | None) -> Path | None:
         spec = get_spec(model or DEFAULT_MODEL)
     except UnknownModelError:
         return Path(str(model))
-    return shipped_folder(spec.name) if predictor.backend.name == "onnx" else weights.find(spec)
+    return weights.find(spec) if predictor.backend.name == "torch" else shipped_folder(spec.name)
 
 
 def _folder_hash(folder: Path) -> str:

@@ -20,7 +20,7 @@ LOG_FILE = "images.jsonl"
 _SHARE_FILES = "images.*-of-*.jsonl"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InstanceResult:
     """One annotation: its area in pixels, the measured `true_iou` and the predicted `iou` of the scored mask.
 
@@ -37,7 +37,7 @@ class InstanceResult:
     recall: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DetectionResult:
     """The mask of one detected box: category and score are the detector's, `iou` is predicted.
 
@@ -158,23 +158,38 @@ class ResultLog:
 
 @dataclass(frozen=True)
 class Share:
-    """The images that this process measures, when several work on one folder: every `of`-th from number `rank` on."""
+    """The images that this process measures, when several work on one folder: every `of`-th from number `rank` on.
+
+    `local_rank` counts the processes of one machine, which share its devices.
+    """
 
     rank: int = 0
     of: int = 1
+    local_rank: int = 0
 
     @classmethod
     def from_environment(cls) -> Share:
-        """What torchrun tells in RANK and WORLD_SIZE; everything without them. InputError if they make no sense."""
-        rank, of = (os.environ.get(name, default) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
-        if not (rank.isdecimal() and of.isdecimal() and int(rank) < int(of)):
-            raise InputError(f"RANK is {rank} and WORLD_SIZE is {of}; leave both unset, or set them as torchrun does.")
-        return cls(int(rank), int(of))
+        """What torchrun tells by RANK, WORLD_SIZE and LOCAL_RANK; everything without them.
+
+        InputError if they make no sense.
+        """
+        rank, of = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+        local_rank = os.environ.get("LOCAL_RANK", "0")
+        if not (rank.isdecimal() and of.isdecimal() and int(rank) < int(of) and local_rank.isdecimal()):
+            raise InputError(
+                f"RANK is {rank}, WORLD_SIZE {of} and LOCAL_RANK {local_rank}; leave them unset, or set them as "
+                "torchrun does."
+            )
+        return cls(int(rank), int(of), int(local_rank))
 
     @property
     def log_name(self) -> str:
         """The file this process logs to: one each, so that no line is written into another one's."""
         return LOG_FILE if self.of == 1 else f"images.{self.rank}-of-{self.of}.jsonl"
+
+    def device(self, asked: str | None) -> str | None:
+        """The device this process uses when all were asked to use `asked`: of several GPUs each takes its own."""
+        return f"cuda:{self.local_rank}" if asked == "cuda" and self.of > 1 else asked
 
     def take(self, samples: Sequence[Sample]) -> list[Sample]:
         """This process's images; those of all shares together are all images, each once."""
