@@ -40,6 +40,29 @@ def opened(monkeypatch):
 
 
 @pytest.fixture
+def compiled(monkeypatch):
+    """Stands in for OpenVINO, as `opened` for ONNX Runtime; lists (folder, threads, precision)."""
+    calls = []
+
+    def from_folder(path, threads=None, precision="float32"):
+        calls.append((path, threads, precision))
+        return FakeBackend(name="openvino")
+
+    monkeypatch.setattr("samlet.runtime.openvino.OpenVinoBackend.from_folder", from_folder)
+    return calls
+
+
+@pytest.fixture(autouse=True)
+def processor(monkeypatch):
+    """What the machine has, to choose a backend by: changed by tests."""
+    has = {"openvino": True, "avx512": False, "providers": ["CPUExecutionProvider"]}
+    monkeypatch.setattr(loading, "find_spec", lambda name: has[name] or None)
+    monkeypatch.setattr("cv2.checkHardwareSupport", lambda feature: feature == loading.AVX512 and has["avx512"])
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: has["providers"])
+    return has
+
+
+@pytest.fixture
 def shipped(monkeypatch, tmp_path):
     """The default model ships, and no other."""
     folder = tmp_path / "shipped"
@@ -110,10 +133,49 @@ class TestOnnx:
             load(backend="onnx", checkpoint=tmp_path / "b0.pt")
 
 
+class TestOpenVino:
+    def test_it_runs_artifacts_with_threads_and_precision(self, compiled, shipped, artifact):
+        assert load(backend="openvino").backend.name == "openvino"
+        load(artifact, backend="openvino", threads=2, precision="bfloat16")
+        assert compiled == [(shipped, None, "float32"), (artifact, 2, "bfloat16")]
+
+    def test_precision_is_for_openvino(self, opened, shipped):
+        with pytest.raises(InputError, match='only be chosen with backend "openvino"'):
+            load(precision="bfloat16")
+
+    def test_a_torch_checkpoint_is_not_for_openvino(self, tmp_path):
+        with pytest.raises(InputError, match="samlet export"):
+            load(backend="openvino", checkpoint=tmp_path / "b0.pt")
+
+    def test_without_openvino_the_extra_is_named(self, monkeypatch, shipped):
+        monkeypatch.delitem(sys.modules, "samlet.runtime.openvino", raising=False)
+        monkeypatch.setitem(sys.modules, "openvino", None)
+        with pytest.raises(MissingExtraError, match=re.escape('pip install "samlet[openvino]"')):
+            load(backend="openvino")
+
+
+@pytest.mark.parametrize(
+    ("machine", "backend", "reason"),
+    [
+        ({"openvino": False, "avx512": True}, "onnx", "not installed"),
+        ({"avx512": False}, "onnx", "no AVX-512"),
+        ({"avx512": True}, "openvino", "has AVX-512"),
+        ({"avx512": True, "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"]}, "onnx", "CUDA"),
+    ],
+)
+def test_auto_takes_what_is_fastest_here(machine, backend, reason, processor, opened, compiled, shipped):
+    processor.update(machine)
+    assert load().backend.name == backend
+    assert loading.artifact_backend()[0] == backend
+    assert reason in loading.artifact_backend()[1]
+
+
 class TestTorch:
     def test_a_checkpoint_runs_in_torch(self, weights_file, shipped):
         model = load(DEFAULT_MODEL, checkpoint=weights_file)
         assert (model.spec.name, model.backend.name) == (DEFAULT_MODEL, "torch")
+        kinds = {type(module).__name__ for module in model.backend.module.modules()}
+        assert "BatchNorm2d" not in kinds  # what inference does not need is fused
 
     def test_cached_weights_are_found(self, weights_file, monkeypatch):
         monkeypatch.setattr(loading.weights, "find", lambda spec: weights_file if spec.name == DEFAULT_MODEL else None)
@@ -162,5 +224,5 @@ class TestWhatIsNotThere:
             load("mobil-sam")
 
     def test_an_unknown_backend(self):
-        with pytest.raises(UnknownBackendError, match='"tensorflow": use auto, onnx, torch'):
+        with pytest.raises(UnknownBackendError, match='"tensorflow": use auto, onnx, openvino, torch'):
             load(backend="tensorflow")

@@ -18,7 +18,10 @@ def runtimes(monkeypatch):
         backends=SimpleNamespace(mps=SimpleNamespace(is_available=lambda: True)),
         get_num_threads=lambda: 3,
     )
-    found = {"onnxruntime": onnx, "torch": torch}
+    core = SimpleNamespace(
+        get_property=lambda device, name: "Old CPU " if name == "FULL_DEVICE_NAME" else ["FP32", "BIN", "INT8"]
+    )
+    found = {"onnxruntime": onnx, "openvino": SimpleNamespace(Core=lambda: core), "torch": torch}
 
     def import_module(name):
         if isinstance(found.get(name), Exception):
@@ -26,6 +29,7 @@ def runtimes(monkeypatch):
         return found[name]
 
     monkeypatch.setattr(machine, "import_module", import_module)
+    monkeypatch.setattr("samlet.cli.doctor.artifact_backend", lambda: ("abacus", "it is the only one"))
     return found
 
 
@@ -33,10 +37,12 @@ def test_the_report_is_complete(samlet, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     code, out, err = samlet("doctor")
     assert (code, err) == (0, "")
-    headings = "samlet packages cpu threads memory cache default backend backend"
+    headings = "samlet packages cpu threads memory cache default backend backend backend backend"
     assert [line.split()[0] for line in out.splitlines()] == headings.split()
     assert "OMP_NUM_THREADS is 7" in out
-    assert "backend onnx   runs: CPUExecutionProvider" in out
+    lines = {" ".join(line.split()) for line in out.splitlines()}
+    assert {"backend onnx runs: CPUExecutionProvider", "backend openvino runs: CPU (Old CPU; FP32, INT8)"} <= lines
+    assert "backend auto abacus: it is the only one" in lines
     assert "cuda:0 (Card 0), mps, cpu (3 threads)" in out
 
 
@@ -46,7 +52,12 @@ def test_json(samlet, tmp_path):
     assert facts["cpu"]["usable_cores"] >= 1
     assert facts["python"] == sys.version.split()[0]
     assert facts["packages"]["numpy"]
-    assert [(state["name"], state["runs"]) for state in facts["backends"]] == [("onnx", True), ("torch", True)]
+    assert [(state["name"], state["runs"]) for state in facts["backends"]] == [
+        ("onnx", True),
+        ("openvino", True),
+        ("torch", True),
+    ]
+    assert facts["auto"] == {"backend": "abacus", "reason": "it is the only one"}
 
 
 @pytest.mark.parametrize(

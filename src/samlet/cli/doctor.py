@@ -13,6 +13,7 @@ from cyclopts import Parameter
 import samlet
 from samlet.cli import machine
 from samlet.cli.tables import megabytes, print_table
+from samlet.loading import artifact_backend
 from samlet.zoo import DEFAULT_MODEL, shipped_folder, weights
 
 
@@ -41,6 +42,7 @@ def _facts() -> dict[str, Any]:
         "memory": {"total_bytes": total, "available_bytes": available},
         "cache": {"folder": str(weights.cache_folder()), "size_bytes": weights.cached_bytes()},
         "default_model": {"name": DEFAULT_MODEL, "shipped": shipped_folder(DEFAULT_MODEL) is not None},
+        "auto": dict(zip(("backend", "reason"), artifact_backend(), strict=True)),
         "backends": [asdict(state) for state in machine.backend_states()],
     }
 
@@ -56,7 +58,8 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("cache", f"{cache['folder']}, {megabytes(cache['size_bytes'])}"),
         ("default model", f"{model['name']}, {'here' if model['shipped'] else 'missing from this installation'}"),
     ]
-    return rows + [(f"backend {state['name']}", _verdict(state)) for state in facts["backends"]]
+    rows += [(f"backend {state['name']}", _verdict(state)) for state in facts["backends"]]
+    return [*rows, ("backend auto", f"{facts['auto']['backend']}: {facts['auto']['reason']}")]
 
 
 def _verdict(state: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "openvino", "torch")
+PRECISIONS = ("FP32", "BF16", "FP16", "INT8")  # OpenVINO lists more than arithmetic
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def backend_states() -> list[BackendState]:
     """Try every backend and say what it would run on."""
     return [
         _probe("onnx", "onnxruntime", "pip install onnxruntime", _onnx_devices),
+        _probe("openvino", "openvino", 'pip install "samlet[openvino]"', _openvino_devices),
         _probe("torch", "torch", 'pip install "samlet[torch]"', _torch_devices),
     ]
 
@@ -73,6 +75,14 @@ def _probe(name: str, module: str, remedy: str, devices: Callable[[], str]) -> B
 
 def _onnx_devices() -> str:
     return ", ".join(import_module("onnxruntime").get_available_providers())
+
+
+def _openvino_devices() -> str:
+    """The CPU and what it computes in: the backend runs nothing else, whatever OpenVINO finds."""
+    core = import_module("openvino").Core()
+    name = core.get_property("CPU", "FULL_DEVICE_NAME").strip()
+    precisions = [word for word in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") if word in PRECISIONS]
+    return f"CPU ({name}; {', '.join(precisions)})"
 
 
 def _torch_devices() -> str:
