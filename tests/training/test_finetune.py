@@ -9,6 +9,7 @@ import pytest
 import torch
 from tests.training.small_sam import IMAGE, small_sam
 from tests.training.toy_stage import config
+from torch import nn
 
 from samlet.data import Annotation, Sample
 from samlet.errors import TrainingError
@@ -25,7 +26,7 @@ def sample(number, masks):
     picture = np.full((64, 64, 3), 40, np.uint8)
     annotations = []
     for index, (x0, y0, x1, y1) in enumerate(masks):
-        picture[y0:y1, x0:x1] = 90 + 50 * index
+        picture[y0:y1, x0:x1] = (90 + 50 * index) % 256
         mask = np.zeros((64, 64), bool)
         mask[y0:y1, x0:x1] = True
         annotations.append(Annotation(index, encode(mask), (x0, y0, x1 - x0, y1 - y0), float(mask.sum())))
@@ -90,6 +91,19 @@ def test_a_hint_counts_for_those_it_is_shown_to_and_no_one_else():
         never = student.decode_tokens(*arguments, None, batch.image_index)[0]
     assert torch.allclose(mixed, torch.where(shown[:, None], always, never), atol=1e-6)
     assert (always - never).abs().max() > 1e-4
+
+
+def test_it_trains_encoder_decoder_and_iou_head_but_no_statistics():
+    student = small_sam()
+    stage = Finetune(student, settings()).train()
+    losses = stage(batch_for(settings()))
+    assert set(losses) == {"bce", "dice", "iou"}
+    sum(losses.values()).backward()
+    for name in ("image_encoder.0.conv.weight", "mask_decoder.mask_tokens.weight"):
+        assert student.get_parameter(name).grad.abs().sum() > 0
+    assert student.get_parameter("mask_decoder.iou_prediction_head.layers.2.weight").grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in student.prompt_encoder.parameters())
+    assert not any(module.training for module in stage.modules() if isinstance(module, nn.BatchNorm2d))
 
 
 def test_losses_on_points_fall_too():

@@ -59,13 +59,34 @@ def read_shard(path: Path) -> Opened:
     One pass over the headers and one over the records; pixels stay in the tar until a sample is read.
     Raises DataError for a file that is no plain tar, an empty one and damaged records.
     """
+    pairs, missing = list_pairs(path)
+    return Opened([read_pair(image, record) for image, record in pairs], missing)
+
+
+def list_pairs(path: Path) -> tuple[list[tuple[Member, Member | None]], list[str]]:
+    """The images of a shard by name, each with its record if it has one, and the records without image.
+
+    Headers are read, nothing else. Raises DataError for a file that is no plain tar, or an empty one.
+    """
     members = _members(path)
     images = {_stem(member): member for member in members if _suffix(member) in IMAGE_SUFFIXES}
     records = {_stem(member): member for member in members if _suffix(member) == ".json"}
     if not images and not records:
         raise DataError(f"{path} holds no image with a record: a shard holds NAME.jpg + NAME.json pairs.")
-    samples = [_sample(name, images[name], records.get(name)) for name in sorted(images)]
-    return Opened(samples, [records[name].name for name in sorted(set(records) - set(images))])
+    pairs = [(images[name], records.get(name)) for name in sorted(images)]
+    return pairs, [records[name].name for name in sorted(set(records) - set(images))]
+
+
+def read_pair(image: Member, record: Member | None) -> Sample:
+    """An image of a shard with what its record says; DataError names a damaged record."""
+    name = _stem(image)
+    if record is None:
+        return Sample(name, source_of(name), image, upright_size(_as_file(image), str(image)))
+    try:
+        content = json.loads(record.read())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{record} cannot be read as JSON: {error}.") from error
+    return parse_record(content, name, image, where=str(record))
 
 
 def _members(path: Path) -> list[Member]:
@@ -77,16 +98,6 @@ def _members(path: Path) -> list[Member]:
         raise DataError(f"{path} is not a plain tar ({error}): decompress it, or fetch it again.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-
-
-def _sample(name: str, image: Member, record: Member | None) -> Sample:
-    if record is None:
-        return Sample(name, source_of(name), image, upright_size(_as_file(image), str(image)))
-    try:
-        content = json.loads(record.read())
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{record} cannot be read as JSON: {error}.") from error
-    return parse_record(content, name, image, where=str(record))
 
 
 def _as_file(member: Member) -> BinaryIO:

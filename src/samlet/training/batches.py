@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from samlet.data import Sample
 from samlet.training.config import TrainConfig
 from samlet.training.processes import count, rank
+from samlet.training.sources import Picked
 from samlet.training.views import generator
 
 GRID = 64
@@ -22,16 +24,21 @@ GRID = 64
 Batch = TypeVar("Batch")
 
 
-def choose(samples: Sequence[Sample], config: TrainConfig) -> list[Sample]:
+def choose(samples: Sequence[Sample], config: TrainConfig) -> Picked:
     """The images a run uses: all, or the first `config.images` of an order the seed gives."""
     order = generator(config.seed, "subset").permutation(len(samples))
-    return [samples[i] for i in order[: config.images or None]]
+    return Picked(samples, order[: config.images or None])
 
 
 def drawn(config: TrainConfig, images: int, position: int) -> tuple[int, int]:
     """(epoch, index of the image) of the `position`-th image since the start of the run; epochs are permutations."""
     epoch, place = divmod(position, images)
-    return epoch, int(generator(config.seed, "order", epoch).permutation(images)[place])
+    return epoch, int(_order(config.seed, epoch, images)[place])
+
+
+@lru_cache(maxsize=2)  # a batch may span two epochs, and the order of eleven million images takes a while to draw
+def _order(seed: int, epoch: int, images: int) -> NDArray[np.int64]:
+    return generator(seed, "order", epoch).permutation(images)
 
 
 def share(config: TrainConfig, step: int) -> range:

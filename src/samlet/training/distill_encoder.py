@@ -75,11 +75,12 @@ class EmbeddingBatches:
 
         Several processes embed a share each, into one cache.
         """
-        epochs = -(-self._config.steps * self._config.batch_size // len(self._samples))
-        todo = [(sample, view) for view in range(min(epochs, self._config.views)) for sample in self._samples]
-        todo = todo[rank() :: count()]
-        for done, (sample, view) in enumerate(todo, start=1):
-            self._teacher.embed(self._view(sample, view))
+        images = len(self._samples)
+        needed = min(self._config.steps * self._config.batch_size, self._config.views * images)
+        todo = range(rank(), needed, count())
+        for done, position in enumerate(todo, start=1):
+            view, index = drawn(self._config, images, position)
+            self._teacher.embed(self._view(self._samples[index], view))
             if progress is not None:
                 progress(done, len(todo))
         wait_for_all()

@@ -14,6 +14,7 @@ from torch import Tensor
 from samlet.data import Sample
 from samlet.errors import TrainingError
 from samlet.geometry.frames import ImageFrame
+from samlet.geometry.rle import area
 from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
 from samlet.spec import ImageSpec
@@ -24,6 +25,7 @@ from samlet.training.views import View, draw_view, generator, jitter_colour
 
 SIDE = 256
 MIN_AREA_SHARE = 2e-4
+TRIES = 100
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,14 @@ class MaskBatches:
     """
 
     def __init__(self, samples: Sequence[Sample], image: ImageSpec, config: PromptedConfig, spots: int = 0) -> None:
-        self._samples = [sample for sample in choose(samples, config) if _usable(sample)]
+        chosen = choose(samples, config)
+        self._samples = chosen.without(_hopeless)
+        self.left_out = len(chosen) - len(self._samples)
         if not self._samples:
-            raise TrainingError("none of the images has a mask: fine-tuning needs an SA-1B record beside each image.")
+            raise TrainingError(
+                f"none of the {len(chosen)} images has a mask of {MIN_AREA_SHARE:.2%} of its area or more: fine-tuning "
+                "needs SA-1B records or labelme files beside the images, or a COCO file."
+            )
         self._image, self._config, self._spots = image, config, spots
 
     def at(self, step: int) -> MaskBatch:
@@ -95,29 +102,33 @@ class MaskBatches:
         return one_ahead(self.at, first_step, self._config.steps)
 
     def _item(self, position: int, image: ImageSpec) -> _Item:
-        epoch, index = drawn(self._config, len(self._samples), position)
-        sample = self._samples[index]
         rng = generator(self._config.seed, "masks", position)
-        picture = sample.read_image()
-        view = draw_view(picture.shape[:2], sample.name, epoch, self._config.seed, self._config.min_crop)
-        masks = self._masks(sample, view, rng)
-        if not masks:  # the crop lost them all
-            view = draw_view(picture.shape[:2], sample.name, 0, self._config.seed, self._config.min_crop)
-            masks = self._masks(sample, view, rng)
-        pixels, frame = to_pixels(jitter_colour(view.apply(picture), rng), image)
+        sample, view, masks = self._annotated(position, rng)
+        pixels, frame = to_pixels(jitter_colour(view.apply(sample.read_image()), rng), image)
         prompts = [self._prompt(mask, rng) for mask in masks]
-        later = generator(self._config.seed, "rounds", position).random(
-            (2, len(masks), self._config.rounds - 1), np.float32
-        )
+        later = generator(self._config.seed, "rounds", position)
+        clicks, hints = later.random((2, len(masks), self._config.rounds - 1), np.float32)
         return _Item(
             pixels,
             frame,
             prompts,
             np.stack([on_canvas(mask, frame) for mask in masks]),
             valid_cells(frame.prompt_hw, frame.prompt_canvas, SIDE),
-            later[0],
-            later[1],
+            clicks,
+            hints,
         )
+
+    def _annotated(self, position: int, rng: np.random.Generator) -> tuple[Sample, View, list[NDArray[np.bool_]]]:
+        """The image of a position, a view of it, and masks seen there; the next image if it turns out to have none."""
+        epoch, index = drawn(self._config, len(self._samples), position)
+        for further in range(TRIES):
+            sample = self._samples[(index + further) % len(self._samples)]
+            for number in dict.fromkeys((epoch, 0)):  # a crop may lose all masks; view 0 is the whole image
+                view = draw_view(sample.size_hw, sample.name, number, self._config.seed, self._config.min_crop)
+                masks = self._masks(sample, view, rng)
+                if masks:
+                    return sample, view, masks
+        raise TrainingError(f"{TRIES} images in a row have no mask large enough, the last is {sample.name}.")
 
     def _prompt(self, mask: NDArray[np.bool_], rng: np.random.Generator) -> Prompts:
         config = self._config
@@ -134,6 +145,8 @@ class MaskBatches:
         """Up to `masks_per_image` of the image's masks as the view shows them, none too small to see."""
         found = []
         for index in rng.permutation(len(sample.annotations)):
+            if sample.annotations[index].crowd:
+                continue
             mask = view.apply(sample.annotations[index].to_array())
             if mask.mean() >= MIN_AREA_SHARE:
                 found.append(mask)
@@ -152,7 +165,8 @@ def on_canvas(mask: NDArray[np.bool_], frame: ImageFrame) -> NDArray[np.float32]
     return canvas
 
 
-def _usable(sample: Sample) -> bool:
-    """Whether some mask is large enough to be drawn from the whole image."""
+def _hopeless(sample: Sample) -> bool:
+    """Whether no mask is large enough to be drawn from the whole image; a crowd is no object."""
     height, width = sample.size_hw
-    return any(annotation.area_px >= 2 * MIN_AREA_SHARE * height * width for annotation in sample.annotations)
+    areas = [area(annotation.rle) for annotation in sample.annotations if not annotation.crowd]
+    return max(areas, default=0) < 2 * MIN_AREA_SHARE * height * width
