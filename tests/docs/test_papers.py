@@ -67,3 +67,25 @@ def test_what_was_measured_stands_beside_the_paper(generator, tmp_path, monkeypa
     assert "| FastSAM | – | n/a |" in text
     with pytest.raises(ValueError, match="measured mobile-sam, not sam-vit-b"):
         generator["measured"](str(folder), "sam-vit-b", "miou.all")
+
+
+def report(folder: Path, **changes) -> Path:
+    facts = {"format": 1, "model": "mobile-sam", "weights_sha256": None, "protocol": {"start": "point", "clicks": 3}}
+    sizes = {"all": 0.5, "small": None, "medium": 0.25, "large": 1.0}
+    metrics = {"miou": sizes, "boundary_miou": {"all": 0.125}, "mean_of_sources": 0.7254, "instances": {"all": 9}}
+    folder.mkdir()
+    metrics["per_source"] = {"coco": {"miou": 0.75, "instances": 4}}
+    (folder / "report.json").write_text(json.dumps(facts | {"metrics": metrics | changes}))
+    return folder / "report.json"
+
+
+def test_every_report_is_a_row(generator, tmp_path) -> None:
+    paths = [report(tmp_path / "a"), report(tmp_path / "b", per_source={"pets": {"miou": 0.1, "instances": 4}})]
+    rows = [line for line in generator["ours"](paths).splitlines() if line.startswith(("| a", "| b"))]
+    numbers = "`mobile-sam`, n/a | point, 3 clicks, policy best | 9 | 50.0 | n/a | 25.0 | 100.0 | 12.5 | 72.5"
+    assert rows == [f"| a | {numbers} | 75.0 (4) |", f"| b | {numbers} | n/a |"]
+
+
+def test_a_row_has_a_cell_for_each_heading(generator, tmp_path) -> None:
+    heading, rule, row = [line for line in generator["ours"]([report(tmp_path / "a")]).splitlines() if line[:1] == "|"]
+    assert heading.count("|") == rule.count("|") == row.count("|")

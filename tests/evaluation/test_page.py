@@ -110,6 +110,16 @@ def test_recall_is_in_the_page() -> None:
     assert '<td>small, recall of 1000</td><td class="number">70.0%</td>' in text
 
 
+def test_precisions_have_no_histogram() -> None:
+    results = [ImageResult("a", "coco", (), {}, ())]
+    facts = {"model": "m", "backend": "b", "protocol": Protocol("box_from_detector").to_json()}
+    text = page(build_report(results, facts, {"all": 0.5, "small": None}), results, [], [])
+    assert '<td>all</td><td class="number">50.0%</td>' in text
+    assert '<td>small</td><td class="number">n/a</td>' in text
+    assert "<svg" not in text
+    assert "spread" not in text
+
+
 def test_a_page_without_pictures() -> None:
     text = page(report_of([result("a", 0.5)]), [result("a", 0.5)], [], [])
     assert "Worst answers" not in text

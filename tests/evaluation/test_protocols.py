@@ -32,6 +32,9 @@ def test_default_clicks_are_allowed(start, clicks) -> None:
         ({"start": "everything", "clicks": 1}, "everything clicks and chooses by itself"),
         ({"start": "everything", "policy": "oracle"}, "everything clicks and chooses by itself"),
         ({"start": "everything", "feed_mask_back": True}, "everything clicks and chooses by itself"),
+        ({"start": "box_from_detector", "clicks": 1}, "box_from_detector knows no truth"),
+        ({"start": "box_from_detector", "policy": "oracle"}, "box_from_detector knows no truth"),
+        ({"start": "box_from_detector", "feed_mask_back": True}, "box_from_detector knows no truth"),
     ],
 )
 def test_nonsense_is_refused(fields, message) -> None:
@@ -42,3 +45,17 @@ def test_nonsense_is_refused(fields, message) -> None:
 def test_json_round_trip() -> None:
     protocol = Protocol("point", 3, "oracle", feed_mask_back=True)
     assert Protocol.from_json(protocol.to_json()) == protocol
+
+
+@pytest.mark.parametrize(
+    ("protocol", "title"),
+    [
+        (Protocol("box"), "box, policy best"),
+        (Protocol("center", 1, "first"), "center, 1 click, policy first"),
+        (Protocol("point", 3, feed_mask_back=True), "point, 3 clicks, policy best, mask fed back"),
+        (Protocol("everything"), "everything"),
+        (Protocol("box_from_detector", policy="stability"), "box_from_detector, policy stability"),
+    ],
+)
+def test_titles(protocol: Protocol, title: str) -> None:
+    assert protocol.title == title

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 
 from samlet.evaluation.pictures import Picture
+from samlet.evaluation.protocols import Protocol
 from samlet.evaluation.results import ImageResult
 from samlet.files import make_folder, write_files
 
@@ -47,18 +48,18 @@ def page(
     report: Mapping[str, Any], results: Sequence[ImageResult], best: Sequence[Picture], worst: Sequence[Picture]
 ) -> str:
     """The page as text; `report` as `build_report` made it of the same `results`."""
-    title = f"{report['model']}: {_protocol_text(report['protocol'])}"
+    title = f"{report['model']}: {Protocol.from_json(report['protocol']).title}"
     parts = [
         f"<h1>{escape(title)}</h1>",
         _metrics_table(report["metrics"]),
-        "<h2>How the IoUs are spread</h2>",
         *_histograms(results),
         *_gallery("Worst answers", worst),
         *_gallery("Best answers", best),
         "<h2>What was measured</h2>",
         _facts_table(report),
     ]
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
+    settings = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    head = f"{settings}<title>{escape(title)}</title><style>{_STYLE}</style>"
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
 
 
@@ -68,14 +69,6 @@ def histogram(values: Sequence[float]) -> list[int]:
     for value in values:
         counts[min(int(value * BINS), BINS - 1)] += 1
     return counts
-
-
-def _protocol_text(protocol: Mapping[str, Any]) -> str:
-    fed_back = ", mask fed back" if protocol["feed_mask_back"] else ""
-    clicks = f", {protocol['clicks']} clicks" if protocol["clicks"] else ""
-    if protocol["start"] == "everything":
-        return "everything"
-    return f"{protocol['start']}{clicks}, policy {protocol['policy']}{fed_back}"
 
 
 def _metrics_table(metrics: Mapping[str, Any]) -> str:
@@ -117,6 +110,10 @@ def _cell(text: str) -> str:
 
 
 def _histograms(results: Sequence[ImageResult]) -> Iterable[str]:
+    """None for a detector's boxes, which have no truth of their own."""
+    if not any(result.instances for result in results):
+        return
+    yield "<h2>How the IoUs are spread</h2>"
     groups = {"all": [instance.true_iou for result in results for instance in result.instances]}
     for source in sorted({result.source for result in results}):
         groups[f"source {source}"] = [

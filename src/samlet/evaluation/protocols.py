@@ -43,7 +43,6 @@ class Protocol:
             raise InputError(f"Protocol {self.start} takes {fewest} to {_MOST_CLICKS} clicks, not {self.clicks}.")
         if self.start == "everything" and (self.clicks or self.policy != "best" or self.feed_mask_back):
             raise InputError("Protocol everything clicks and chooses by itself: leave out clicks, policy and feedback.")
-
         if self.start == "box_from_detector" and (self.clicks or self.policy == "oracle" or self.feed_mask_back):
             raise InputError("Protocol box_from_detector knows no truth: leave out clicks, feedback and policy oracle.")
 
@@ -51,6 +50,15 @@ class Protocol:
     def rounds(self) -> int:
         """How often the decoder answers for one instance."""
         return self.clicks + 1 if self.start == "box" else self.clicks
+
+    @property
+    def title(self) -> str:
+        """The protocol in words, for tables and headings."""
+        if self.start == "everything":
+            return "everything"
+        clicks = f", {self.clicks} click{'s' if self.clicks > 1 else ''}" if self.clicks else ""
+        fed_back = ", mask fed back" if self.feed_mask_back else ""
+        return f"{self.start}{clicks}, policy {self.policy}{fed_back}"
 
     def to_json(self) -> dict[str, Any]:
         """The protocol as JSON fields."""
