@@ -24,10 +24,10 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def count_encoder_macs(model: Sam) -> int:
-    """Multiply-accumulates of one run of the image encoder on one image of the model's canvas."""
+    """Multiply-accumulates of what is done once for an image of the model's canvas: encoder and proposals, if any."""
     canvas = model.spec.image.canvas
     with torch.no_grad(), _Counter() as counter:
-        model.image_encoder(torch.empty(1, 3, canvas, canvas, device=model.device))
+        model.features(torch.empty(1, 3, canvas, canvas, device=model.device))
     return counter.macs
 
 

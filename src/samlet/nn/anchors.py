@@ -42,14 +42,13 @@ def encode(boxes_xyxy: Tensor, wanted_xyxy: Tensor) -> Tensor:
     return torch.cat([(wanted_centres - centres) / sides, (wanted_sides / sides).log()], dim=-1)
 
 
-def iou_matrix(boxes_a_xyxy: Tensor, boxes_b_xyxy: Tensor) -> Tensor:
-    """Intersection over union [A, B] of boxes [A, 4] and [B, 4]; 0 where both are empty."""
-    top_left = torch.maximum(boxes_a_xyxy[:, None, :2], boxes_b_xyxy[None, :, :2])
-    bottom_right = torch.minimum(boxes_a_xyxy[:, None, 2:], boxes_b_xyxy[None, :, 2:])
-    overlap = (bottom_right - top_left).clamp(min=0).prod(dim=-1)
-    areas_a, areas_b = (_centres_and_sides(boxes)[1].prod(dim=-1) for boxes in (boxes_a_xyxy, boxes_b_xyxy))
-    union = areas_a[:, None] + areas_b[None] - overlap
-    return overlap / union.clamp(min=1e-6)
+def iou(boxes_xyxy: Tensor, box_xyxy: Tensor) -> Tensor:
+    """Intersection over union [A] of boxes [A, 4] with one box [4]; 0 where both are empty."""
+    top_left = torch.maximum(boxes_xyxy[:, :2], box_xyxy[:2])
+    bottom_right = torch.minimum(boxes_xyxy[:, 2:], box_xyxy[2:])
+    overlap = (bottom_right - top_left).clamp(min=0).prod(dim=1)
+    area, areas = (_centres_and_sides(boxes)[1].prod(dim=-1) for boxes in (box_xyxy, boxes_xyxy))
+    return overlap / (area + areas - overlap).clamp(min=1e-6)
 
 
 def _centres_and_sides(boxes_xyxy: Tensor) -> tuple[Tensor, Tensor]:

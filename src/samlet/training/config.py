@@ -145,6 +145,19 @@ class FinetuneConfig(PromptedConfig):
             raise TrainingError(f"lora is {self.lora} and points {self.points}: give 0 or more of each.")
 
 
+@dataclass(frozen=True)
+class RpnConfig(TrainConfig):
+    """EdgeSAM's region proposal network, on boxes. Its coarsest map halves seven times: canvases divide by 128."""
+
+    stage: ClassVar[str] = "rpn"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for _, canvas in self.canvases:
+            if canvas % 128:
+                raise TrainingError(f"the canvas is {canvas} pixels: proposals need a multiple of 128.")
+
+
 CONFIGS: dict[str, type[TrainConfig]] = {
-    config.stage: config for config in (DistillEncoderConfig, DistillPromptedConfig, FinetuneConfig)
+    config.stage: config for config in (DistillEncoderConfig, DistillPromptedConfig, FinetuneConfig, RpnConfig)
 }

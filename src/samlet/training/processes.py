@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 
@@ -43,6 +43,15 @@ def wait_for_all() -> None:
     """Return when every process has come here."""
     if count() > 1:
         distributed.barrier()
+
+
+def average(value: Tensor) -> Tensor:
+    """The mean of a tensor over the processes, without gradient; alone, the tensor itself."""
+    if count() == 1:
+        return value
+    total = value.detach().clone()
+    distributed.all_reduce(total)
+    return total / count()
 
 
 def spread(stage: nn.Module) -> nn.Module:

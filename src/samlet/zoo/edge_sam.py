@@ -30,4 +30,16 @@ MODELS: tuple[ModelSpec, ...] = (
         ),
         summary="SAM with a RepViT-M1 encoder; choose its masks by stability, its predicted IoU was not distilled",
     ),
+    ModelSpec(
+        name="edge-sam-rpn",
+        family="edge-sam",
+        image=ImageSpec(canvas=1024),
+        builder="samlet.models.edge_sam_rpn:build",
+        options={"size": "m1"},
+        parameters=9_840_838,
+        encoder_macs=21_403_463_680,
+        licence=LICENCE,
+        aliases=("edge_sam_rpn",),
+        summary="EdgeSAM that proposes regions and reads a lone click by them; train it with `samlet train rpn`",
+    ),
 )
