@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests import filler
 from torch import Tensor
 
 from samlet.errors import CheckpointError
 from samlet.models import Sam, checkpoints, create, load_checkpoint
 from samlet.models.checkpoints import identify, read_state_dict
 from samlet.models.creation import skeleton
+from samlet.nn.fusion import fuse
 from samlet.zoo import MODELS
 
 NAME = "efficientvit-sam-b0"
@@ -97,6 +99,15 @@ def test_half_precision_weights_become_float32(tmp_path: Path, model: Sam, state
     loaded = model.state_dict()[WEIGHT]
     assert loaded.dtype == torch.float32
     torch.testing.assert_close(loaded, state[WEIGHT], rtol=1e-3, atol=1e-6)
+
+
+def test_a_checkpoint_of_the_fused_model_fuses_it(tmp_path: Path, model: Sam) -> None:
+    fused = filler.fill_(create(NAME))
+    fuse(fused)
+    load_checkpoint(model, saved(fused.state_dict(), tmp_path / "fused.pt"))
+    assert_loaded(model, fused.state_dict())
+    load_checkpoint(model, tmp_path / "fused.pt")  # into the fused model as well
+    assert_loaded(model, fused.state_dict())
 
 
 def test_parameters_no_forward_pass_reads_may_be_absent(tmp_path: Path) -> None:

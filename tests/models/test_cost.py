@@ -15,13 +15,15 @@ from samlet.zoo import MODELS
 
 GIGA = 1e9
 # The papers' encoder MACs in G, each with half of its last digit. MobileSAM's 38.2 is EdgeSAM's figure, which counts no
-# product of attention but adds the decoder: no closer than 2 %. ViT-H's is that of the EfficientViT-SAM paper.
+# product of attention but adds the decoder: no closer than 2 %, and so is EdgeSAM's own 22.1, less a decoder's 1.8.
+# ViT-H's is that of the EfficientViT-SAM paper.
 PUBLISHED_GMACS = {
     "efficientvit-sam-l0": (34.77, 0.005),
     "efficientvit-sam-l1": (48.98, 0.005),
     "efficientvit-sam-l2": (68.55, 0.005),
     "efficientvit-sam-xl0": (184.8, 0.05),
     "efficientvit-sam-xl1": (321.87, 0.005),
+    "edge-sam": (22.1 - 1.8, 0.02 * 22.1),
     "mobile-sam": (38.2, 0.02 * 38.2),
     "sam-vit-h": (2973, 0.5),
 }
@@ -32,7 +34,9 @@ PUBLISHED_PARAMETERS = {
     "efficientvit-sam-l2": (61_328_592, 0),
     "efficientvit-sam-xl0": (116_958_000, 500),
     "efficientvit-sam-xl1": (203_346_128, 0),
+    "edge-sam": (9_582_112, 0),
     "mobile-sam": (10_130_092, 0),
+    "repvit-sam": (27_223_480, 0),
     "sam-vit-b": (93_735_472, 0),
     "sam-vit-l": (312_342_832, 0),
     "sam-vit-h": (641_090_608, 0),

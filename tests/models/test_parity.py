@@ -23,11 +23,13 @@ FAMILIES = [
     "efficientvit-sam-l0",
     pytest.param("efficientvit-sam-l2", marks=LARGE),
     pytest.param("efficientvit-sam-xl1", marks=LARGE),
+    pytest.param("edge-sam", marks=LARGE),
     "mobile-sam",
+    pytest.param("repvit-sam", marks=LARGE),
     pytest.param("sam-vit-b", marks=LARGE),
     pytest.param("sam-vit-h", marks=LARGE),
 ]
-WITH_BATCHES, WITH_PROMPTS = FAMILIES[:3], FAMILIES[:5]  # whose numbers go that far
+WITH_BATCHES, WITH_PROMPTS = FAMILIES[:3], FAMILIES[:7]  # whose numbers go that far
 EDGE_PIXELS = 5  # so many pixels of a mask may lie so near to the threshold that noise decides
 
 Encoded = list[tuple[dict[str, Any], SamPredictor]]

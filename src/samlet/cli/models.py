@@ -57,7 +57,7 @@ def pull_with_progress(spec: ModelSpec) -> Path:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     console = Console(stderr=True)
-    if weights.find(spec) is None and spec.checkpoint is not None:
+    if weights.find(spec) is None and spec.checkpoint is not None and spec.checkpoint.sha256:
         console.print(_announcement(spec), markup=False, highlight=False, soft_wrap=True)
     columns = (
         TextColumn("{task.description}"),

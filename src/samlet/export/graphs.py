@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from samlet.errors import ExportError
-from samlet.export.simplify import fold_batch_norms, resize_by_products
+from samlet.export.simplify import resize_by_products
 from samlet.models import Sam
 from samlet.models.sam import token_bias
+from samlet.nn.fusion import fuse
 from samlet.prompts import HINT_SIZE
 from samlet.runtime.artifact import DECODER, ENCODER, UPSCALER
 
@@ -106,7 +107,7 @@ def _encoder_plan(model: Sam) -> GraphPlan:
     encoder = deepcopy(model.image_encoder)
     side = model.spec.image.canvas
     pixels = torch.zeros(2, 3, side, side)
-    fold_batch_norms(encoder)
+    fuse(encoder)
     with torch.no_grad():
         resize_by_products(encoder, pixels[:1])
     return GraphPlan(encoder, {"pixels": (pixels, {0: Dim("images")})}, ("image_embeddings",))

@@ -15,8 +15,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from samlet.errors import CheckpointError
-from samlet.models.creation import skeleton
+from samlet.models.creation import build, skeleton
 from samlet.models.sam import Sam
+from samlet.nn.fusion import fuse
+from samlet.spec import ModelSpec
 from samlet.zoo import MODELS
 
 WRAPPERS = ("state_dict", "model")
@@ -26,13 +28,16 @@ NAMES_SHOWN = 3
 def load_checkpoint(model: Sam, path: str | Path) -> None:
     """Load an official or own checkpoint (.safetensors, .pt, .pth) into `model`, strictly.
 
-    Only parameters that no forward pass reads (`model.unused`) may be absent; they keep their values.
+    Only parameters that no forward pass reads (`model.unused`) may be absent; they keep their values. A checkpoint of
+    the model after `fuse` fuses it.
 
     Raises CheckpointError when the file cannot be read, holds code, or is of another model, which it then names.
     """
     state = read_state_dict(path)
     differences = _differences(model, state)
-    if differences:
+    if differences and not _differences(_fused_skeleton(model.spec), state):
+        fuse(model)
+    elif differences:
         raise CheckpointError(_another_model(path, model.spec.name, state, differences))
     model.load_state_dict(model.state_dict() | state)
 
@@ -62,6 +67,14 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 def identify(state: Mapping[str, Tensor]) -> str | None:
     """The name of the zoo's model whose names and shapes these are, or None."""
     return next((spec.name for spec in MODELS if not _differences(skeleton(spec.name), state)), None)
+
+
+def _fused_skeleton(spec: ModelSpec) -> Sam:
+    """Names and shapes of the model after `fuse`, without weights."""
+    with torch.device("meta"):
+        model = build(spec)
+    fuse(model)
+    return model
 
 
 def _is_safetensors(path: Path) -> bool:

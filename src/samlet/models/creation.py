@@ -7,6 +7,7 @@ from pkgutil import resolve_name
 import torch
 
 from samlet.models.sam import Sam
+from samlet.spec import ModelSpec
 from samlet.zoo import get_spec
 
 
@@ -15,7 +16,11 @@ def create(name: str) -> Sam:
 
     Raises UnknownModelError for a name the zoo does not hold.
     """
-    spec = get_spec(name)
+    return build(get_spec(name))
+
+
+def build(spec: ModelSpec) -> Sam:
+    """The model that a spec describes, in eval mode with random weights."""
     return resolve_name(spec.builder)(spec, **spec.options).eval()
 
 

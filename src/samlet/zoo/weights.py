@@ -116,10 +116,12 @@ def _store(path: Path, digest: str) -> None:
 
 
 def _download(spec: ModelSpec, progress: Progress | None) -> Path:
-    if spec.checkpoint is None or not spec.checkpoint.sha256:
-        raise WeightsError(
-            f"{spec.name} has no published weights: import a file with `samlet models import FILE --model {spec.name}`."
-        )
+    remedy = f"import a file with `samlet models import FILE --model {spec.name}`"
+    if spec.checkpoint is None:
+        raise WeightsError(f"{spec.name} has no published weights: {remedy}.")
+    if not spec.checkpoint.sha256:
+        urls = " or ".join(spec.checkpoint.urls)
+        raise WeightsError(f"no hash of {spec.checkpoint.file_name} is published: fetch it from {urls} and {remedy}.")
     blob = _blob(spec.checkpoint.sha256)
     make_folder(blob.parent)
     download(sources(spec), blob, spec.checkpoint.sha256, progress)
