@@ -14,7 +14,8 @@
     ├── OutputError                         disk full, unwritable folder
     ├── DataError                           data sets and annotation records
     ├── TrainingError
-    └── ExportError
+    ├── ExportError
+    └── StoppedError                        asked to stop; what was done is saved
 
 The command line prints the sentence and exits with code 2.
 """
@@ -89,3 +90,15 @@ class TrainingError(SamletError):
 
 class ExportError(SamletError):
     """An artifact could not be made, or does not match the model it was made from."""
+
+
+class StoppedError(SamletError):
+    """Long work was asked to stop by a signal and has saved what it had; `signal_number` is 0 if it is not known."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        # Both arguments reach Exception.args, so the error survives pickling between processes.
+        super().__init__(message, signal_number)
+        self.signal_number = signal_number
+
+    def __str__(self) -> str:
+        return str(self.args[0])

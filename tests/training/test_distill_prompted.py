@@ -7,7 +7,6 @@ import torch
 from tests.fake_backend import FakeBackend
 from tests.training.pictures import write_pictures
 from tests.training.toy_stage import config
-from torch import nn
 
 from samlet.data import open_folders
 from samlet.models import create
@@ -52,8 +51,10 @@ def test_a_batch_depends_on_its_step_alone(tmp_path):
     batches, _ = make_batches(tmp_path)
     streamed = list(batches.stream(4))[1]
     again = batches.at(5)
-    for name, value in vars(again).items():
-        assert torch.equal(value, getattr(streamed, name)), name
+    assert again.names == streamed.names
+    assert torch.equal(again.pixels, streamed.pixels)
+    assert torch.equal(again.points_xy, streamed.points_xy)
+    assert torch.equal(again.clicks, streamed.clicks)
 
 
 def test_encoder_decoder_and_iou_head_learn_and_the_teacher_does_not(tmp_path, models):
@@ -68,7 +69,6 @@ def test_encoder_decoder_and_iou_head_learn_and_the_teacher_does_not(tmp_path, m
     assert student.get_parameter("mask_decoder.iou_prediction_head.layers.2.weight").grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in teacher.parameters())
     assert not teacher.training
-    assert not any(module.training for module in stage.modules() if isinstance(module, nn.BatchNorm2d))
     assert not any(name.startswith("_teacher") for name in stage.state_dict())
 
 

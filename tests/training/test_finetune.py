@@ -15,6 +15,7 @@ from samlet.data import Annotation, Sample
 from samlet.errors import TrainingError
 from samlet.geometry.rle import encode
 from samlet.prompts import ABSENT_LABEL
+from samlet.training.batch_norm import set_training
 from samlet.training.config import FinetuneConfig, TrainConfig
 from samlet.training.finetune import Finetune
 from samlet.training.losses import spots_needed, true_iou
@@ -95,7 +96,8 @@ def test_a_hint_counts_for_those_it_is_shown_to_and_no_one_else():
 
 def test_it_trains_encoder_decoder_and_iou_head_but_no_statistics():
     student = small_sam()
-    stage = Finetune(student, settings()).train()
+    stage = Finetune(student, settings())
+    set_training(stage, settings().batch_norm)
     losses = stage(batch_for(settings()))
     assert set(losses) == {"bce", "dice", "iou"}
     sum(losses.values()).backward()

@@ -142,5 +142,5 @@ def test_a_constant_at_the_teachers_mean_has_a_loss_of_one():
     stage = DistillEncoder(student, config(DistillEncoderConfig), mean, std)
     stage.image_encoder = nn.Identity()
     target = 0.1 * torch.randn(2, 256, 64, 64)
-    batch = EmbeddingBatch(torch.zeros_like(target), target, torch.ones(2, 64, 64, dtype=torch.bool))
+    batch = EmbeddingBatch(("a", "b"), torch.zeros_like(target), target, torch.ones(2, 64, 64, dtype=torch.bool))
     assert stage(batch)["mse"].item() == pytest.approx(1, abs=0.02)

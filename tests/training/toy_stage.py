@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from torch import nn
 
+from samlet.training.batches import Batch, in_order, share
 from samlet.training.config import FinetuneConfig
 from samlet.training.views import generator
 
 
-class Doubling(nn.Module):
-    """One linear layer; the batch norm gives it a state that is not a parameter."""
+@dataclass(frozen=True)
+class Rows(Batch):
+    values: torch.Tensor
 
-    def __init__(self) -> None:
+
+class Doubling(nn.Module):
+    """One linear layer; the batch norm gives it a state that is not a parameter, noise needs torch's generator."""
+
+    def __init__(self, noise: float = 0.0) -> None:
         super().__init__()
         torch.manual_seed(1)
         self.norm = nn.BatchNorm1d(4)
         self.linear = nn.Linear(4, 4)
+        self.noise = noise
 
     def forward(self, batch):
-        return {"mse": (self.linear(self.norm(batch)) - 2 * batch).square().mean()}
+        values = batch.values + self.noise * torch.randn_like(batch.values)
+        return {"mse": (self.linear(self.norm(values)) - 2 * batch.values).square().mean()}
 
 
 def config(kind=FinetuneConfig, **changes):
     values = {"student": "toy", "steps": 12, "checkpoint_every": 4, "warmup_steps": 2, "batch_size": 8}
-    return kind(**{**values, **changes})
+    return kind(**{**values, "batch_norm": "per-process", **changes})
 
 
-def stream(first, end=12, bad=None):
-    """Batches by step; at step `bad` one that is not a number."""
-    for step in range(first, end):
-        batch = torch.from_numpy(generator(0, "toy", step).normal(size=(8, 4))).float()
-        yield batch * float("nan") if step == bad else batch
+def row(position):
+    return generator(0, "row", position).normal(size=4)
+
+
+def stream(settings, bad=None):
+    """The batches of a config as `Trainer.run` wants them; at step `bad` one that is not a number."""
+
+    def at(step, part):
+        positions = share(settings, step, part)
+        values = torch.from_numpy(np.stack([row(position) for position in positions])).float()
+        return Rows(tuple(f"image{p}" for p in positions), values * float("nan") if step == bad else values)
+
+    return lambda first_step: in_order(at, settings, first_step)

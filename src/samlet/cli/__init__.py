@@ -1,7 +1,8 @@
 """The command line: one module per verb, imported when the verb is used.
 
 `samlet --help` is plain text and loads nothing, not even the command-line library. Whatever is wrong with the input
-ends in one sentence on stderr and exit code 2; an interrupt in code 130; a defect of samlet in one sentence and code 1.
+ends in one sentence on stderr and exit code 2; an interrupt in code 130, another signal that long work
+heeds in 128 and its number; a defect of samlet in one sentence and code 1.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import sys
 from collections.abc import Sequence
 
 from samlet import __version__
-from samlet.errors import InputError, SamletError
+from samlet.errors import InputError, SamletError, StoppedError
 
 BAD_INPUT = 2
 DEFECT = 1
 INTERRUPTED = 130
+STOPPED = 128  # plus the number of the signal, as shells do
 
 # Verb, where it lives, and its line in the help, which stands here so that the help need not import the module.
 VERBS = (
@@ -39,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             _run(words)
         sys.stdout.flush()
+    except StoppedError as error:
+        return _fail(str(error), STOPPED + error.signal_number)
     except SamletError as error:
         return _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:

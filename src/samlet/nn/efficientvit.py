@@ -6,6 +6,7 @@ Source: mit-han-lab/efficientvit `models/nn/ops.py`. Shared by the SAM, classifi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -92,6 +93,12 @@ class ResBlock(nn.Sequential):
         self.add_module("conv2", ConvLayer(hidden, out_channels, 3))
 
 
+def _without_autocast(device: torch.device) -> AbstractContextManager[None]:
+    """A block in which types are as written; where no autocast is on, no context at all, so that exporters see none."""
+    on = torch.is_autocast_enabled(device.type)
+    return torch.autocast(device.type, enabled=False) if on else nullcontext()
+
+
 class LiteMLA(nn.Module):
     """Multi-scale ReLU linear attention. [N, C, H, W] -> same.
 
@@ -115,11 +122,13 @@ class LiteMLA(nn.Module):
         qkv = torch.cat([qkv, self.aggreg[0](qkv)], dim=1)
         n, _, height, width = qkv.shape
         heads = qkv.reshape(n, -1, 3 * self.head_dim, height * width)
-        out = self._attend(heads.float() if heads.dtype == torch.float16 else heads).to(heads.dtype)
+        half = heads.dtype in (torch.float16, torch.bfloat16)
+        with _without_autocast(heads.device):
+            out = self._attend(heads.float() if half else heads).to(heads.dtype)
         return self.proj(out.reshape(n, -1, height, width))
 
     def _attend(self, qkv: Tensor) -> Tensor:
-        """qkv [N, heads, 3d, L] -> [N, heads, d, L]. Sums over positions overflow float16, hence the cast above."""
+        """qkv [N, heads, 3d, L] -> [N, heads, d, L]. Sums over positions overflow float16, hence float32 above."""
         q, k, v = qkv.split(self.head_dim, dim=2)
         q, k = F.relu(q), F.relu(k)
         if q.shape[-1] > self.head_dim:

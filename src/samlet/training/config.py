@@ -6,10 +6,16 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 from samlet.errors import TrainingError
 
+Precision = Literal["fp32", "bf16", "fp16"]
+BatchNorm = Literal["per-process", "synced", "frozen", "re-estimated"]
+Undecayed = Literal["vectors", "by-name"]
+
+# What a resumed run may change: none of these touches what a step computes, beyond the last digits.
+FREE = ("accumulate", "checkpoint_every", "keep", "max_broken")
 PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
 
 
@@ -19,7 +25,9 @@ class TrainConfig:
 
     `canvases` are (share of the run, student canvas in pixels): early steps may see a smaller canvas, which costs
     less; the last entry's share is 1. `views` is how many different views of an image there are over the epochs,
-    `images` how many images are used (0: all). `decoder_rate` multiplies the mask decoder's learning rate.
+    `images` how many images are used (0: all). `decoder_rate` multiplies the mask decoder's learning rate. The modules
+    `optimization`, `batch_norm` and `precision` explain the fields they read. `accumulate` cuts each step into that
+    many parts, to save memory; `validation_images` are held out; `keep` is how many checkpoints stay.
     """
 
     stage: ClassVar[str]
@@ -40,11 +48,23 @@ class TrainConfig:
     min_crop: float = 0.5
     images: int = 0
     checkpoint_every: int = 200
+    clip_value: float = 0.0
+    undecayed: Undecayed = "vectors"
+    layer_decay: float = 1.0
+    precision: Precision = "fp32"
+    batch_norm: BatchNorm = "per-process"
+    accumulate: int = 1
+    validation_images: int = 0
+    max_broken: int = 10
+    keep: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "views", "checkpoint_every"):
+        for name in ("steps", "batch_size", "views", "checkpoint_every", "accumulate", "keep"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}: give at least 1.")
+        for name, kind in (("precision", Precision), ("batch_norm", BatchNorm), ("undecayed", Undecayed)):
+            if getattr(self, name) not in get_args(kind):
+                raise TrainingError(f'{name} is "{getattr(self, name)}": use {", ".join(get_args(kind))}.')
 
     def canvas_at(self, step: int) -> int:
         """The student's canvas in pixels at a step."""
@@ -85,8 +105,10 @@ class PromptedConfig(TrainConfig):
 
     `rounds` of prompts: the first is given, later ones add a click on an error. `box_jitter` is the spread of a box's
     edges in sides of the box; clicks are 1 to `max_clicks`, `centre_share` of the first ones deepest inside the mask.
+    Batch statistics are frozen: a few images a step would spoil them.
     """
 
+    batch_norm: BatchNorm = "frozen"
     masks_per_image: int = 4
     box_share: float = 0.5
     box_jitter: float = 0.05

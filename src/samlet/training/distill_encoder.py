@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from samlet.data import Sample
+from samlet.data import Broken, Sample
 from samlet.models import Sam
 from samlet.nn.layers import LayerNorm2d
 from samlet.preprocess import to_pixels
 from samlet.spec import ImageSpec
-from samlet.training.batches import choose, drawn, one_ahead, share, valid_cells
+from samlet.training.batches import Batch, Readable, choose, drawn, in_order, share, valid_cells
 from samlet.training.config import DistillEncoderConfig
 from samlet.training.losses import masked_cosine, masked_mse
 from samlet.training.processes import count, rank, wait_for_all
@@ -27,7 +27,7 @@ from samlet.training.views import draw_view, generator, jitter_colour
 
 
 @dataclass(frozen=True)
-class EmbeddingBatch:
+class EmbeddingBatch(Batch):
     """pixels [B, 3, S, S], the teacher's embeddings [B, 256, 64, 64], valid [B, 64, 64] (False: padding)."""
 
     pixels: Tensor
@@ -66,9 +66,15 @@ class EmbeddingBatches:
     """Images and the teacher's embeddings of the same views."""
 
     def __init__(
-        self, samples: Sequence[Sample], teacher: Teacher, image: ImageSpec, config: DistillEncoderConfig
+        self,
+        samples: Sequence[Sample],
+        teacher: Teacher,
+        image: ImageSpec,
+        config: DistillEncoderConfig,
+        broken: Broken | None = None,
     ) -> None:
-        self._samples, self._teacher, self._image, self._config = choose(samples, config), teacher, image, config
+        self._samples = Readable(choose(samples, config), broken)
+        self._teacher, self._image, self._config = teacher, image, config
 
     def prepare(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Embed every view the run will ask for, so that training is not held up; `progress(done, of)`.
@@ -80,35 +86,41 @@ class EmbeddingBatches:
         todo = range(rank(), needed, count())
         for done, position in enumerate(todo, start=1):
             view, index = drawn(self._config, images, position)
-            self._teacher.embed(self._view(self._samples[index], view))
+            self._samples.make(index, lambda sample, view=view: self._teacher.embed(self._view(sample, view)))
             if progress is not None:
                 progress(done, len(todo))
         wait_for_all()
 
     def statistics(self, images: int = 32) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the teacher's embeddings over a few images, each [256]."""
-        views = [self._view(sample, 0) for sample in self._samples[:images]]
-        embeddings = torch.from_numpy(np.stack([self._teacher.embed(view) for view in views])).float()
+        first = range(min(images, len(self._samples)))
+        made = [self._samples.make(i, lambda sample: self._teacher.embed(self._view(sample, 0))) for i in first]
+        embeddings = torch.from_numpy(np.stack(made)).float()
         return embeddings.mean(dim=(0, 2, 3)), embeddings.std(dim=(0, 2, 3))
 
-    def at(self, step: int) -> EmbeddingBatch:
-        """The batch of a step; depends on nothing but the seed."""
+    def at(self, step: int, part: int = 0) -> EmbeddingBatch:
+        """The batch of a part of a step; depends on nothing but the seed."""
         canvas = replace(self._image, canvas=self._config.canvas_at(step))
-        items = [self._item(position, canvas) for position in share(self._config, step)]
-        pixels, target, valid = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*items, strict=True))
-        return EmbeddingBatch(pixels, target.float(), valid)
+        items = [self._item(position, canvas) for position in share(self._config, step, part)]
+        names, *arrays = zip(*items, strict=True)
+        pixels, target, valid = (torch.from_numpy(np.stack(array)) for array in arrays)
+        return EmbeddingBatch(names, pixels, target.float(), valid)
 
     def stream(self, first_step: int) -> Iterator[EmbeddingBatch]:
         """Batches from a step to the end of the run."""
-        return one_ahead(self.at, first_step, self._config.steps)
+        return in_order(self.at, self._config, first_step)
 
     def _view(self, sample: Sample, index: int) -> NDArray[np.uint8]:
         image = sample.read_image()
         return draw_view(image.shape[:2], sample.name, index, self._config.seed, self._config.min_crop).apply(image)
 
-    def _item(self, position: int, canvas: ImageSpec) -> tuple[NDArray, NDArray, NDArray]:
+    def _item(self, position: int, canvas: ImageSpec) -> tuple[str, NDArray, NDArray, NDArray]:
         epoch, index = drawn(self._config, len(self._samples), position)
-        seen = self._view(self._samples[index], epoch % self._config.views)
-        target = self._teacher.embed(seen)
-        pixels, frame = to_pixels(jitter_colour(seen, generator(self._config.seed, "colour", position)), canvas)
-        return pixels, target, valid_cells(frame.content_hw, canvas.canvas)
+
+        def make(sample: Sample) -> tuple[str, NDArray, NDArray, NDArray]:
+            seen = self._view(sample, epoch % self._config.views)
+            target = self._teacher.embed(seen)
+            pixels, frame = to_pixels(jitter_colour(seen, generator(self._config.seed, "colour", position)), canvas)
+            return sample.name, pixels, target, valid_cells(frame.content_hw, canvas.canvas)
+
+        return self._samples.make(index, make)

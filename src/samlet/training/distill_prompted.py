@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from samlet.backend import Backend
-from samlet.data import Sample
+from samlet.data import Broken, Sample
 from samlet.geometry.frames import ImageFrame
 from samlet.models import Sam
 from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
 from samlet.spec import ImageSpec
-from samlet.training.batches import choose, drawn, one_ahead, share, valid_cells
+from samlet.training.batches import Batch, Readable, choose, drawn, in_order, share, valid_cells
 from samlet.training.config import DistillPromptedConfig
 from samlet.training.losses import mask_losses, true_iou
 from samlet.training.mask_batches import MIN_AREA_SHARE, SIDE
@@ -34,7 +34,7 @@ MIN_TEACHER_IOU = 0.7
 
 
 @dataclass(frozen=True)
-class PromptedBatch:
+class PromptedBatch(Batch):
     """pixels [B, 3, S, S], the teacher's embedding [B, 256, 64, 64] of the same views, and P prompts.
 
     points_xy [P, T, 2] on the prompt canvas, labels [P, T], image_index [P]; valid [P, 256, 256] (False: padding);
@@ -51,10 +51,7 @@ class PromptedBatch:
 
 
 class DistillPrompted(nn.Module):
-    """Batch in, named losses out. Trains image encoder and mask decoder; the prompt encoder stays, as does the teacher.
-
-    Batch statistics are frozen: a few images a step would spoil them.
-    """
+    """Batch in, named losses out. Trains image encoder and mask decoder; prompt encoder and teacher stay."""
 
     def __init__(self, student: Sam, teacher: Sam, config: DistillPromptedConfig) -> None:
         super().__init__()
@@ -63,14 +60,6 @@ class DistillPrompted(nn.Module):
         # In a tuple it is no submodule: `train()` cannot reach it, and checkpoints do not hold it.
         self._teacher = (teacher.eval().requires_grad_(False),)
         self._config = config
-
-    def train(self, mode: bool = True) -> DistillPrompted:
-        """Switch all but the batch norms, which stay in eval mode."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
 
     def forward(self, batch: PromptedBatch) -> dict[str, Tensor]:
         """{"bce", "dice", "iou"}: scalars, means over the rounds. Masks are compared one by one, not best with best."""
@@ -111,12 +100,13 @@ def _answer(model: Sam, embedding: Tensor, points_xy: Tensor, labels: Tensor, im
 
 def _best(score: Tensor, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """Of both logits [P, 4, H, W] the mask the teacher holds to be best: [P, H, W]."""
-    rows, best = torch.arange(len(score)), score.argmax(dim=1)
+    rows, best = torch.arange(len(score), device=score.device), score.argmax(dim=1)
     return student[rows, best], teacher[rows, best]
 
 
 @dataclass(frozen=True)
 class _Item:
+    name: str
     pixels: NDArray[np.float32]
     frame: ImageFrame
     embedding: NDArray[np.float16]
@@ -129,19 +119,26 @@ class PromptedBatches:
     """Images with the teacher's embeddings, and prompts for annotated masks or for masks of the teacher's own."""
 
     def __init__(
-        self, samples: Sequence[Sample], teacher: Teacher, image: ImageSpec, config: DistillPromptedConfig
+        self,
+        samples: Sequence[Sample],
+        teacher: Teacher,
+        image: ImageSpec,
+        config: DistillPromptedConfig,
+        broken: Broken | None = None,
     ) -> None:
-        self._samples, self._teacher, self._image, self._config = choose(samples, config), teacher, image, config
+        self._samples = Readable(choose(samples, config), broken)
+        self._teacher, self._image, self._config = teacher, image, config
 
-    def at(self, step: int) -> PromptedBatch:
-        """The batch of a step; depends on nothing but the seed."""
+    def at(self, step: int, part: int = 0) -> PromptedBatch:
+        """The batch of a part of a step; depends on nothing but the seed."""
         image = replace(self._image, canvas=self._config.canvas_at(step))
-        items = [self._item(position, image) for position in share(self._config, step)]
+        items = [self._item(position, image) for position in share(self._config, step, part)]
         points_xy, labels = Prompts.stack([prompt for item in items for prompt in item.prompts]).tokens()
         frames = [item.frame for item in items for _ in item.prompts]
         scaled = np.stack([frame.to_prompt(points) for frame, points in zip(frames, points_xy, strict=True)])
         counts = [len(item.prompts) for item in items]
         return PromptedBatch(
+            tuple(item.name for item in items),
             torch.from_numpy(np.stack([item.pixels for item in items])),
             torch.from_numpy(np.stack([item.embedding for item in items])).float(),
             torch.from_numpy(scaled),
@@ -153,11 +150,14 @@ class PromptedBatches:
 
     def stream(self, first_step: int) -> Iterator[PromptedBatch]:
         """Batches from a step to the end of the run."""
-        return one_ahead(self.at, first_step, self._config.steps)
+        return in_order(self.at, self._config, first_step)
 
     def _item(self, position: int, image: ImageSpec) -> _Item:
         epoch, index = drawn(self._config, len(self._samples), position)
-        sample, config = self._samples[index], self._config
+        return self._samples.make(index, lambda sample: self._item_of(sample, epoch, position, image))
+
+    def _item_of(self, sample: Sample, epoch: int, position: int, image: ImageSpec) -> _Item:
+        config = self._config
         rng = generator(config.seed, "prompts", position)
         picture = sample.read_image()
         view = draw_view(picture.shape[:2], sample.name, epoch % config.views, config.seed, config.min_crop)
@@ -181,6 +181,7 @@ class PromptedBatches:
             for mask in masks
         ]
         return _Item(
+            sample.name,
             pixels,
             frame,
             embedding,

@@ -18,10 +18,7 @@ from samlet.training.prompt_sampling import click_on_errors
 
 
 class Finetune(nn.Module):
-    """Batch in, named losses out. Trains what `config.frozen` leaves of the student, or low-rank additions to it.
-
-    Batch statistics are frozen: a few images a step would spoil them.
-    """
+    """Batch in, named losses out. Trains what `config.frozen` leaves of the student, or low-rank additions to it."""
 
     def __init__(self, student: Sam, config: FinetuneConfig) -> None:
         super().__init__()
@@ -33,14 +30,6 @@ class Finetune(nn.Module):
             student.prompt_encoder.mask_downscaling.requires_grad_(False)
         if config.lora:
             add_lora(student, config.lora, tuple(part for part in PARTS if part not in config.frozen), config.seed)
-
-    def train(self, mode: bool = True) -> Finetune:
-        """Switch all but the batch norms, which stay in eval mode."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
 
     def forward(self, batch: MaskBatch) -> dict[str, Tensor]:
         """{"bce", "dice", "iou"}: scalars, the means of all rounds."""

@@ -20,7 +20,7 @@ def masked_mse(student: Tensor, teacher: Tensor, valid: Tensor) -> Tensor:
 
 def masked_cosine(student: Tensor, teacher: Tensor, valid: Tensor) -> Tensor:
     """One minus the cosine of the embeddings' angle per valid cell, averaged as in `masked_mse`."""
-    return _mean_over_valid(1 - F.cosine_similarity(student, teacher, dim=1), valid)
+    return _mean_over_valid(1 - F.cosine_similarity(student.float(), teacher, dim=1), valid)
 
 
 def _mean_over_valid(per_cell: Tensor, valid: Tensor) -> Tensor:

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from samlet.data import Sample
+from samlet.data import Broken, Sample
 from samlet.errors import TrainingError
 from samlet.geometry.frames import ImageFrame
 from samlet.geometry.rle import area
 from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
 from samlet.spec import ImageSpec
-from samlet.training.batches import choose, drawn, one_ahead, share, valid_cells
+from samlet.training.batches import Batch, Readable, choose, drawn, in_order, share, valid_cells
 from samlet.training.config import PromptedConfig
 from samlet.training.prompt_sampling import draw_prompt
 from samlet.training.views import View, draw_view, generator, jitter_colour
@@ -29,7 +29,7 @@ TRIES = 100
 
 
 @dataclass(frozen=True)
-class MaskBatch:
+class MaskBatch(Batch):
     """pixels [B, 3, S, S] and P prompts with the masks they ask for.
 
     points_xy [P, T, 2] on the prompt canvas, labels [P, T], image_index [P]; masks [P, 256, 256] in 0..1 over the
@@ -51,6 +51,7 @@ class MaskBatch:
 
 @dataclass(frozen=True)
 class _Item:
+    name: str
     pixels: NDArray[np.float32]
     frame: ImageFrame
     prompts: list[Prompts]
@@ -66,21 +67,29 @@ class MaskBatches:
     `spots` is how many random places a step offers to point-sampled losses.
     """
 
-    def __init__(self, samples: Sequence[Sample], image: ImageSpec, config: PromptedConfig, spots: int = 0) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        image: ImageSpec,
+        config: PromptedConfig,
+        spots: int = 0,
+        broken: Broken | None = None,
+    ) -> None:
         chosen = choose(samples, config)
-        self._samples = chosen.without(_hopeless)
-        self.left_out = len(chosen) - len(self._samples)
-        if not self._samples:
+        usable = chosen.without(_hopeless)
+        self.left_out = len(chosen) - len(usable)
+        if not usable:
             raise TrainingError(
                 f"none of the {len(chosen)} images has a mask of {MIN_AREA_SHARE:.2%} of its area or more: fine-tuning "
                 "needs SA-1B records or labelme files beside the images, or a COCO file."
             )
+        self._samples = Readable(usable, broken)
         self._image, self._config, self._spots = image, config, spots
 
-    def at(self, step: int) -> MaskBatch:
-        """The batch of a step; depends on nothing but the seed."""
+    def at(self, step: int, part: int = 0) -> MaskBatch:
+        """The batch of a part of a step; depends on nothing but the seed."""
         image = replace(self._image, canvas=self._config.canvas_at(step))
-        items = [self._item(position, image) for position in share(self._config, step)]
+        items = [self._item(position, image) for position in share(self._config, step, part)]
         points_xy, labels = Prompts.stack([prompt for item in items for prompt in item.prompts]).tokens()
         frames = [item.frame for item in items for _ in item.prompts]
         scaled = np.stack([frame.to_prompt(points) for frame, points in zip(frames, points_xy, strict=True)])
@@ -95,20 +104,32 @@ class MaskBatches:
             np.concatenate([item.hints for item in items]),
             generator(self._config.seed, "spots", step).random((self._spots, 2), np.float32),
         )
-        return MaskBatch(*map(torch.from_numpy, arrays))
+        return MaskBatch(tuple(item.name for item in items), *map(torch.from_numpy, arrays))
 
     def stream(self, first_step: int) -> Iterator[MaskBatch]:
         """Batches from a step to the end of the run."""
-        return one_ahead(self.at, first_step, self._config.steps)
+        return in_order(self.at, self._config, first_step)
 
     def _item(self, position: int, image: ImageSpec) -> _Item:
+        """The item of a position; of the next image if it turns out to have no mask."""
+        epoch, index = drawn(self._config, len(self._samples), position)
+        for place in range(index, index + TRIES):
+            item = self._samples.make(place, lambda sample: self._item_of(sample, epoch, position, image))
+            if item is not None:
+                return item
+        raise TrainingError(f"{TRIES} images in a row have no mask large enough, from number {index} on.")
+
+    def _item_of(self, sample: Sample, epoch: int, position: int, image: ImageSpec) -> _Item | None:
         rng = generator(self._config.seed, "masks", position)
-        sample, view, masks = self._annotated(position, rng)
+        view, masks = self._annotated(sample, epoch, rng)
+        if not masks:
+            return None
         pixels, frame = to_pixels(jitter_colour(view.apply(sample.read_image()), rng), image)
         prompts = [self._prompt(mask, rng) for mask in masks]
         later = generator(self._config.seed, "rounds", position)
         clicks, hints = later.random((2, len(masks), self._config.rounds - 1), np.float32)
         return _Item(
+            sample.name,
             pixels,
             frame,
             prompts,
@@ -118,17 +139,14 @@ class MaskBatches:
             hints,
         )
 
-    def _annotated(self, position: int, rng: np.random.Generator) -> tuple[Sample, View, list[NDArray[np.bool_]]]:
-        """The image of a position, a view of it, and masks seen there; the next image if it turns out to have none."""
-        epoch, index = drawn(self._config, len(self._samples), position)
-        for further in range(TRIES):
-            sample = self._samples[(index + further) % len(self._samples)]
-            for number in dict.fromkeys((epoch, 0)):  # a crop may lose all masks; view 0 is the whole image
-                view = draw_view(sample.size_hw, sample.name, number, self._config.seed, self._config.min_crop)
-                masks = self._masks(sample, view, rng)
-                if masks:
-                    return sample, view, masks
-        raise TrainingError(f"{TRIES} images in a row have no mask large enough, the last is {sample.name}.")
+    def _annotated(self, sample: Sample, epoch: int, rng: np.random.Generator) -> tuple[View, list[NDArray[np.bool_]]]:
+        """A view of an image, and masks seen there: none if there are none in the whole image."""
+        for number in (epoch, 0):  # a crop may lose all masks; view 0 is the whole image
+            view = draw_view(sample.size_hw, sample.name, number, self._config.seed, self._config.min_crop)
+            masks = self._masks(sample, view, rng)
+            if masks:
+                break
+        return view, masks
 
     def _prompt(self, mask: NDArray[np.bool_], rng: np.random.Generator) -> Prompts:
         config = self._config

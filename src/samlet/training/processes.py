@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from samlet.errors import TrainingError
 
 
 def rank() -> int:
@@ -39,6 +41,21 @@ def joined() -> Iterator[None]:
         distributed.destroy_process_group()
 
 
+def own_device(name: str | None = None) -> torch.device:
+    """The device this process trains on: the named one; without a name its own CUDA device, or the CPU.
+
+    Raises TrainingError for a device that is not there.
+    """
+    if name in (None, "cuda") and torch.cuda.is_available():
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    try:
+        device = torch.device(name or "cpu")
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise TrainingError(f'there is no device "{name}" here: `samlet doctor` lists the devices.') from error
+    return device
+
+
 def wait_for_all() -> None:
     """Return when every process has come here."""
     if count() > 1:
@@ -54,6 +71,24 @@ def average(value: Tensor) -> Tensor:
     return total / count()
 
 
+def any_of_all(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is up in any process; all get the same answer, so that they can act on it together."""
+    return bool(average(torch.tensor(float(flag), device=device)) > 0)
+
+
+def names_of_all(names: tuple[str, ...]) -> list[str]:
+    """The names of every process."""
+    gathered: list[tuple[str, ...]] = [names] * count()
+    if count() > 1:
+        distributed.all_gather_object(gathered, names)
+    return [name for part in gathered for name in part]
+
+
 def spread(stage: nn.Module) -> nn.Module:
     """The stage as it is to be called: gradients are averaged over the processes; alone, the stage itself."""
     return DistributedDataParallel(stage) if count() > 1 else stage
+
+
+def exchange(call: nn.Module, wanted: bool) -> AbstractContextManager[None]:
+    """The context of a backward pass; gradients are exchanged if `wanted`, else they only add up."""
+    return nullcontext() if wanted or not isinstance(call, DistributedDataParallel) else call.no_sync()

@@ -15,13 +15,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from samlet.data import Sample
+from samlet.data import Broken, Sample
 from samlet.errors import TrainingError
 from samlet.models.edge_sam_rpn import EdgeSamRpn, flat
 from samlet.nn.anchors import STRIDES, anchors, encode, iou
 from samlet.preprocess import to_pixels
 from samlet.spec import ImageSpec
-from samlet.training.batches import choose, drawn, one_ahead, share
+from samlet.training.batches import Batch, Readable, choose, drawn, in_order, share
 from samlet.training.config import RpnConfig
 from samlet.training.processes import average
 from samlet.training.views import View, draw_view, generator, jitter_colour
@@ -35,7 +35,7 @@ MIN_SIDE_PX = 2.0  # of the prompt canvas: what is less is an edge that a crop l
 
 
 @dataclass(frozen=True)
-class BoxBatch:
+class BoxBatch(Batch):
     """pixels [B, 3, S, S] and M boxes [M, 4] in prompt-canvas pixels, each of image number image_index [M]."""
 
     pixels: Tensor
@@ -121,39 +121,52 @@ def _huber(offsets: Tensor, targets: Tensor) -> Tensor:
 
 
 class BoxBatches:
-    """Images with the boxes of all their annotations, crowds left out."""
+    """Images with the boxes of all their annotations, crowds left out; images known to have none are left out too."""
 
-    def __init__(self, samples: Sequence[Sample], image: ImageSpec, config: RpnConfig) -> None:
-        self._samples = [sample for sample in choose(samples, config) if len(_boxes_xyxy(sample))]
-        if not self._samples:
-            raise TrainingError("none of the images has a box: give images with annotations.")
+    def __init__(
+        self, samples: Sequence[Sample], image: ImageSpec, config: RpnConfig, broken: Broken | None = None
+    ) -> None:
+        chosen = choose(samples, config)
+        usable = chosen.without(lambda sample: not len(_boxes_xyxy(sample)))
+        if not usable:
+            raise TrainingError(
+                f"none of the {len(chosen)} images has a box: proposals need SA-1B records or labelme files beside the "
+                "images, or a COCO file."
+            )
+        self._samples = Readable(usable, broken)
         self._image, self._config = image, config
 
-    def at(self, step: int) -> BoxBatch:
-        """The batch of a step; depends on nothing but the seed."""
+    def at(self, step: int, part: int = 0) -> BoxBatch:
+        """The batch of a part of a step; depends on nothing but the seed."""
         image = replace(self._image, canvas=self._config.canvas_at(step))
-        items = [self._item(position, image) for position in share(self._config, step)]
-        counts = [len(boxes) for _, boxes in items]
+        items = [self._item(position, image) for position in share(self._config, step, part)]
+        names, pixels, boxes = zip(*items, strict=True)
+        counts = list(map(len, boxes))
         return BoxBatch(
-            torch.from_numpy(np.stack([pixels for pixels, _ in items])),
-            torch.from_numpy(np.concatenate([boxes for _, boxes in items])),
+            names,
+            torch.from_numpy(np.stack(pixels)),
+            torch.from_numpy(np.concatenate(boxes)),
             torch.from_numpy(np.repeat(np.arange(len(items)), counts)),
         )
 
     def stream(self, first_step: int) -> Iterator[BoxBatch]:
         """Batches from a step to the end of the run."""
-        return one_ahead(self.at, first_step, self._config.steps)
+        return in_order(self.at, self._config, first_step)
 
-    def _item(self, position: int, image: ImageSpec) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _item(self, position: int, image: ImageSpec) -> tuple[str, NDArray[np.float32], NDArray[np.float32]]:
         epoch, index = drawn(self._config, len(self._samples), position)
-        sample = self._samples[index]
+        return self._samples.make(index, lambda sample: self._item_of(sample, epoch, position, image))
+
+    def _item_of(
+        self, sample: Sample, epoch: int, position: int, image: ImageSpec
+    ) -> tuple[str, NDArray[np.float32], NDArray[np.float32]]:
         picture = sample.read_image()
         view = draw_view(picture.shape[:2], sample.name, epoch, self._config.seed, self._config.min_crop)
         shown = jitter_colour(view.apply(picture), generator(self._config.seed, "colour", position))
         pixels, frame = to_pixels(shown, image)
         corners = seen_boxes(view, _boxes_xyxy(sample)).reshape(-1, 2, 2)
         boxes = frame.to_prompt(corners).reshape(-1, 4)
-        return pixels, boxes[(boxes[:, 2:] - boxes[:, :2] >= MIN_SIDE_PX).all(axis=1)]
+        return sample.name, pixels, boxes[(boxes[:, 2:] - boxes[:, :2] >= MIN_SIDE_PX).all(axis=1)]
 
 
 def seen_boxes(view: View, boxes_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
