@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.training.toy_stage import Doubling, config, stream
+from tests.training.toy_stage import Doubling, stream, toy_config
 
 from samlet.errors import OutputError, StoppedError, TrainingError
 from samlet.training.checkpoint import BEST, CHECKPOINT, CONFIG, LOG
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def trained(folder, stage=None, **changes):
-    settings = config(**changes)
+    settings = toy_config(**changes)
     trainer = Trainer(stage or Doubling(), settings, folder)
     trainer.run(stream(settings))
     return trainer.stage.state_dict()
@@ -39,7 +39,7 @@ def same(state, other):
 
 def test_a_run_learns_and_leaves_its_folder_in_order(tmp_path):
     seen = []
-    settings = config(steps=100, learning_rate=0.1, checkpoint_every=40)
+    settings = toy_config(steps=100, learning_rate=0.1, checkpoint_every=40)
     trainer = Trainer(Doubling(), settings, tmp_path)
     trainer.run(stream(settings), lambda step, values: seen.append((step, values["loss"])))
     assert [step for step, _ in seen] == list(range(1, 101))
@@ -55,7 +55,7 @@ def test_a_run_learns_and_leaves_its_folder_in_order(tmp_path):
 
 @pytest.mark.parametrize("killed_at", [4, 7])
 def test_a_killed_and_resumed_run_gives_the_same_weights_bit_for_bit(tmp_path, killed_at):
-    settings = config(accumulate=2)
+    settings = toy_config(accumulate=2)
     whole = trained(tmp_path / "whole", Doubling(noise=0.1), accumulate=2)
 
     def killed(step, values):
@@ -74,9 +74,9 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from samlet.training.trainer import Trainer
-from tests.training.toy_stage import Doubling, config, stream
+from tests.training.toy_stage import Doubling, stream, toy_config
 
-settings = config(steps=2000, checkpoint_every=10)
+settings = toy_config(steps=2000, checkpoint_every=10)
 trainer = Trainer(Doubling(noise=0.1), settings, Path(sys.argv[1]))
 trainer.run(stream(settings), lambda step, values: print(step, flush=True))
 """
@@ -100,7 +100,7 @@ def wait_for_step(process, step):
 
 def test_after_sigkill_and_sigterm_a_resumed_run_still_gives_the_same_weights(tmp_path):
     """SIGKILL at a random step in another process; resumed here, stopped by SIGTERM at a step no checkpoint is due."""
-    settings = config(steps=2000, checkpoint_every=10)
+    settings = toy_config(steps=2000, checkpoint_every=10)
     step = random.Random(os.getpid()).randint(11, 39)
     process = started(tmp_path / "cut")
     wait_for_step(process, step)
@@ -129,7 +129,7 @@ def state_at(end, trainer, settings):
 
 
 def test_a_signal_lets_the_step_end_saves_it_and_a_second_one_acts_at_once(tmp_path):
-    settings = config(checkpoint_every=100)
+    settings = toy_config(checkpoint_every=100)
 
     def once(step, values):
         if step == 5:
@@ -157,7 +157,7 @@ def test_parts_of_a_step_give_what_the_whole_step_gives(tmp_path):
 
 def test_a_step_that_cannot_be_cut_evenly_is_refused(tmp_path):
     with pytest.raises(TrainingError, match=r"batch_size 8 .* 3 parts and 1 processes: use a multiple of 3"):
-        Trainer(Doubling(), config(accumulate=3), tmp_path)
+        Trainer(Doubling(), toy_config(accumulate=3), tmp_path)
 
 
 def test_the_result_is_the_moving_average_not_the_last_weights(tmp_path):
@@ -166,8 +166,8 @@ def test_the_result_is_the_moving_average_not_the_last_weights(tmp_path):
 
 
 def test_with_held_out_images_the_result_is_the_checkpoint_that_did_best_on_them(tmp_path):
-    settings = config(steps=40, learning_rate=0.05, checkpoint_every=10)
-    shifted = config(seed=5, steps=1)
+    settings = toy_config(steps=40, learning_rate=0.05, checkpoint_every=10)
+    shifted = toy_config(seed=5, steps=1)
 
     def worse_later(first_step):
         for batch in stream(shifted)(first_step):
@@ -185,7 +185,7 @@ def test_with_held_out_images_the_result_is_the_checkpoint_that_did_best_on_them
 
 @pytest.mark.parametrize("batch_norm", ["frozen", "per-process", "synced"])
 def test_batch_norms_do_what_the_config_says(tmp_path, batch_norm):
-    settings = config(batch_norm=batch_norm)
+    settings = toy_config(batch_norm=batch_norm)
     seen = []
     trainer = Trainer(Doubling(), settings, tmp_path)
     trainer.run(stream(settings), lambda *_: seen.append(trainer.stage.norm.training))
@@ -194,7 +194,7 @@ def test_batch_norms_do_what_the_config_says(tmp_path, batch_norm):
 
 
 def test_statistics_estimated_anew_are_those_of_the_data(tmp_path):
-    settings = config(batch_norm="re-estimated")
+    settings = toy_config(batch_norm="re-estimated")
     trainer = Trainer(Doubling(), settings, tmp_path)
     trainer.run(stream(settings))
     values = torch.cat([batch.values for batch in stream(settings)(0)])
@@ -217,16 +217,16 @@ def test_bf16_computes_in_half_precision_and_keeps_full_weights(tmp_path):
 
 def test_fp16_is_refused_where_it_would_be_slow_and_wrong(tmp_path):
     with pytest.raises(TrainingError, match="CUDA only, this is cpu"):
-        Trainer(Doubling(), config(precision="fp16"), tmp_path)
+        Trainer(Doubling(), toy_config(precision="fp16"), tmp_path)
 
 
 def test_a_device_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(TrainingError, match='no device "nowhere"'):
-        Trainer(Doubling(), config(), tmp_path, device="nowhere")
+        Trainer(Doubling(), toy_config(), tmp_path, device="nowhere")
 
 
 def test_a_loss_that_is_not_finite_stops_names_its_images_and_keeps_the_last_checkpoint(tmp_path):
-    settings = config()
+    settings = toy_config()
     with pytest.raises(TrainingError, match=r"step 6, on the images image48, .*image55:"):
         Trainer(Doubling(), settings, tmp_path).run(stream(settings, bad=6))
     assert checkpoint_of(tmp_path)["step"] == 4
@@ -237,7 +237,7 @@ def test_a_gradient_that_is_not_finite_stops_before_it_spoils_the_weights(tmp_pa
         def forward(self, batch):
             return {"root": (self.linear(batch.values) * 0).square().mean().sqrt()}
 
-    stage, settings = Root(), config()
+    stage, settings = Root(), toy_config()
     before = stage.linear.weight.detach().clone()
     with pytest.raises(TrainingError, match="norm is nan at step 0"):
         Trainer(stage, settings, tmp_path).run(stream(settings))
@@ -253,7 +253,7 @@ def test_too_little_memory_names_the_knob(tmp_path, error):
         def forward(self, batch):
             raise error
 
-    settings = config(accumulate=2)
+    settings = toy_config(accumulate=2)
     with pytest.raises(TrainingError, match=r"4 images of 512 pixels at once in fp32: .*--accumulate 4"):
         Trainer(Hungry(), settings, tmp_path).run(stream(settings))
 
@@ -264,11 +264,11 @@ def test_another_error_is_not_taken_for_too_little_memory(tmp_path):
             raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        Trainer(Defect(), config(), tmp_path).run(stream(config()))
+        Trainer(Defect(), toy_config(), tmp_path).run(stream(toy_config()))
 
 
 def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
-    settings = config()
+    settings = toy_config()
     saves = []
     save = torch.save
 
@@ -288,18 +288,18 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
     trained(tmp_path)
     with pytest.raises(TrainingError, match="--resume"):
-        Trainer(Doubling(), config(), tmp_path)
+        Trainer(Doubling(), toy_config(), tmp_path)
 
 
 def test_a_run_of_another_config_is_not_resumed_and_the_fields_are_named(tmp_path):
     trained(tmp_path)
     with pytest.raises(TrainingError, match="batch_size 8, not 2; precision fp32, not bf16: "):
-        Trainer(Doubling(), config(batch_size=2, precision="bf16"), tmp_path, resume=True)
+        Trainer(Doubling(), toy_config(batch_size=2, precision="bf16"), tmp_path, resume=True)
 
 
 def test_what_does_not_touch_the_result_may_change_on_the_way(tmp_path):
     trained(tmp_path)
-    Trainer(Doubling(), config(accumulate=2, keep=5, max_broken=3, checkpoint_every=1), tmp_path, resume=True)
+    Trainer(Doubling(), toy_config(accumulate=2, keep=5, max_broken=3, checkpoint_every=1), tmp_path, resume=True)
     assert TrainConfig.load(tmp_path / CONFIG).keep == 5
 
 
@@ -307,7 +307,7 @@ def test_a_folder_whose_config_is_damaged_is_named(tmp_path):
     trained(tmp_path)
     (tmp_path / CONFIG).write_text("{")
     with pytest.raises(TrainingError, match=CONFIG):
-        Trainer(Doubling(), config(), tmp_path, resume=True)
+        Trainer(Doubling(), toy_config(), tmp_path, resume=True)
 
 
 def test_a_damaged_checkpoint_names_the_older_ones(tmp_path):
@@ -315,13 +315,13 @@ def test_a_damaged_checkpoint_names_the_older_ones(tmp_path):
     (tmp_path / CHECKPOINT).unlink()
     (tmp_path / CHECKPOINT).write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(TrainingError, match="copy an older"):
-        Trainer(Doubling(), config(), tmp_path, resume=True)
+        Trainer(Doubling(), toy_config(), tmp_path, resume=True)
 
 
 def test_a_run_of_an_earlier_version_is_resumed(tmp_path):
     """Its config lacks the newer fields, its checkpoint the scaler and the best loss."""
     whole = trained(tmp_path / "whole")
-    settings = config()
+    settings = toy_config()
     trainer = Trainer(Doubling(), settings, tmp_path / "old")
     with pytest.raises(StoppedError):
         trainer.run(stream(settings), lambda step, _: step == 7 and signal.raise_signal(signal.SIGTERM))
@@ -338,4 +338,4 @@ def test_a_run_of_an_earlier_version_is_resumed(tmp_path):
 
 def test_the_saved_config_is_the_config(tmp_path):
     trained(tmp_path, canvases=((0.5, 128), (1.0, 256)))
-    assert TrainConfig.load(tmp_path / CONFIG) == config(canvases=((0.5, 128), (1.0, 256)))
+    assert TrainConfig.load(tmp_path / CONFIG) == toy_config(canvases=((0.5, 128), (1.0, 256)))

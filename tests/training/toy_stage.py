@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from samlet.training.batches import Batch, in_order, share
-from samlet.training.config import FinetuneConfig
+from samlet.training.config import DistillEncoderConfig, FinetuneConfig
 from samlet.training.views import generator
 
 
@@ -35,7 +35,12 @@ class Doubling(nn.Module):
 
 def config(kind=FinetuneConfig, **changes):
     values = {"student": "toy", "steps": 12, "checkpoint_every": 4, "warmup_steps": 2, "batch_size": 8}
-    return kind(**{**values, "batch_norm": "per-process", **changes})
+    return kind(**{**values, **changes})
+
+
+def toy_config(**changes):
+    """Of a stage whose batch norms learn."""
+    return config(DistillEncoderConfig, **changes)
 
 
 def row(position):
