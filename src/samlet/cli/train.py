@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +27,17 @@ app = App(name="train", help="Train a student (distill-encoder, distill-prompted
 Prepared = Callable[[int, int], None]
 Stepped = Callable[[int, dict[str, float]], None]
 
-Data = Annotated[list[Path], Parameter(consume_multiple=True, help="Folders of images, with SA-1B records or without.")]
-Images = Annotated[int | None, Parameter(help="Use this many images, drawn by the seed.")]
+Data = Annotated[
+    list[Path],
+    Parameter(
+        consume_multiple=True,
+        help="Folders of images (with SA-1B records or labelme files, or without), SA-1B shards (.tar), COCO or LVIS "
+        "annotations (.json, with --images).",
+    ),
+]
+Images = Annotated[Path | None, Parameter(help="Folder of the images that a COCO or LVIS file in --data lists.")]
+Missing = Annotated[int, Parameter(help="Go on if at most so many images are missing.")]
+Limit = Annotated[int | None, Parameter(help="Use at most so many images, drawn by the seed.")]
 Checkpoint = Annotated[Path, Parameter(help="The weights to start from.")]
 TeacherName = Annotated[str, Parameter(help="The teacher's name in `samlet models`.")]
 TeacherCheckpoint = Annotated[Path, Parameter(help="The teacher's weights.")]
@@ -46,11 +56,13 @@ def distill_encoder(
     teacher_checkpoint: TeacherCheckpoint,
     data: Data,
     output: Path,
+    images: Images = None,
+    allow_missing: Missing = 0,
     student: Student = None,
     recipe: str = "efficientvit_sam_b0_stage1",
     steps: Steps = None,
     batch_size: BatchSize = None,
-    images: Images = None,
+    limit: Limit = None,
     checkpoint_every: Every = None,
     seed: int | None = None,
     cache: Cache = None,
@@ -64,7 +76,7 @@ def distill_encoder(
         student=student,
         steps=steps,
         batch_size=batch_size,
-        images=images,
+        images=limit,
         checkpoint_every=checkpoint_every,
         seed=seed,
     )
@@ -73,7 +85,7 @@ def distill_encoder(
             config,
             teacher=teacher,
             teacher_checkpoint=teacher_checkpoint,
-            data=data,
+            data=runs.open_source(data, images, allow_missing),
             output=output,
             cache=cache,
             resume=resume,
@@ -91,11 +103,13 @@ def distill_prompted(
     teacher_checkpoint: TeacherCheckpoint,
     data: Data,
     output: Path,
+    images: Images = None,
+    allow_missing: Missing = 0,
     student: Student = None,
     recipe: str = "efficientvit_sam_b0_stage4",
     steps: Steps = None,
     batch_size: BatchSize = None,
-    images: Images = None,
+    limit: Limit = None,
     checkpoint_every: Every = None,
     seed: int | None = None,
     cache: Cache = None,
@@ -109,7 +123,7 @@ def distill_prompted(
         student=student,
         steps=steps,
         batch_size=batch_size,
-        images=images,
+        images=limit,
         checkpoint_every=checkpoint_every,
         seed=seed,
     )
@@ -119,7 +133,7 @@ def distill_prompted(
             checkpoint=checkpoint,
             teacher=teacher,
             teacher_checkpoint=teacher_checkpoint,
-            data=data,
+            data=runs.open_source(data, images, allow_missing),
             output=output,
             cache=cache,
             resume=resume,
@@ -134,12 +148,23 @@ def finetune(
     checkpoint: Checkpoint,
     data: Data,
     output: Path,
+    images: Images = None,
+    allow_missing: Missing = 0,
     student: Student = None,
     recipe: str = "efficientvit_sam_b0_stage2",
     steps: Steps = None,
     batch_size: BatchSize = None,
+    limit: Limit = None,
     checkpoint_every: Every = None,
     seed: int | None = None,
+    rounds: Annotated[int | None, Parameter(help="Prompts in a row: later ones add a click on an error.")] = None,
+    lora: Annotated[
+        int | None, Parameter(help="Learn additions of this rank instead of weights: for few images.")
+    ] = None,
+    freeze: Annotated[
+        list[str] | None,
+        Parameter(help="A part that stays as it is, image_encoder or mask_decoder; the prompt encoder always does."),
+    ] = None,
     resume: Resume = False,
 ) -> None:
     """Fine-tune a student end to end on images with masks."""
@@ -150,12 +175,61 @@ def finetune(
         student=student,
         steps=steps,
         batch_size=batch_size,
+        images=limit,
+        checkpoint_every=checkpoint_every,
+        seed=seed,
+        rounds=rounds,
+        lora=lora,
+        frozen=tuple(dict.fromkeys(("prompt_encoder", *freeze))) if freeze else None,
+    )
+    with runs.joined(), bars(config.steps, runs.is_first) as (_, progress):
+        path = runs.run_finetune(
+            config,
+            checkpoint=checkpoint,
+            data=runs.open_source(data, images, allow_missing),
+            output=output,
+            resume=resume,
+            progress=progress,
+            say=_say if runs.is_first() else None,
+        )
+    print(path)
+
+
+@app.command
+def rpn(
+    *,
+    checkpoint: Annotated[Path, Parameter(help="The weights of an edge-sam to start from; they stay as they are.")],
+    data: Data,
+    output: Path,
+    images: Images = None,
+    allow_missing: Missing = 0,
+    recipe: str = "edge_sam_stage3",
+    steps: Steps = None,
+    batch_size: BatchSize = None,
+    limit: Limit = None,
+    checkpoint_every: Every = None,
+    seed: int | None = None,
+    resume: Resume = False,
+) -> None:
+    """Teach EdgeSAM, from the boxes of your data, which region a lone click means; it becomes edge-sam-rpn."""
+    configs, recipes, runs = _training()
+    config = recipes.get_recipe(
+        recipe,
+        configs.RpnConfig,
+        steps=steps,
+        batch_size=batch_size,
+        images=limit,
         checkpoint_every=checkpoint_every,
         seed=seed,
     )
     with runs.joined(), bars(config.steps, runs.is_first) as (_, progress):
-        path = runs.run_finetune(
-            config, checkpoint=checkpoint, data=data, output=output, resume=resume, progress=progress
+        path = runs.run_rpn(
+            config,
+            checkpoint=checkpoint,
+            data=runs.open_source(data, images, allow_missing),
+            output=output,
+            resume=resume,
+            progress=progress,
         )
     print(path)
 
@@ -170,6 +244,10 @@ def curves(
     """Draw the losses of runs, side by side."""
     import_with_extra("samlet.training.curves", "train", "Drawing curves").draw_curves(runs, output)
     print(output)
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
 
 
 def _training():  # noqa: ANN202 - three modules of an optional part

@@ -67,8 +67,8 @@ class Picked(Sequence[Sample]):
 def open_source(paths: Sequence[Path], images: Path | None = None, allow_missing: int = 0) -> Source:
     """The samples of folders, COCO, LVIS and labelme files (read now) and of SA-1B shards (read when asked for).
 
-    Parameters and errors as `samlet.data.open_data`. An annotation read now takes about 0.5 kB, so a million of them
-    half a gigabyte; one in a shard takes nothing.
+    Parameters and errors as `samlet.data.open_data`. An annotation read now takes 0.6 kB and its code, so a million of
+    them a gigabyte or two; one in a shard takes nothing.
     """
     shards = [IndexedShard(shard) for path in paths for shard in shards_in(path)]
     opened = open_data([path for path in paths if not shards_in(path)], images, allow_missing)
