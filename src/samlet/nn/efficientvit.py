@@ -95,7 +95,7 @@ class ResBlock(nn.Sequential):
 
 def _without_autocast(device: torch.device) -> AbstractContextManager[None]:
     """A block in which types are as written; where no autocast is on, no context at all, so that exporters see none."""
-    on = torch.is_autocast_enabled(device.type)
+    on = torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
     return torch.autocast(device.type, enabled=False) if on else nullcontext()
 
 
