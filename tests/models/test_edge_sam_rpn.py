@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from tests import filler, parity
+from tests.small_rpn import small_rpn
 
-from samlet.geometry.box_prior import BOXES, SCORES
+from samlet.geometry.box_prior import BOXES, SCORES, box_of_click
 from samlet.models import create
 from samlet.models.edge_sam_rpn import BEST_PER_LEVEL, proposals
+from samlet.predictor import Predictor
 from samlet.prompts import Prompts
 from samlet.runtime.torch import TorchBackend
 
@@ -45,7 +47,7 @@ def test_neck_and_head(from_maps):
 
 @pytest.mark.slow
 def test_neck_and_head_on_the_maps_of_the_encoder(model):
-    maps = model.image_encoder.features.forward_features(torch.from_numpy(filler.array("encoder", 1, 3, 1024, 1024)))
+    maps = model.maps(torch.from_numpy(filler.array("encoder", 1, 3, 1024, 1024)))
     levels = model.fpn(maps[2:])
     ours = outputs(levels, *model.rpn_head(levels)) | {f"encoder_out{i}": x for i, x in enumerate(maps[2:])}
     official = NUMBERS["from_pixels"]["outputs"]
@@ -89,23 +91,32 @@ def test_an_untrained_head_finds_nothing_anywhere():
     assert max(level.sigmoid().max().item() for level in scores) < 0.1
 
 
-def test_features_are_one_embedding_and_its_proposals_in_prompt_pixels(model):
-    pixels = torch.from_numpy(filler.array("small", 2, 3, 256, 256))
-    features = model.features(pixels)
-    assert tuple(features) == model.feature_names
-    assert torch.equal(features["image_embeddings"], model.encode(pixels))
-    assert features[BOXES].shape[:2] == features[SCORES].shape
-    assert features[BOXES].max() == 1024  # on a canvas of 256
-    backend = TorchBackend(model, model.spec)
-    arrays = backend.encode(pixels.numpy())
-    np.testing.assert_array_equal(arrays[SCORES], features[SCORES])
+@pytest.fixture(scope="module")
+def small():
+    return filler.fill_(small_rpn()).requires_grad_(False)
 
 
-def test_a_lone_click_with_its_box_is_what_the_decoder_is_given(model):
-    """The seam from end to end would need a trained head; here: the token rows a box prior makes are SAM's own."""
-    embedding = torch.from_numpy(filler.array("embedding", 1, 256, 64, 64))
-    given = Prompts.boxes([100, 200, 600, 700], [[300, 400]], [1]).tokens()
-    points_xy, labels = (torch.from_numpy(array) for array in given)
-    sparse, _ = model.prompt_encoder((points_xy[:, :1], labels[:, :1]), points_xy[:, 1:].reshape(1, 4), None)
-    torch.testing.assert_close(model.prompt_encoder.embed_tokens(points_xy.float(), labels), sparse)
-    assert model.decode_tokens(embedding, points_xy.float(), labels)[0].shape == (1, 4)
+def test_features_are_the_embedding_and_proposals_in_prompt_pixels(small):
+    pixels = torch.from_numpy(filler.array("small", 2, 3, 128, 128))
+    features = small.features(pixels)
+    assert tuple(features) == small.feature_names
+    assert torch.equal(features["image_embeddings"], small.encode(pixels))
+    assert features[BOXES].shape == (*features[SCORES].shape, 4)
+    assert features[BOXES].max() == 1024
+    arrays = TorchBackend(small, small.spec).encode(pixels.numpy())
+    assert arrays.keys() == features.keys()
+
+
+def test_a_click_gets_the_masks_of_the_click_and_its_box(small):
+    backend = TorchBackend(small, small.spec)
+    predictor = Predictor(backend)
+    embedding = predictor.embed(filler.image(96, 128))
+    click = np.float32([[64, 48]]) * 8
+    box = box_of_click(click[0], embedding.features[BOXES][0], embedding.features[SCORES][0])
+    assert box is not None
+    tokens = np.concatenate([click, box.reshape(2, 2)])[None].astype(np.float32)
+    expected = backend.decode(embedding.features, tokens, np.array([[1, 2, 3]]))
+    ours = predictor.decode(embedding, Prompts.points([[64, 48]]))
+    np.testing.assert_array_equal(ours.iou, expected.iou)
+    plain = predictor.decode(embedding, Prompts.points([[64, 48]]), box_prior=False)
+    assert np.abs(plain.iou - expected.iou).max() > 1e-4

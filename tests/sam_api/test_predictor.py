@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.fake_backend import IOU, FakeBackend
 
 from samlet.errors import InputError, PromptError
+from samlet.geometry.box_prior import BOXES, SCORES
 from samlet.geometry.regions import stability_score
 from samlet.predictor import Predictor
 from samlet.sam_api import SamPredictor
@@ -142,3 +145,15 @@ class TestPredict:
 
 def test_the_device_of_a_model_without_torch_is_the_cpu(predictor):
     assert predictor.device == "cpu"
+
+
+def test_proposals_of_a_model_that_has_them_read_a_lone_click(predictor, backend):
+    box = [400.0, 200.0, 700.0, 500.0]
+    features = {**predictor._image().features, BOXES: np.float32([[box]]), SCORES: np.float32([[0.7]])}
+    predictor._embedding = replace(predictor._image(), features=features)
+    predictor.predict(np.array([[100, 60]]), np.array([1]))
+    points_xy, labels, _ = backend.decoded[-1]
+    assert labels.tolist() == [[1, 2, 3]]
+    assert points_xy[0, 1:].ravel().tolist() == box
+    predictor.predict(np.array([[100, 60]]), np.array([1]), mask_input=np.zeros((1, 256, 256)))
+    assert backend.decoded[-1][1].tolist() == [[1, -1]]

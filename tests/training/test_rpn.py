@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from tests.small_rpn import IMAGE, small_rpn
 from tests.training.toy_stage import config as toy_config
 from torch import nn
 
@@ -17,18 +18,12 @@ from samlet.data import open_folders
 from samlet.errors import TrainingError
 from samlet.geometry.rle import encode as encode_rle
 from samlet.models import create, load_checkpoint
-from samlet.models.edge_sam import EdgeSamEncoder
-from samlet.models.edge_sam_rpn import EdgeSamRpn
-from samlet.nn.repvit import RepViTConfig
-from samlet.spec import ImageSpec
 from samlet.training.config import RpnConfig
 from samlet.training.recipes import RECIPES
 from samlet.training.rpn import BoxBatches, TrainRpn, assign, focal_loss, seen_boxes
 from samlet.training.runs import run_rpn
 from samlet.training.views import View
-from samlet.zoo import get_spec
 
-SMALL = ImageSpec(canvas=128)
 BOXES_XYWH = ([10, 5, 30, 20], [20, 25, 25, 15])
 
 
@@ -56,13 +51,6 @@ def folder(tmp_path):
             record = {"image": {"image_id": index, "width": width, "height": height}, "annotations": annotations}
             (path / f"set_{index}.json").write_text(json.dumps(record))
     return path
-
-
-def small_rpn():
-    """A student whose encoder has one block a stage and the widths that the neck takes."""
-    torch.manual_seed(0)
-    spec = replace(get_spec("edge-sam-rpn"), name="small-rpn", image=SMALL)
-    return EdgeSamRpn(spec, EdgeSamEncoder(RepViTConfig((8, 96, 192, 384), (1, 1, 1, 1)))).eval()
 
 
 SQUARES = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 8], [5, 0, 15, 10], [40, 40, 50, 50], [80, 80, 90, 90]])
@@ -106,7 +94,7 @@ def test_a_box_in_a_view(view, seen):
 
 
 def test_batches_hold_the_boxes_of_their_images_on_the_prompt_canvas(folder):
-    batches = BoxBatches(open_folders([folder]), SMALL, config(min_crop=1.0))
+    batches = BoxBatches(open_folders([folder]), IMAGE, config(min_crop=1.0))
     batch = batches.at(0)
     assert batch.pixels.shape == (2, 3, 128, 128)
     assert batch.image_index.tolist() == [0, 0, 1, 1]
@@ -118,8 +106,8 @@ def test_batches_hold_the_boxes_of_their_images_on_the_prompt_canvas(folder):
 
 def test_images_without_boxes_cannot_be_learned_from(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a_1.png")
-    with pytest.raises(TrainingError, match="none of the images has a box"):
-        BoxBatches(open_folders([tmp_path]), SMALL, config())
+    with pytest.raises(TrainingError, match="none of the 1 images has a box"):
+        BoxBatches(open_folders([tmp_path]), IMAGE, config())
 
 
 def test_a_canvas_that_cannot_be_halved_seven_times_is_refused():
@@ -131,7 +119,7 @@ def test_the_loss_falls_and_nothing_but_neck_and_head_learns(folder):
     student = small_rpn()
     before = {name: value.clone() for name, value in student.state_dict().items()}
     stage = TrainRpn(student).train()
-    batch = BoxBatches(open_folders([folder]), SMALL, config(min_crop=1.0)).at(0)
+    batch = BoxBatches(open_folders([folder]), IMAGE, config(min_crop=1.0)).at(0)
     optimizer = torch.optim.AdamW([p for p in stage.parameters() if p.requires_grad], lr=3e-3)
     totals = []
     for _ in range(8):
@@ -150,7 +138,7 @@ def test_the_loss_falls_and_nothing_but_neck_and_head_learns(folder):
 
 
 def test_an_image_without_boxes_is_all_background(folder):
-    batch = BoxBatches(open_folders([folder]), SMALL, config()).at(0)
+    batch = BoxBatches(open_folders([folder]), IMAGE, config()).at(0)
     empty = replace(batch, boxes_xyxy=torch.zeros(0, 4), image_index=torch.zeros(0, dtype=torch.long))
     losses = TrainRpn(small_rpn()).train()(empty)
     assert losses["box"] == 0
@@ -161,7 +149,9 @@ def test_a_run_turns_an_edge_sam_into_one_with_proposals(folder, tmp_path):
     base = create("edge-sam")
     save_file(base.state_dict(), tmp_path / "edge_sam.safetensors")
     settings = config(steps=2, checkpoint_every=1)
-    path = run_rpn(settings, checkpoint=tmp_path / "edge_sam.safetensors", data=[folder], output=tmp_path / "run")
+    path = run_rpn(
+        settings, checkpoint=tmp_path / "edge_sam.safetensors", data=open_folders([folder]), output=tmp_path / "run"
+    )
     trained = create("edge-sam-rpn")
     load_checkpoint(trained, path)
     for name, value in base.state_dict().items():
@@ -171,7 +161,7 @@ def test_a_run_turns_an_edge_sam_into_one_with_proposals(folder, tmp_path):
 
 def test_a_student_without_proposals_is_refused(tmp_path):
     with pytest.raises(TrainingError, match="edge-sam proposes no regions"):
-        run_rpn(config(student="edge-sam"), checkpoint=tmp_path / "no", data=[tmp_path], output=tmp_path / "run")
+        run_rpn(config(student="edge-sam"), checkpoint=tmp_path / "no", data=[], output=tmp_path / "run")
 
 
 def test_the_papers_recipe_is_twelve_epochs_of_coco():

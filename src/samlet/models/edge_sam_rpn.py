@@ -67,10 +67,19 @@ class EdgeSamRpn(Sam):
 
     def features(self, pixels: Tensor) -> dict[str, Tensor]:
         """Normalised pixels [N, 3, S, S] -> embedding and proposals, named as in `feature_names`."""
-        maps = self.image_encoder.features.forward_features(pixels)
+        maps = self.maps(pixels)
         boxes_xyxy, scores = proposals(*self.rpn_head(self.fpn(maps[2:])), pixels.shape[-1])
         scale = self.spec.image.prompt_canvas / pixels.shape[-1]
-        return dict(zip(self.feature_names, (self.image_encoder.embed(maps), boxes_xyxy * scale, scores), strict=True))
+        return {"image_embeddings": self._encoder.embed(maps), BOXES: boxes_xyxy * scale, SCORES: scores}
+
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        """The encoder's five maps, the last three of them at strides 8, 16 and 32 for `fpn`."""
+        return self._encoder.features.forward_features(pixels)
+
+    @property
+    def _encoder(self) -> EdgeSamEncoder:
+        assert isinstance(self.image_encoder, EdgeSamEncoder)
+        return self.image_encoder
 
 
 def flat(maps: Sequence[Tensor], values: int) -> list[Tensor]:

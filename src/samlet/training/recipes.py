@@ -82,6 +82,7 @@ def edge_sam_stage3() -> RpnConfig:
         clip_norm=10.0,
         canvases=((1.0, 1024),),
         min_crop=1.0,
+        batch_norm="synced",
         checkpoint_every=1000,
     )
 

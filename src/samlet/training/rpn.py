@@ -63,7 +63,7 @@ class TrainRpn(nn.Module):
     def forward(self, batch: BoxBatch) -> dict[str, Tensor]:
         """{"objectness", "box"}: sums over all anchors, divided by the number of foreground anchors."""
         with torch.no_grad():
-            maps = self.student.image_encoder.features.forward_features(batch.pixels)
+            maps = self.student.maps(batch.pixels)
         levels = self.student.fpn(maps[2:])
         scores, offsets = self.student.rpn_head(levels)
         grid = torch.cat([anchors(x.shape[-2:], s) for x, s in zip(levels, STRIDES, strict=True)]).to(batch.pixels)

@@ -1,0 +1,29 @@
+"""An EdgeSAM with proposals whose encoder has one block a stage, on a canvas of 128 pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from samlet.models.edge_sam import EdgeSamEncoder
+from samlet.models.edge_sam_rpn import EdgeSamRpn
+from samlet.nn.repvit import RepViTConfig
+from samlet.spec import ImageSpec
+from samlet.zoo import get_spec
+
+IMAGE = ImageSpec(canvas=128)
+
+
+class GridEncoder(EdgeSamEncoder):
+    """The decoder wants 64 cells a side, which a canvas of 128 has at stride 2."""
+
+    def embed(self, maps):
+        return torch.nn.functional.interpolate(super().embed(maps), (64, 64))
+
+
+def small_rpn() -> EdgeSamRpn:
+    """Random weights, always the same, in eval mode."""
+    torch.manual_seed(0)
+    encoder = GridEncoder(RepViTConfig((8, 96, 192, 384), (1, 1, 1, 1)))
+    return EdgeSamRpn(replace(get_spec("edge-sam-rpn"), name="small-rpn", image=IMAGE), encoder).eval()
