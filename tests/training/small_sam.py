@@ -10,6 +10,7 @@ from torch import nn
 from samlet.models import Sam
 from samlet.models.efficientvit_sam import ToGrid
 from samlet.nn.efficientvit import ConvLayer, LiteMLA
+from samlet.nn.layers import LayerNorm2d
 from samlet.nn.mask_decoder import MaskDecoder
 from samlet.nn.prompt_encoder import PromptEncoder
 from samlet.spec import ImageSpec
@@ -23,7 +24,8 @@ def small_sam(seed: int = 0) -> Sam:
     """Random weights from a seed, in eval mode, on a 64-pixel canvas."""
     torch.manual_seed(seed)
     layers = (ConvLayer(3, CHANNELS, 3, 2, act=nn.Hardswish), LiteMLA(CHANNELS, head_dim=16, scale=3), ToGrid())
-    model = Sam(replace(get_spec("efficientvit-sam-b0"), name="small", image=IMAGE), nn.Sequential(*layers))
+    encoder = nn.Sequential(*layers, LayerNorm2d(CHANNELS))
+    model = Sam(replace(get_spec("efficientvit-sam-b0"), name="small", image=IMAGE), encoder)
     model.prompt_encoder = PromptEncoder(channels=CHANNELS)
     model.mask_decoder = MaskDecoder(channels=CHANNELS)
     return model.eval()

@@ -122,6 +122,18 @@ def test_losses_on_points_fall_too():
     assert totals[-1] < 0.95 * totals[0]
 
 
+def test_processes_with_unequal_shares_average_to_the_mean_of_all_prompts(monkeypatch):
+    chosen = settings()
+    stage = Finetune(small_sam(), chosen).eval()
+    mine = MaskBatches(SAMPLES[:1], IMAGE, chosen).at(0)  # 2 images, 4 prompts
+    with torch.no_grad():
+        alone = stage(mine)
+        monkeypatch.setattr("samlet.training.finetune.average", lambda count: (count + 1) / 2)  # the other has 1 prompt
+        shared = stage(mine)
+    for name, value in alone.items():
+        assert shared[name].item() == pytest.approx(value.item() * 4 / 2.5)
+
+
 @pytest.mark.parametrize(
     ("frozen", "learning"),
     [

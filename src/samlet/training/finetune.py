@@ -14,6 +14,7 @@ from samlet.training.config import PARTS, FinetuneConfig
 from samlet.training.lora import add_lora
 from samlet.training.losses import at_uncertain_points, mask_losses, true_iou
 from samlet.training.mask_batches import MaskBatch
+from samlet.training.processes import average
 from samlet.training.prompt_sampling import click_on_errors
 
 
@@ -32,7 +33,7 @@ class Finetune(nn.Module):
             add_lora(student, config.lora, tuple(part for part in PARTS if part not in config.frozen), config.seed)
 
     def forward(self, batch: MaskBatch) -> dict[str, Tensor]:
-        """{"bce", "dice", "iou"}: scalars, the means of all rounds."""
+        """{"bce", "dice", "iou"}: scalars, the means of all rounds and prompts."""
         embeddings = self.student.encode(batch.pixels)
         points_xy, labels = batch.points_xy, batch.labels
         shown, hinted = None, None
@@ -48,7 +49,9 @@ class Finetune(nn.Module):
             logits = self.student.upscale(tokens, keys)
             rounds.append(self._losses(logits, iou, batch))
             shown = _chosen(logits, iou)
-        return {name: torch.stack([losses[name] for losses in rounds]).mean() for name in rounds[0]}
+        prompts = torch.tensor(float(len(labels)), device=labels.device)
+        weight = prompts / average(prompts)  # of several processes, each prompt of the step counts the same
+        return {name: weight * torch.stack([losses[name] for losses in rounds]).mean() for name in rounds[0]}
 
     def _clicks(self, shown: Tensor, batch: MaskBatch, turn: int) -> tuple[Tensor, Tensor]:
         canvas = self.student.spec.image.prompt_canvas

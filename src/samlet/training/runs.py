@@ -111,7 +111,7 @@ def run_finetune(
     student = _load(config.student, checkpoint)
     batches = MaskBatches(data, student.spec.image, config, spots_needed(config.points))
     if say is not None and batches.left_out:
-        say(f"{batches.left_out} images have no mask large enough to learn from; they are left out.")
+        say(f"Left out, for want of a mask large enough to learn from: {batches.left_out} of {len(data)} images.")
     trainer = Trainer(Finetune(student, config), config, output, resume)
     trainer.run(batches.stream, progress)
     merge(student)
