@@ -25,7 +25,8 @@ class TrainConfig:
 
     `canvases` are (share of the run, student canvas in pixels): early steps may see a smaller canvas, which costs
     less; the last entry's share is 1. `views` is how many different views of an image there are over the epochs,
-    `images` how many images are used (0: all). `decoder_rate` multiplies the mask decoder's learning rate. The modules
+    `images` how many images are used (0: all); half of the views are mirrored if `mirror`, and the student sees colours
+    changed by factors within `colour` of 1. `decoder_rate` multiplies the mask decoder's learning rate. The modules
     `optimization`, `batch_norm` and `precision` explain the fields they read. `accumulate` cuts each step into that
     many parts, to save memory; `validation_images` are held out; `keep` is how many checkpoints stay.
     """
@@ -46,6 +47,8 @@ class TrainConfig:
     canvases: tuple[tuple[float, int], ...] = ((1.0, 512),)
     views: int = 1
     min_crop: float = 0.5
+    mirror: bool = True
+    colour: float = 0.3
     images: int = 0
     checkpoint_every: int = 200
     clip_value: float = 0.0

@@ -112,7 +112,7 @@ class EmbeddingBatches:
 
     def _view(self, sample: Sample, index: int) -> NDArray[np.uint8]:
         image = sample.read_image()
-        return draw_view(image.shape[:2], sample.name, index, self._config.seed, self._config.min_crop).apply(image)
+        return draw_view(image.shape[:2], sample.name, index, self._config).apply(image)
 
     def _item(self, position: int, canvas: ImageSpec) -> tuple[str, NDArray, NDArray, NDArray]:
         epoch, index = drawn(self._config, len(self._samples), position)
@@ -120,7 +120,9 @@ class EmbeddingBatches:
         def make(sample: Sample) -> tuple[str, NDArray, NDArray, NDArray]:
             seen = self._view(sample, epoch % self._config.views)
             target = self._teacher.embed(seen)
-            pixels, frame = to_pixels(jitter_colour(seen, generator(self._config.seed, "colour", position)), canvas)
+            pixels, frame = to_pixels(
+                jitter_colour(seen, generator(self._config.seed, "colour", position), self._config.colour), canvas
+            )
             return sample.name, pixels, target, valid_cells(frame.content_hw, canvas.canvas)
 
         return self._samples.make(index, make)

@@ -160,10 +160,10 @@ class PromptedBatches:
         config = self._config
         rng = generator(config.seed, "prompts", position)
         picture = sample.read_image()
-        view = draw_view(picture.shape[:2], sample.name, epoch % config.views, config.seed, config.min_crop)
+        view = draw_view(picture.shape[:2], sample.name, epoch % config.views, config)
         seen = view.apply(picture)
         embedding = self._teacher.embed(seen)
-        pixels, frame = to_pixels(jitter_colour(seen, rng), image)
+        pixels, frame = to_pixels(jitter_colour(seen, rng, config.colour), image)
         masks = []
         if rng.random() >= config.teacher_share:
             masks = _annotated(sample, view, rng, config.masks_per_image)

@@ -124,7 +124,7 @@ class MaskBatches:
         view, masks = self._annotated(sample, epoch, rng)
         if not masks:
             return None
-        pixels, frame = to_pixels(jitter_colour(view.apply(sample.read_image()), rng), image)
+        pixels, frame = to_pixels(jitter_colour(view.apply(sample.read_image()), rng, self._config.colour), image)
         prompts = [self._prompt(mask, rng) for mask in masks]
         later = generator(self._config.seed, "rounds", position)
         clicks, hints = later.random((2, len(masks), self._config.rounds - 1), np.float32)
@@ -142,7 +142,7 @@ class MaskBatches:
     def _annotated(self, sample: Sample, epoch: int, rng: np.random.Generator) -> tuple[View, list[NDArray[np.bool_]]]:
         """A view of an image, and masks seen there: none if there are none in the whole image."""
         for number in (epoch, 0):  # a crop may lose all masks; view 0 is the whole image
-            view = draw_view(sample.size_hw, sample.name, number, self._config.seed, self._config.min_crop)
+            view = draw_view(sample.size_hw, sample.name, number, self._config)
             masks = self._masks(sample, view, rng)
             if masks:
                 break
@@ -166,7 +166,7 @@ class MaskBatches:
             if sample.annotations[index].crowd:
                 continue
             mask = view.apply(sample.annotations[index].to_array())
-            if mask.mean() >= MIN_AREA_SHARE:
+            if np.count_nonzero(mask) >= MIN_AREA_SHARE * mask.size:
                 found.append(mask)
             if len(found) == self._config.masks_per_image:
                 break

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from samlet.errors import TrainingError
-from samlet.training.config import DistillEncoderConfig, DistillPromptedConfig, FinetuneConfig, RpnConfig, TrainConfig
+from samlet.training import paper_recipes
+from samlet.training.config import DistillEncoderConfig, DistillPromptedConfig, FinetuneConfig, TrainConfig
 
 Recipe = Callable[[], TrainConfig]
 Config = TypeVar("Config", bound=TrainConfig)
@@ -67,32 +68,20 @@ def efficientvit_sam_b0_stage4() -> DistillPromptedConfig:
     )
 
 
-def edge_sam_stage3() -> RpnConfig:
-    """EdgeSAM's proposals: 12 epochs of COCO train 2017 with 16 images a step, mirrored, never cropped.
-
-    The paper's schedule; its optimizer is not known, ours is the trainer's AdamW.
-    """
-    return RpnConfig(
-        student="edge-sam-rpn",
-        steps=87_950,
-        batch_size=16,
-        learning_rate=1e-3,
-        warmup_steps=500,
-        weight_decay=4e-5,
-        clip_norm=10.0,
-        canvases=((1.0, 1024),),
-        min_crop=1.0,
-        batch_norm="synced",
-        checkpoint_every=1000,
-    )
-
-
 RECIPES: dict[str, Recipe] = {
-    "efficientvit_sam_b0_stage1": efficientvit_sam_b0_stage1,
-    "efficientvit_sam_b0_stage2": efficientvit_sam_b0_stage2,
-    "efficientvit_sam_b0_stage3": efficientvit_sam_b0_stage3,
-    "efficientvit_sam_b0_stage4": efficientvit_sam_b0_stage4,
-    "edge_sam_stage3": edge_sam_stage3,
+    recipe.__name__: recipe
+    for recipe in (
+        efficientvit_sam_b0_stage1,
+        efficientvit_sam_b0_stage2,
+        efficientvit_sam_b0_stage3,
+        efficientvit_sam_b0_stage4,
+        paper_recipes.efficientvit_sam_l0_stage1,
+        paper_recipes.efficientvit_sam_l0_stage2,
+        paper_recipes.edge_sam_stage1,
+        paper_recipes.edge_sam_stage2,
+        paper_recipes.edge_sam_stage3,
+        paper_recipes.mobile_sam,
+    )
 }
 
 

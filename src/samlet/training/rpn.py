@@ -161,8 +161,10 @@ class BoxBatches:
         self, sample: Sample, epoch: int, position: int, image: ImageSpec
     ) -> tuple[str, NDArray[np.float32], NDArray[np.float32]]:
         picture = sample.read_image()
-        view = draw_view(picture.shape[:2], sample.name, epoch, self._config.seed, self._config.min_crop)
-        shown = jitter_colour(view.apply(picture), generator(self._config.seed, "colour", position))
+        view = draw_view(picture.shape[:2], sample.name, epoch, self._config)
+        shown = jitter_colour(
+            view.apply(picture), generator(self._config.seed, "colour", position), self._config.colour
+        )
         pixels, frame = to_pixels(shown, image)
         corners = seen_boxes(view, _boxes_xyxy(sample)).reshape(-1, 2, 2)
         boxes = frame.to_prompt(corners).reshape(-1, 4)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-COLOUR_RANGE = (0.7, 1.3)
+from samlet.training.config import TrainConfig
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -40,21 +40,24 @@ def generator(seed: int, *key: str | int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32("/".join(map(str, key)).encode())])
 
 
-def draw_view(size_hw: tuple[int, int], name: str, index: int, seed: int, min_crop: float) -> View:
-    """View `index` of an image: the first is the whole image, later ones crop each side to `min_crop`..1 of it."""
+def draw_view(size_hw: tuple[int, int], name: str, index: int, config: TrainConfig) -> View:
+    """View `index` of an image: the first is the whole image, later ones crop each side to `min_crop`..1 of it.
+
+    Half of the views are mirrored, unless the config says that none is.
+    """
     height, width = size_hw
-    rng = generator(seed, "view", name, index)
-    mirrored = bool(rng.random() < 0.5)
+    rng = generator(config.seed, "view", name, index)
+    mirrored = bool(rng.random() < 0.5) and config.mirror
     if index == 0:
         return View(0, 0, width, height, mirrored)
-    crop_w, crop_h = (max(1, round(side * rng.uniform(min_crop, 1))) for side in (width, height))
+    crop_w, crop_h = (max(1, round(side * rng.uniform(config.min_crop, 1))) for side in (width, height))
     x0, y0 = int(rng.integers(0, width - crop_w + 1)), int(rng.integers(0, height - crop_h + 1))
     return View(x0, y0, x0 + crop_w, y0 + crop_h, mirrored)
 
 
-def jitter_colour(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Change brightness, contrast and saturation of uint8 RGB [H, W, 3] by independent factors."""
+def jitter_colour(image: NDArray[np.uint8], rng: np.random.Generator, spread: float) -> NDArray[np.uint8]:
+    """Change brightness, contrast and saturation of uint8 RGB [H, W, 3], each by a factor within `spread` of 1."""
     picture = Image.fromarray(image)
     for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        picture = enhance(picture).enhance(rng.uniform(*COLOUR_RANGE))
+        picture = enhance(picture).enhance(rng.uniform(1 - spread, 1 + spread))
     return np.asarray(picture)
