@@ -163,7 +163,10 @@ def finetune(
     ] = None,
     freeze: Annotated[
         list[str] | None,
-        Parameter(help="A part that stays as it is, image_encoder or mask_decoder; the prompt encoder always does."),
+        Parameter(
+            help="A part that stays as it is, image_encoder or mask_decoder; the prompt encoder always does.",
+            negative=(),
+        ),
     ] = None,
     resume: Resume = False,
 ) -> None:
