@@ -152,6 +152,50 @@ class TestSmallRegions:
         assert masks[0].box_xywh == pytest.approx((60, 60, 81, 81), abs=2)
 
 
+class TestMemory:
+    def test_the_budget_sets_the_batch(self):
+        backend, generator = discs(points_per_side=4, memory_budget=32 << 20)
+        generator.generate(DARK)
+        assert {len(points_xy) for points_xy, *_ in backend.decoded} == {4}
+
+    def test_a_small_budget_changes_no_mask(self):
+        picture = with_disc(100, 100, 40)
+        large, small = (bright(memory_budget=size << 20).generate(picture) for size in (512, 8))
+        assert [mask.rle for mask in large] == [mask.rle for mask in small]
+        assert large[0].stability == small[0].stability
+
+
+class TestFast:
+    def test_clicks_in_what_is_found_are_skipped(self):
+        backend, generator = discs(points_per_side=16, fast=True, pred_iou_thresh=0.94)
+        seen = []
+        masks = generator.generate(DARK, lambda done, total: seen.append((done, total)))
+        assert sum(len(points_xy) for points_xy, *_ in backend.decoded) < 256
+        assert seen[-1] == (256, 256)
+        assert len(masks) > 10
+
+    def test_what_is_large_explains_nothing(self):
+        backend, generator = discs(points_per_side=8, fast=True, pred_iou_thresh=0.94)
+        backend.radii = (16, 8, 120, 32)
+        generator.generate(DARK)
+        assert sum(len(points_xy) for points_xy, *_ in backend.decoded) == 64
+
+
+class TestOverlaps:
+    def test_disjoint_masks_share_no_pixel(self):
+        _, generator = discs(points_per_side=4, disjoint=True, pred_iou_thresh=0.89, box_nms_thresh=1.0)
+        masks = generator.generate(DARK).to_array()
+        assert len(masks) > 16
+        assert masks.sum(axis=0).max() == 1
+
+    def test_parts_go_where_containment_is_limited(self):
+        settings = {"pred_iou_thresh": 0.6, "box_nms_thresh": 1.0}
+        whole = discs(**settings)[1].generate(DARK)
+        alone = discs(containment_thresh=0.9, mask_nms_thresh=0.8, **settings)[1].generate(DARK)
+        assert len(whole) == 12
+        assert {round(mask.iou, 2) for mask in alone} == {0.95, 0.9}  # the discs of 8 pixels lie in those of 16
+
+
 def test_progress_counts_clicks():
     seen = []
     discs(points_per_side=3, points_per_batch=4)[1].generate(DARK, lambda done, total: seen.append((done, total)))
@@ -173,6 +217,8 @@ def test_a_path_will_do(tmp_path):
         ({"points_per_batch": 0}, "points_per_batch is 0"),
         ({"crop_n_points_downscale_factor": 0}, "crop_n_points_downscale_factor is 0"),
         ({"crop_n_layers": -1}, "crop_n_layers is -1"),
+        ({"memory_budget": 1000}, "memory_budget is 1000"),
+        ({"points_per_side": None, "point_grids": [np.ones((1, 2))], "fast": True}, "fast needs"),
     ],
 )
 def test_settings_that_cannot_be_meant(settings, sentence):

@@ -1,7 +1,8 @@
 """Everything mode: a grid of clicks, and filters that leave one mask for each thing in the image.
 
 The rules and their order are those of segment_anything's SamAutomaticMaskGenerator, in three scopes: image, crop and
-batch. It knows predictors and geometry, not networks. Full-size logits exist for one mask at a time.
+batch. It knows predictors and geometry, not networks. A mask is first judged by its predicted IoU, before it exists,
+then by its low-resolution logits; image-size pixels are made where those cannot decide, and for what stays.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from samlet.backend import Embedding, each_in_image
+from samlet.backend import Embedding
 from samlet.errors import InputError
 from samlet.geometry.boxes import boxes_from_masks, near_crop_edge, nms, uncrop_boxes
-from samlet.geometry.points import build_layer_grids, crop_boxes, uncrop_points
-from samlet.geometry.regions import remove_small_regions, stability_score, uncrop_masks
-from samlet.geometry.rle import encode
+from samlet.geometry.overlaps import label_map, mask_nms
+from samlet.geometry.patches import Patch
+from samlet.geometry.points import build_layer_grids, coarse_to_fine, crop_boxes, uncrop_points
+from samlet.geometry.regions import remove_small_regions
+from samlet.geometry.rle import Rle, encode
 from samlet.images import ImageSource, read_image
 from samlet.masks import Mask, MaskSet
 from samlet.predictor import Predictor
@@ -26,6 +29,15 @@ from samlet.prompts import Prompts
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of clicks done and their total."""
+
+# Measured with TinyViT: a click in flight holds 2 MB of the decoder's output and its masks, three times 256 x 256
+# logits, which filters copy once more.
+BYTES_PER_CLICK = 4 << 20
+# Half of the memory budget is for clicks in flight, half for masks that wait for the end.
+SHARE_IN_FLIGHT = 0.5
+FAST_STRIDE = 4
+# In fast mode a click that lies in a confident mask of at most this share of the image is not tried.
+EXPLAINED_SHARE = 1 / 16
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,20 @@ class _Crop:
     def box_xywh(self) -> tuple[int, int, int, int]:
         x0, y0, x1, y1 = self.box_xyxy
         return x0, y0, x1 - x0, y1 - y0
+
+
+@dataclass(frozen=True)
+class _Sketch:
+    """A mask that passed the filters of its batch: box (inclusive corners, crop pixels), predicted IoU and click.
+
+    Its pixels are made at the end from `patch`; where memory is short it has its `answer` already, code and stability.
+    """
+
+    box_xyxy: tuple[int, int, int, int]
+    iou: float
+    click: int
+    patch: Patch | None
+    answer: tuple[Rle, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +85,11 @@ class MaskGenerator:
     the short side, their grids `crop_n_points_downscale_factor`^layer coarser. A mask needs predicted IoU >
     `pred_iou_thresh` and stability >= `stability_score_thresh` (0 switches a test off); `box_nms_thresh` and
     `crop_nms_thresh` are for duplicates; holes and islands under `min_mask_region_area` pixels go.
+
+    Beyond SAM's: `memory_budget` (bytes above the model and the image) lowers `points_per_batch`. `fast` tries a coarse
+    grid first and leaves out clicks in what it explains: other masks than the exact mode's, see docs/performance.md.
+    `mask_nms_thresh` removes duplicates by the masks' own IoU, `containment_thresh` masks of which more than that
+    share lies inside a better one; `disjoint` gives each pixel to the smallest mask over it.
     """
 
     predictor: Predictor
@@ -74,6 +105,11 @@ class MaskGenerator:
     crop_n_points_downscale_factor: int = 1
     point_grids: Sequence[NDArray[np.float64]] | None = None
     min_mask_region_area: int = 0
+    memory_budget: int = 512 << 20
+    fast: bool = False
+    mask_nms_thresh: float | None = None
+    containment_thresh: float | None = None
+    disjoint: bool = False
 
     def __post_init__(self) -> None:
         if (self.points_per_side is None) == (self.point_grids is None):
@@ -87,6 +123,12 @@ class MaskGenerator:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}: it must be 1 or more.")
+        if self.memory_budget < BYTES_PER_CLICK / SHARE_IN_FLIGHT:
+            raise InputError(
+                f"memory_budget is {self.memory_budget} bytes: one click at a time takes {2 * BYTES_PER_CLICK}."
+            )
+        if self.fast and self.point_grids is not None:
+            raise InputError("fast needs the regular grid of points_per_side, not point_grids.")
         if self.crop_n_layers < 0:
             raise InputError(f"crop_n_layers is {self.crop_n_layers}: it must be 0 or more.")
 
@@ -105,7 +147,8 @@ class MaskGenerator:
             found = _suppress(found, [_small_crop_score(candidate.mask) for candidate in found], self.crop_nms_thresh)
         if self.min_mask_region_area > 0:
             found = self._without_small_regions(found)
-        return MaskSet([candidate.mask for candidate in found], size_hw)
+        masks = self._without_overlap([candidate.mask for candidate in found], size_hw)
+        return MaskSet(masks, size_hw)
 
     def _crops(self, size_hw: tuple[int, int]) -> list[_Crop]:
         """The image itself, then the crops layer by layer, each with its clicks."""
@@ -123,43 +166,117 @@ class MaskGenerator:
         """The masks of one crop that pass the filters and are not duplicates of one another."""
         x0, y0, x1, y1 = crop.box_xyxy
         embedding = self.predictor.embed(image[y0:y1, x0:x1])
-        found: list[_Candidate] = []
-        for first in range(0, len(crop.points_xy), self.points_per_batch):
-            found += self._segment_batch(embedding, crop, first)
-            advance(min(self.points_per_batch, len(crop.points_xy) - first))
-        return _suppress(found, [candidate.mask.iou or 0.0 for candidate in found], self.box_nms_thresh)
+        explained = np.zeros(embedding.frame.low_res_hw, bool)
+        found: list[_Sketch] = []
+        waiting_bytes = 0
+        for clicks in self._levels(len(crop.points_xy)):
+            left = clicks[~_lie_in(crop.points_xy[clicks], explained, crop)]
+            if len(left) < len(clicks):
+                advance(len(clicks) - len(left))
+            for first in range(0, len(left), self._clicks_per_batch):
+                batch = left[first : first + self._clicks_per_batch]
+                for sketch in self._segment_batch(embedding, crop, batch):
+                    waiting_bytes += sketch.patch.logits.nbytes if sketch.patch else 0
+                    short = waiting_bytes > self.memory_budget * (1 - SHARE_IN_FLIGHT)
+                    if self.fast and sketch.patch:
+                        _explain(explained, sketch.patch)
+                    found.append(replace(sketch, patch=None, answer=self._answer(sketch, crop)) if short else sketch)
+                advance(len(batch))
+        boxes_xyxy = np.array([sketch.box_xyxy for sketch in found], np.float32).reshape(-1, 4)
+        scores = np.array([sketch.iou for sketch in found], np.float32)
+        return [self._finish(found[index], crop) for index in nms(boxes_xyxy, scores, self.box_nms_thresh)]
 
-    def _segment_batch(self, embedding: Embedding, crop: _Crop, first: int) -> Iterator[_Candidate]:
-        """The masks that pass the filters, of the crop's clicks from number `first` on."""
-        points_xy = crop.points_xy[first : first + self.points_per_batch]
+    @property
+    def _clicks_per_batch(self) -> int:
+        return min(self.points_per_batch, int(self.memory_budget * SHARE_IN_FLIGHT) // BYTES_PER_CLICK)
+
+    def _levels(self, clicks: int) -> list[NDArray[np.int64]]:
+        """The clicks of a crop in the order they are tried; fast mode looks between levels at what was found."""
+        return coarse_to_fine(round(clicks**0.5), FAST_STRIDE) if self.fast else [np.arange(clicks)]
+
+    def _segment_batch(self, embedding: Embedding, crop: _Crop, clicks: NDArray[np.int64]) -> Iterator[_Sketch]:
+        """The masks that pass the filters, of the crop's clicks with these numbers."""
         # Every reading of a click is wanted here, not the one that proposals would choose.
-        logits = self.predictor.decode(embedding, Prompts.points(points_xy[:, None]), box_prior=False)
+        logits = self.predictor.decode(embedding, Prompts.points(crop.points_xy[clicks][:, None]), box_prior=False)
         confident = logits.iou[:, 1:] > (self.pred_iou_thresh if self.pred_iou_thresh > 0 else -np.inf)
         rows, columns = np.nonzero(confident)
         kept = logits.keep(rows, columns + 1)
-        for index, image_logits in enumerate(each_in_image(kept, embedding.frame)):
-            score = float(stability_score(image_logits, offset=self.stability_score_offset))
-            mask = image_logits > 0
-            box_xyxy = boxes_from_masks(mask)
-            unstable = self.stability_score_thresh > 0 and score < self.stability_score_thresh
-            if unstable or near_crop_edge(box_xyxy, crop.box_xyxy, crop.image_hw):
+        for index, low_res in enumerate(kept.low_res()[:, 0]):
+            patch = Patch.cut(low_res, embedding.frame, min(-self.stability_score_offset, 0.0))
+            if not self._is_stable(patch):
                 continue
-            x, y = uncrop_points(points_xy[rows[index]], crop.box_xyxy)
-            answer = Mask(
-                rle=encode(uncrop_masks(mask, crop.box_xyxy, crop.image_hw)),
-                iou=float(kept.iou[index, 0]),
-                stability=score,
-                point_xy=(float(x), float(y)),
-                crop_box_xywh=crop.box_xywh,
-                prompt_index=first + int(rows[index]),
-            )
-            yield _Candidate(answer, uncrop_boxes(box_xyxy, crop.box_xyxy))
+            box_xyxy = patch.image_box()
+            if not near_crop_edge(box_xyxy, crop.box_xyxy, crop.image_hw):
+                yield _Sketch(box_xyxy, float(kept.iou[index, 0]), int(clicks[rows[index]]), patch)
+
+    def _is_stable(self, patch: Patch) -> bool:
+        """Whether a mask's stability at image size passes; image-size pixels are made only if that is not clear."""
+        threshold = self.stability_score_thresh
+        if threshold <= 0:
+            return True
+        estimate, margin = patch.estimate_stability(self.stability_score_offset)
+        if abs(estimate - threshold) > margin:
+            return estimate >= threshold
+        return patch.stability(self.stability_score_offset) >= threshold
+
+    def _answer(self, sketch: _Sketch, crop: _Crop) -> tuple[Rle, float]:
+        """Code at the size of the image, and stability."""
+        if sketch.answer is not None:
+            return sketch.answer
+        assert sketch.patch is not None  # one of the two is there
+        code = sketch.patch.encode(crop.box_xyxy[:2], crop.image_hw)
+        return code, sketch.patch.stability(self.stability_score_offset)
+
+    def _finish(self, sketch: _Sketch, crop: _Crop) -> _Candidate:
+        """The mask of a sketch that stays."""
+        code, stability = self._answer(sketch, crop)
+        x, y = uncrop_points(crop.points_xy[sketch.click], crop.box_xyxy)
+        mask = Mask(
+            rle=code,
+            iou=sketch.iou,
+            stability=stability,
+            point_xy=(float(x), float(y)),
+            crop_box_xywh=crop.box_xywh,
+            prompt_index=sketch.click,
+        )
+        return _Candidate(mask, uncrop_boxes(np.array(sketch.box_xyxy), crop.box_xyxy))
+
+    def _without_overlap(self, masks: list[Mask], size_hw: tuple[int, int]) -> list[Mask]:
+        """Mask-level suppression and disjoint masks, where asked for."""
+        if self.mask_nms_thresh is not None or self.containment_thresh is not None:
+            codes, scores = [mask.rle for mask in masks], [mask.iou or 0.0 for mask in masks]
+            thresholds = [1.0 if limit is None else limit for limit in (self.mask_nms_thresh, self.containment_thresh)]
+            masks = [masks[index] for index in mask_nms(codes, scores, *thresholds)]
+        if not self.disjoint:
+            return masks
+        labels = label_map([mask.rle for mask in masks], size_hw)
+        parts = ((mask, labels == number) for number, mask in enumerate(masks, start=1))
+        return [replace(mask, rle=encode(part)) for mask, part in parts if part.any()]
 
     def _without_small_regions(self, found: list[_Candidate]) -> list[_Candidate]:
         """Fill small holes, then remove small islands; of duplicates this makes, the untouched one stays."""
         cleaned = [_clean(candidate, self.min_mask_region_area) for candidate in found]
         untouched = [float(new is old) for new, old in zip(cleaned, found, strict=True)]
         return _suppress(cleaned, untouched, max(self.box_nms_thresh, self.crop_nms_thresh))
+
+
+def _lie_in(points_xy: NDArray[np.float64], explained: NDArray[np.bool_], crop: _Crop) -> NDArray[np.bool_]:
+    """Which points [K, 2] (crop pixels) lie where a map of the crop is true."""
+    _, _, width, height = crop.box_xywh
+    rows, columns = explained.shape
+    return explained[
+        (points_xy[:, 1] * rows / height).astype(int).clip(0, rows - 1),
+        (points_xy[:, 0] * columns / width).astype(int).clip(0, columns - 1),
+    ]
+
+
+def _explain(explained: NDArray[np.bool_], patch: Patch) -> None:
+    """Add a mask to the map of what needs no more clicks, unless it is large: large things have parts."""
+    inside = patch.logits > 0
+    if np.count_nonzero(inside) <= EXPLAINED_SHARE * explained.size:
+        x, y = patch.corner_xy
+        part = explained[y : y + inside.shape[0], x : x + inside.shape[1]]
+        part |= inside[: part.shape[0], : part.shape[1]]
 
 
 def _counter(progress: Progress | None, total: int) -> Callable[[int], None]:

@@ -12,8 +12,13 @@ from tests.tiny import CANVAS, tiny_artifact, tiny_model
 from samlet.errors import ExportError
 from samlet.export import onnx as export
 from samlet.export.parity import TOLERANCES, Tolerance
-from samlet.runtime.artifact import DECODER, ENCODER, GRAPHS, MANIFEST, PARITY, UPSCALER
+from samlet.nn.prompt_decoder import ImageSide
+from samlet.runtime.artifact import DECODER, ENCODER, GRAPHS, MANIFEST, PARITY, PROJECTOR, UPSCALER
 from samlet.spec import ModelSpec
+
+KEYS, VALUES = [8, 16, 4096], [8, 4096, 16]
+SHARED = {name: VALUES if name.startswith("values") else KEYS for name in ImageSide._fields}
+SHARED |= {"queries1": [8, 17, 4096], "position_queries2": [8, 17, 4096], "lengths": [3, 4096], "upscaled": [4096, 256]}
 
 
 def graph(name):
@@ -44,26 +49,35 @@ def test_the_folder_is_complete():
     [
         (ENCODER, {"pixels": ["images", 3, CANVAS, CANVAS]}, {"image_embeddings": ["images", 256, 64, 64]}),
         (
+            PROJECTOR,
+            {"image_embeddings": [1, 256, 64, 64], "mask_hint": [1, 256, 256], "has_mask_hint": [1]},
+            SHARED,
+        ),
+        (
             DECODER,
-            {
-                "image_embeddings": [1, 256, 64, 64],
-                "points_xy": ["prompts", "tokens", 2],
-                "labels": ["prompts", "tokens"],
-                "mask_hint": [1, 256, 256],
-                "has_mask_hint": [1],
-            },
-            {"iou": ["prompts", 4], "mask_tokens": ["prompts", 4, 256], "keys": ["prompts", 4096, 256]},
+            {"points_xy": ["prompts", "tokens", 2], "labels": ["prompts", "tokens"], **SHARED},
+            {"iou": ["prompts", 4], "mask_tokens": ["prompts", 4, 256]},
         ),
         (
             UPSCALER,
-            {"mask_tokens": ["prompts", 4, 256], "keys": ["prompts", 4096, 256]},
+            {
+                "upscaled": [4096, 256],
+                "weights": ["prompts", "rank", 4096],
+                "vectors": ["prompts", "rank", 256],
+                "scale": ["prompts", 1, 4096],
+                "mask_tokens": ["prompts", 4, 256],
+            },
             {"logits": ["prompts", 4, 256, 256]},
         ),
     ],
 )
 def test_graphs_have_these_inputs_and_outputs(name, inputs, outputs):
     assert signature(graph(name).input) == inputs
-    assert signature(graph(name).output) == outputs
+    written = signature(graph(name).output)
+    if name == DECODER:
+        assert list(written)[2:] == ["weights", "vectors", "scale"]  # their ranks follow from the tokens
+        written = {key: written[key] for key in outputs}
+    assert written == outputs
 
 
 def test_the_encoder_is_rid_of_norms_and_resizes():
@@ -74,15 +88,15 @@ def test_the_encoder_is_rid_of_norms_and_resizes():
 
 def test_norms_of_the_decoder_are_single_nodes():
     kinds = [node.op_type for node in graph(DECODER).node]
-    assert kinds.count("LayerNormalization") == 11  # nine of tokens and image, two of the mask hint
-    assert "Gelu" in kinds
-    assert "ReduceMean" not in kinds
+    assert kinds.count("LayerNormalization") == 7  # those of tokens; those of the image are never made
+    assert [node.op_type for node in graph(UPSCALER).node].count("Gelu") == 2
 
 
 def test_the_parity_record_is_within_tolerance():
     record = json.loads((tiny_artifact() / PARITY).read_text())
     assert record["photos"] == ["cat.jpg", "coffee.jpg"]
     assert record["mask_iou_mean"] >= TOLERANCES["float32"].mask_iou
+    assert record["nodes"] == {name: len(graph(name).node) for name in GRAPHS}
     assert 0 < record["logits_max_difference_in_std"] <= TOLERANCES["float32"].logits
 
 

@@ -48,3 +48,15 @@ def test_the_crops_of_a_layer_cover_the_image(height, width, layers):
 def test_uncrop_points():
     case = AMG["uncrop"]
     assert points.uncrop_points([[1, 2]], case["crop_box"]).tolist() == case["points"]
+
+
+@pytest.mark.parametrize(("per_side", "stride"), [(8, 4), (5, 4), (1, 4), (3, 1)])
+def test_coarse_to_fine_tries_each_click_once(per_side, stride):
+    levels = points.coarse_to_fine(per_side, stride)
+    assert sorted(np.concatenate(levels).tolist()) == list(range(per_side**2))
+    assert [len(level) for level in levels] == sorted(len(level) for level in levels)
+
+
+def test_the_first_level_is_a_coarse_grid():
+    first = points.coarse_to_fine(8, 4)[0]
+    assert first.tolist() == [2 * 8 + 2, 2 * 8 + 6, 6 * 8 + 2, 6 * 8 + 6]

@@ -101,3 +101,25 @@ BROKEN = {
 def test_a_damaged_record_is_refused(segmentation):
     with pytest.raises(DataError):
         rle.from_json(segmentation)
+
+
+@given(masks, st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
+def test_a_window_is_coded_as_the_whole_image_would_be(mask, left, top, right, bottom):
+    whole = np.pad(mask, ((top, bottom), (left, right)))
+    assert rle.encode_window(mask, (left, top), whole.shape) == rle.encode(whole)
+
+
+def test_containment_is_the_share_of_the_first():
+    small, large = np.zeros((2, 4, 6), bool)
+    small[1:3, 1:5] = True
+    large[:, 3:] = True
+    codes = [rle.encode(mask) for mask in (small, large)]
+    np.testing.assert_allclose(rle.containment_matrix(codes, codes), [[1, 0.5], [1 / 3, 1]])
+    assert rle.containment_matrix([], codes).shape == (0, 2)
+
+
+def test_area_of_a_union():
+    first, second = np.zeros((2, 4, 6), bool)
+    first[0], second[:2, :2] = True, True
+    assert rle.union_area([rle.encode(first), rle.encode(second)]) == 8
+    assert rle.union_area([]) == 0

@@ -1,6 +1,6 @@
-"""The three graphs of an artifact as torch modules, and their translation to ONNX.
+"""The four graphs of an artifact as torch modules, and their translation to ONNX.
 
-The cut between them is the lazy decoder's: encoder once an image, decoder once a prompt, upscaler for kept masks.
+The cuts between them: encoder and projector once an image, decoder once a prompt, upscaler for kept masks.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,59 +23,80 @@ from samlet.export.simplify import resize_by_products
 from samlet.models import Sam
 from samlet.models.sam import token_bias
 from samlet.nn.fusion import fuse
+from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
 from samlet.prompts import HINT_SIZE
-from samlet.runtime.artifact import DECODER, ENCODER, UPSCALER
+from samlet.runtime.artifact import DECODER, ENCODER, PROJECTOR, UPSCALER
 
 OPSET = 20  # the first one with Gelu; ONNX Runtime has read it since 1.17
 
 
-class DecoderGraph(nn.Module):
-    """`Sam.decode_tokens` for one image and at most one hint.
+class EncoderGraph(nn.Module):
+    """`Sam.features`: pixels [N, 3, S, S] → the tensors [N, …] named in `feature_names`, in that order."""
 
-    Image and hint keep a batch of 1 up to the first attention, so that their keys are projected once for all prompts.
-    """
+    def __init__(self, model: Sam) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """All that inference keeps of an image."""
+        features = self.model.features(pixels)
+        return tuple(features[name] for name in self.model.feature_names)
+
+
+class ProjectorGraph(nn.Module):
+    """`ImageProjector` for one image and at most one hint."""
 
     def __init__(self, model: Sam) -> None:
         super().__init__()
         self.prompt_encoder = model.prompt_encoder
-        self.mask_decoder = model.mask_decoder
+        self.projector = ImageProjector(model.mask_decoder, model.prompt_encoder)
 
-    def forward(
-        self, image_embeddings: Tensor, points_xy: Tensor, labels: Tensor, mask_hint: Tensor, has_mask_hint: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """[1, 256, 64, 64], [P, T, 2], [P, T], [1, 256, 256], [1] (1 or 0) → iou, mask_tokens, keys."""
+    def forward(self, image_embeddings: Tensor, mask_hint: Tensor, has_mask_hint: Tensor) -> ImageSide:
+        """[1, 256, 64, 64], [1, 256, 256], [1] (1 or 0) → what all prompts of the image share."""
         hinted, unhinted = self.prompt_encoder.embed_mask(mask_hint[:, None]), self.prompt_encoder.no_mask(1)
         dense = has_mask_hint * hinted + (1 - has_mask_hint) * unhinted
-        sparse = self.prompt_encoder.embed_tokens(points_xy, labels)
-        return self.mask_decoder.decode_tokens(
-            image_embeddings + dense, self.prompt_encoder.get_dense_pe(), sparse, token_bias(labels, sparse.dtype)
-        )
+        return self.projector(image_embeddings + dense)
 
 
-class UpscalerGraph(nn.Module):
-    """`Sam.upscale`: mask tokens [P, 4, 256] and keys [P, 4096, 256] → logits [P, 4, 256, 256]."""
+class DecoderGraph(nn.Module):
+    """`PromptDecoder` from points and labels."""
 
     def __init__(self, model: Sam) -> None:
         super().__init__()
-        self.mask_decoder = model.mask_decoder
+        self.prompt_encoder = model.prompt_encoder
+        self.decoder = PromptDecoder(model.mask_decoder)
 
-    def forward(self, mask_tokens: Tensor, keys: Tensor) -> Tensor:
-        """All four masks: they share the upscaled image, which is nearly all the work."""
-        return self.mask_decoder.upscale(mask_tokens, keys)
+    def forward(self, points_xy: Tensor, labels: Tensor, image: ImageSide) -> tuple[Tensor, Tensor, Mixture]:
+        """[P, T, 2], [P, T] and the arrays of `ImageSide` → iou, mask_tokens, weights, vectors, scale."""
+        sparse = self.prompt_encoder.embed_tokens(points_xy, labels)
+        return self.decoder(image, sparse, token_bias(labels, sparse.dtype))
 
 
 @dataclass(frozen=True)
 class GraphPlan:
-    """A module, example inputs by name with their dynamic axes, and the names of the outputs."""
+    """A module; by name, example inputs with their dynamic axes; the names of the outputs.
+
+    An input that is a NamedTuple of tensors becomes one input for each of its fields; its axes are such a tuple too.
+    """
 
     module: nn.Module
-    inputs: dict[str, tuple[Tensor, dict[int, Dim]]]
+    inputs: dict[str, tuple[Any, Any]]
     outputs: tuple[str, ...]
+
+    @property
+    def input_names(self) -> list[str]:
+        """The inputs of the graph, in order."""
+        return [field for name, (value, _) in self.inputs.items() for field in getattr(value, "_fields", (name,))]
 
 
 def plan_graphs(model: Sam) -> dict[str, GraphPlan]:
     """What to translate for each graph file of the artifact. `model` is on the CPU in eval mode and stays as it is."""
-    return {ENCODER: _encoder_plan(model), DECODER: _decoder_plan(model), UPSCALER: _upscaler_plan(model)}
+    return {
+        ENCODER: _encoder_plan(model),
+        PROJECTOR: _projector_plan(model),
+        DECODER: _decoder_plan(model),
+        UPSCALER: _upscaler_plan(model),
+    }
 
 
 def write_graph(plan: GraphPlan, path: Path) -> None:
@@ -88,7 +110,7 @@ def write_graph(plan: GraphPlan, path: Path) -> None:
                 tensors,
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=list(plan.inputs),
+                input_names=plan.input_names,
                 output_names=list(plan.outputs),
                 dynamic_shapes=tuple(axes for _, axes in plan.inputs.values()),
                 verbose=False,
@@ -104,34 +126,48 @@ def write_graph(plan: GraphPlan, path: Path) -> None:
 
 
 def _encoder_plan(model: Sam) -> GraphPlan:
-    encoder = deepcopy(model.image_encoder)
+    encoder = EncoderGraph(deepcopy(model))
     side = model.spec.image.canvas
     pixels = torch.zeros(2, 3, side, side)
     fuse(encoder)
     with torch.no_grad():
         resize_by_products(encoder, pixels[:1])
-    return GraphPlan(encoder, {"pixels": (pixels, {0: Dim("images")})}, ("image_embeddings",))
+    return GraphPlan(encoder, {"pixels": (pixels, {0: Dim("images")})}, model.feature_names)
+
+
+def _projector_plan(model: Sam) -> GraphPlan:
+    inputs = {
+        "image_embeddings": (torch.zeros(1, 256, 64, 64), {}),
+        "mask_hint": (torch.zeros(1, HINT_SIZE, HINT_SIZE), {}),
+        "has_mask_hint": (torch.zeros(1), {}),
+    }
+    return GraphPlan(ProjectorGraph(model), inputs, ImageSide._fields)
 
 
 def _decoder_plan(model: Sam) -> GraphPlan:
     prompts, tokens = Dim("prompts"), Dim("tokens")
     inputs = {
-        "image_embeddings": (torch.zeros(1, 256, 64, 64), {}),
         "points_xy": (torch.zeros(2, 3, 2), {0: prompts, 1: tokens}),
         "labels": (torch.ones(2, 3, dtype=torch.int64), {0: prompts, 1: tokens}),
-        "mask_hint": (torch.zeros(1, HINT_SIZE, HINT_SIZE), {}),
-        "has_mask_hint": (torch.zeros(1), {}),
+        "image": (_example_image(model), ImageSide(*[{}] * len(ImageSide._fields))),  # type: ignore[list-item]
     }
-    return GraphPlan(DecoderGraph(model), inputs, ("iou", "mask_tokens", "keys"))
+    return GraphPlan(DecoderGraph(model), inputs, ("iou", "mask_tokens", *Mixture._fields))
 
 
 def _upscaler_plan(model: Sam) -> GraphPlan:
-    prompts = Dim("prompts")
+    prompts, rank = Dim("prompts"), Dim("rank")
+    mixture = Mixture(torch.zeros(2, 112, 4096), torch.zeros(2, 112, 256), torch.ones(2, 1, 4096))
     inputs = {
+        "upscaled": (torch.zeros(4096, 256), {}),
+        "mixture": (mixture, Mixture({0: prompts, 1: rank}, {0: prompts, 1: rank}, {0: prompts})),  # type: ignore[arg-type]
         "mask_tokens": (torch.zeros(2, 4, 256), {0: prompts}),
-        "keys": (torch.zeros(2, 64 * 64, 256), {0: prompts}),
     }
-    return GraphPlan(UpscalerGraph(model), inputs, ("logits",))
+    return GraphPlan(MaskUpscaler(model.mask_decoder), inputs, ("logits",))
+
+
+@torch.no_grad()
+def _example_image(model: Sam) -> ImageSide:
+    return ImageProjector(model.mask_decoder, model.prompt_encoder)(torch.zeros(1, 256, 64, 64))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+LOW_RES = 256  # side of the decoder's logits
 BAND_ROWS = 32  # rows of the image made by one matrix product: few enough that they share a few rows of the source
 
 
@@ -59,6 +60,44 @@ class ImageFrame:
             vertical.apply(widened.T, out=enlarged)
         return image_logits.reshape(*leading, height, width)
 
+    def window_to_image(
+        self, patch: NDArray[np.float32], corner_xy: tuple[int, int], window_xyxy: tuple[int, int, int, int]
+    ) -> NDArray[np.float32]:
+        """What `logits_to_image` says of one window of the image, ends exclusive: float32 [h, w].
+
+        `patch` [rows, columns] is the part of the 256 by 256 logits that begins at `corner_xy`. What lies outside of it
+        counts as 0, so it must reach two low-resolution pixels beyond the window.
+        """
+        left, top, right, bottom = window_xyxy
+        vertical = _enlargement(LOW_RES, self.prompt_canvas, self.prompt_hw[0], self.size_hw[0])
+        horizontal = _enlargement(LOW_RES, self.prompt_canvas, self.prompt_hw[1], self.size_hw[1])
+        widened = np.zeros((right - left, len(patch)), np.float32)
+        horizontal.apply_window(patch.T, corner_xy[0], widened, left)
+        enlarged = np.zeros((bottom - top, right - left), np.float32)
+        vertical.apply_window(widened.T, corner_xy[1], enlarged, top)
+        return enlarged
+
+    def reach_of(self, low_res_box_xyxy: ArrayLike) -> tuple[int, int, int, int]:
+        """The window of the image, ends exclusive, in which the low-resolution pixels of a box (inclusive) have a part.
+
+        The two bilinear steps reach less than one low-resolution pixel beyond the box.
+        """
+        (height, width), (prompt_height, prompt_width) = self.size_hw, self.prompt_hw
+        cell = self.prompt_canvas / LOW_RES
+        left, top, right, bottom = np.asarray(low_res_box_xyxy, np.float64) + np.array([-1, -1, 2, 2])
+        return (
+            int(np.clip(left * cell * width / prompt_width, 0, width)),
+            int(np.clip(top * cell * height / prompt_height, 0, height)),
+            int(np.ceil(np.clip(right * cell * width / prompt_width, 0, width))),
+            int(np.ceil(np.clip(bottom * cell * height / prompt_height, 0, height))),
+        )
+
+    @property
+    def low_res_hw(self) -> tuple[int, int]:
+        """Rows and columns of the low-resolution logits that lie on the image; the rest is padding."""
+        height, width = (int(np.ceil(side * LOW_RES / self.prompt_canvas)) for side in self.prompt_hw)
+        return height, width
+
 
 def resized_hw(size_hw: tuple[int, int], longest_side: int) -> tuple[int, int]:
     """(height, width) once the longest side is `longest_side`: int(x * scale + 0.5), and never less than one pixel."""
@@ -77,6 +116,21 @@ class _Enlargement:
         """Write the product with `source` [source rows, columns] to `out` [rows, columns]."""
         for rows, source_rows, weights in self.blocks:
             np.matmul(weights, source[source_rows], out=out[rows])
+
+    def apply_window(
+        self, source: NDArray[np.float32], first_source: int, out: NDArray[np.float32], first: int
+    ) -> None:
+        """Write rows `first`, `first` + 1, … of the product to `out`; `source` begins at row `first_source`."""
+        for rows, source_rows, weights in self.blocks:
+            start, stop = max(rows.start, first), min(rows.start + len(weights), first + len(out))
+            begin, end = max(source_rows.start, first_source), min(source_rows.stop, first_source + len(source))
+            if start < stop and begin < end:
+                part = weights[
+                    start - rows.start : stop - rows.start, begin - source_rows.start : end - source_rows.start
+                ]
+                np.matmul(
+                    part, source[begin - first_source : end - first_source], out=out[start - first : stop - first]
+                )
 
 
 @lru_cache(maxsize=16)

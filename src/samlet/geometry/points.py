@@ -20,6 +20,22 @@ def build_layer_grids(per_side: int, layers: int, downscale: int) -> list[NDArra
     return [build_point_grid(per_side // downscale**layer) for layer in range(layers + 1)]
 
 
+def coarse_to_fine(per_side: int, stride: int) -> list[NDArray[np.int64]]:
+    """The numbers of a grid's points, level by level: every `stride`-th row and column, then each half of that, to all.
+
+    Each point is in one level.
+    """
+    row, column = np.divmod(np.arange(per_side**2), per_side)
+    waiting = np.ones(per_side**2, bool)
+    levels = []
+    while stride >= 1:
+        level = waiting & (row % stride == stride // 2) & (column % stride == stride // 2) if stride > 1 else waiting
+        levels.append(np.flatnonzero(level))
+        waiting = waiting & ~level
+        stride //= 2
+    return [level for level in levels if level.size]
+
+
 def crop_boxes(size_hw: tuple[int, int], layers: int, overlap: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The whole image, then for layer i = 1..layers a grid of 2**i × 2**i overlapping crops, column by column.
 

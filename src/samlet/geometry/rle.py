@@ -30,6 +30,25 @@ def encode(mask: NDArray[np.bool_]) -> Rle:
     return {"size": [int(side) for side in coded["size"]], "counts": coded["counts"]}
 
 
+def encode_window(mask: NDArray[np.bool_], corner_xy: tuple[int, int], size_hw: tuple[int, int]) -> Rle:
+    """Code of a mask of `size_hw` that is `mask` [h, w] from `corner_xy` on and empty elsewhere.
+
+    The time goes with the window, not with the image.
+    """
+    left, top = corner_xy
+    height, width = size_hw
+    columns = np.pad(mask.T, ((0, 0), (1, 1))).view(np.int8)
+    changes = np.diff(columns, axis=1)
+    where = np.flatnonzero(changes)  # starts and ends of runs in turn, column by column
+    column, row = np.divmod(where, changes.shape[1])
+    places = (left + column) * height + top + row
+    # A run that ends with its column goes on where the next column begins.
+    joints = 1 + 2 * np.flatnonzero(places[1:-1:2] == places[2::2])
+    places = np.delete(places, np.concatenate([joints, joints + 1]))
+    counts = np.diff(places, prepend=0, append=height * width).tolist()
+    return from_counts(counts if counts[-1] or len(counts) == 1 else counts[:-1], size_hw)
+
+
 def decode(rle: Rle) -> NDArray[np.bool_]:
     """The mask [H, W] of a code. Raises DataError if the code is damaged."""
     # Not pycocotools' own, which trusts the code and warns about NumPy 2.
@@ -45,6 +64,11 @@ def area(rle: Rle) -> int:
     return int(_coco().area(rle))
 
 
+def union_area(rles: Sequence[Rle]) -> int:
+    """Number of pixels inside at least one of the masks."""
+    return area(_coco().merge(list(rles))) if rles else 0
+
+
 def to_box(rle: Rle) -> tuple[int, int, int, int]:
     """Tight box XYWH in pixels; one pixel has width 1 and height 1, an empty mask gives (0, 0, 0, 0)."""
     left, top, width, height = (int(value) for value in _coco().toBbox(rle))
@@ -56,6 +80,14 @@ def iou_matrix(first: Sequence[Rle], second: Sequence[Rle]) -> NDArray[np.float6
     if not first or not second:
         return np.zeros((len(first), len(second)))
     return np.asarray(_coco().iou(list(first), list(second), [0] * len(second)), np.float64)
+
+
+def containment_matrix(first: Sequence[Rle], second: Sequence[Rle]) -> NDArray[np.float64]:
+    """The share of each first mask that lies inside each second one, [A, B], without decoding them."""
+    if not first or not second:
+        return np.zeros((len(first), len(second)))
+    # COCO scores a detection against a crowd by the share of the detection inside.
+    return np.asarray(_coco().iou(list(first), list(second), [1] * len(second)), np.float64)
 
 
 def to_counts(rle: Rle) -> list[int]:

@@ -1,8 +1,9 @@
-"""An exported model on disk: one folder with three graphs and a manifest.
+"""An exported model on disk: one folder with four graphs and a manifest.
 
     encoder.onnx    pixels → image_embeddings
-    decoder.onnx    image_embeddings and the tokens of P prompts → iou, mask_tokens, keys
-    upscaler.onnx   mask_tokens and keys → logits
+    projector.onnx  image_embeddings and at most one mask hint → what all prompts of the image share
+    decoder.onnx    those and the tokens of P prompts → iou, mask_tokens, and each prompt's image in pieces (`PIECES`)
+    upscaler.onnx   the pieces and mask_tokens → logits
     manifest.json   the ModelSpec, the precision of the stored weights, the sha256 of each graph
     parity.json     how far the graphs are from the torch model they were made from (for people)
 
@@ -21,15 +22,17 @@ from samlet.errors import BackendError, ModelError
 from samlet.files import sha256_of
 from samlet.spec import ModelSpec
 
-ENCODER, DECODER, UPSCALER = "encoder.onnx", "decoder.onnx", "upscaler.onnx"
-GRAPHS = (ENCODER, DECODER, UPSCALER)
+ENCODER, PROJECTOR, DECODER, UPSCALER = "encoder.onnx", "projector.onnx", "decoder.onnx", "upscaler.onnx"
+GRAPHS = (ENCODER, PROJECTOR, DECODER, UPSCALER)
+UPSCALED = "upscaled"  # of what prompts share, the array that the upscaler reads
+PIECES = ("weights", "vectors", "scale")
 MANIFEST = "manifest.json"
 PARITY = "parity.json"
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A folder whose three graphs are exactly those its manifest was written for."""
+    """A folder whose four graphs are exactly those its manifest was written for."""
 
     folder: Path
     spec: ModelSpec
@@ -52,7 +55,7 @@ class Artifact:
 
 
 def manifest_record(folder: Path, spec: ModelSpec, precision: str) -> dict[str, Any]:
-    """The content of manifest.json for the three graphs that lie in `folder`."""
+    """The content of manifest.json for the graphs that lie in `folder`."""
     files = {name: sha256_of(folder / name) for name in GRAPHS}
     return spec.to_json() | {"precision": precision, "files": files}
 

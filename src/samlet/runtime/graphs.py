@@ -79,16 +79,17 @@ class GraphBackend(ABC):
         """Tokens of P prompts → candidates [P, 4]; see `samlet.backend.Backend`."""
         iou = np.empty((len(labels), 4), np.float32)
         image_of = np.zeros(len(labels), np.int64) if image_index is None else np.asarray(image_index)
-        runs = []
+        runs: list[_Run] = []
         for rows in _runs(image_of, one_by_one=mask_hint is not None):
-            hint = None if mask_hint is None else mask_hint[rows]
-            shared = self._shared(features["image_embeddings"], int(image_of[rows[0]]), hint)
-            image = {name: array for name, array in shared.items() if name != UPSCALED}
-            run = _Run(
-                rows, shared, self._run(DECODER, {"points_xy": points_xy[rows], "labels": labels[rows], **image})
-            )
-            iou[rows] = run.decoded["iou"]
-            runs.append(run)
+            image = int(image_of[rows[0]])
+            if mask_hint is not None or not runs or image_of[runs[-1].rows[0]] != image:
+                hint = None if mask_hint is None else mask_hint[rows]
+                shared = self._shared(features["image_embeddings"], image, hint)
+            else:
+                shared = runs[-1].shared
+            decoded = self._run(DECODER, {"points_xy": points_xy[rows], "labels": labels[rows], **shared})
+            iou[rows] = decoded["iou"]
+            runs.append(_Run(rows, shared, decoded))
         return ArrayMaskLogits(iou, lambda rows, columns: self._upscale(runs, rows, columns))
 
     def _shared(

@@ -1,0 +1,122 @@
+"""One mask as the part of its low-resolution logits that matters: its image-size pixels are made where they are needed.
+
+Stability, boxes and codes are those of the mask at image size, as in segment_anything, for a fraction of the work: most
+masks cover little of an image, and a box needs four strips along the edges of one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.geometry.frames import LOW_RES, ImageFrame
+from samlet.geometry.regions import stability_score
+from samlet.geometry.rle import Rle, encode_window
+
+# Of the estimate of stability: see docs/performance.md for how often it errs.
+MARGIN, MARGIN_OF_ONE_PIXEL = 0.005, 1.0
+REACH = 3  # low-resolution pixels around the mask that the two bilinear steps can see, and one more
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Logits [h, w] from low-resolution pixel `corner_xy` on; beyond them every logit of the image is below `floor`.
+
+    `box_xyxy`: low-resolution pixels with a logit above `floor`, ends inclusive; None if there are none.
+    """
+
+    logits: NDArray[np.float32]
+    corner_xy: tuple[int, int]
+    box_xyxy: tuple[int, int, int, int] | None
+    frame: ImageFrame
+
+    @classmethod
+    def cut(cls, low_res: NDArray[np.float32], frame: ImageFrame, floor: float) -> Patch:
+        """The patch of logits [256, 256]; `floor` is the lowest threshold that will be asked about (0 or below)."""
+        height, width = frame.low_res_hw
+        box = _box(low_res[:height, :width] > floor)
+        if box is None:
+            return cls(low_res[:0, :0].copy(), (0, 0), None, frame)
+        left, top = max(box[0] - REACH, 0), max(box[1] - REACH, 0)
+        right, bottom = min(box[2] + REACH + 1, LOW_RES), min(box[3] + REACH + 1, LOW_RES)
+        return cls(low_res[top:bottom, left:right].copy(), (left, top), box, frame)
+
+    def to_image(self, low_res_box_xyxy: tuple[int, int, int, int]) -> tuple[NDArray[np.float32], tuple[int, int]]:
+        """Image-size logits around a box of low-resolution pixels, and the image pixel (x, y) where they begin."""
+        window = self.frame.reach_of(low_res_box_xyxy)
+        return self.frame.window_to_image(self.logits, self.corner_xy, window), (window[0], window[1])
+
+    def estimate_stability(self, offset: float) -> tuple[float, float]:
+        """Stability at low resolution, and how far that at image size may be from it.
+
+        Both count pixels inside the same two contours; the error of a count falls with the root of the area.
+        """
+        height, width = self.frame.low_res_hw
+        x, y = self.corner_xy
+        inside = self.logits[: height - y, : width - x]
+        loose = np.count_nonzero(inside > -offset)
+        if not loose:
+            return 0.0, 1.0
+        image_height, image_width = self.frame.size_hw
+        pixels = loose * min(1.0, image_height * image_width / (height * width))  # of the coarser of the two grids
+        return float(stability_score(inside, offset=offset)), MARGIN + MARGIN_OF_ONE_PIXEL / pixels**0.5
+
+    def stability(self, offset: float) -> float:
+        """`stability_score` at image size; exact where `offset` is not above the floor's distance from 0."""
+        if self.box_xyxy is None:
+            return 0.0
+        logits, _ = self.to_image(self.box_xyxy)
+        return float(stability_score(logits, offset=offset))
+
+    def image_box(self) -> tuple[int, int, int, int]:
+        """The tight box of the mask in image pixels, XYXY, ends inclusive; zeros for an empty mask.
+
+        Each edge is looked for in a strip along that edge of the low-resolution mask.
+        """
+        box = self._mask_box()
+        if box is None:
+            return 0, 0, 0, 0
+        left, top, right, bottom = box
+        strips = (
+            (left, top, min(left + 1, right), bottom),
+            (left, top, right, min(top + 1, bottom)),
+            (max(right - 1, left), top, right, bottom),
+            (left, max(bottom - 1, top), right, bottom),
+        )
+        edges = [self._box_within(strip) for strip in strips]
+        if any(edge is None for edge in edges):  # such a strip lies between the pixels of a small image
+            return self._box_within(box) or (0, 0, 0, 0)
+        found = [edge[side] for side, edge in enumerate(edges) if edge is not None]
+        return found[0], found[1], found[2], found[3]
+
+    def encode(self, origin_xy: tuple[int, int] = (0, 0), size_hw: tuple[int, int] | None = None) -> Rle:
+        """Code of the mask at image size, laid into an image of `size_hw` (default: its own) from `origin_xy` on."""
+        size_hw = size_hw or self.frame.size_hw
+        box = self._mask_box()
+        if box is None:
+            return encode_window(np.zeros((0, 0), bool), (0, 0), size_hw)
+        logits, (x, y) = self.to_image(box)
+        return encode_window(logits > 0, (origin_xy[0] + x, origin_xy[1] + y), size_hw)
+
+    def _mask_box(self) -> tuple[int, int, int, int] | None:
+        """Low-resolution pixels of the image with a logit above 0."""
+        height, width = self.frame.low_res_hw
+        x, y = self.corner_xy
+        box = _box(self.logits[: height - y, : width - x] > 0)
+        return None if box is None else (box[0] + x, box[1] + y, box[2] + x, box[3] + y)
+
+    def _box_within(self, low_res_box_xyxy: tuple[int, int, int, int]) -> tuple[int, int, int, int] | None:
+        """The box of the mask's image pixels around a box of low-resolution ones."""
+        logits, (x, y) = self.to_image(low_res_box_xyxy)
+        box = _box(logits > 0)
+        return None if box is None else (box[0] + x, box[1] + y, box[2] + x, box[3] + y)
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """Inclusive corners of a mask [h, w]; None if it is empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])

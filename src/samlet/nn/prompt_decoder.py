@@ -1,0 +1,335 @@
+"""SAM's mask decoder with its work moved from the pixels of every prompt to the image: the same masks for a quarter.
+
+A prompt changes the image in two attention steps, and each adds to every pixel a mix of a few vectors: one for each
+head and token. So the image of a prompt is never made. With X the image [N pixels, C], X1 = norm(X + A1 M1), where A1
+[N, heads * tokens] are attention weights and M1 [heads * tokens, C] what the tokens say. A layer norm centres,
+multiplies by one number r for each pixel, scales and shifts; hence every product of the official decoder splits,
+
+    X1 W = r (X W') + r A1 (M1 W') + constant,
+
+into X W', the same for all prompts of an image (`ImageProjector`), and a product as wide as heads * tokens
+(`PromptDecoder`). The number r follows from squared lengths, which split the same way. `MaskUpscaler` starts from the
+same pieces. Counts of operations: docs/performance.md. The weights are those of a `MaskDecoder`, multiplied out here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from samlet.nn.mask_decoder import MASK_TOKENS, MaskDecoder
+from samlet.nn.prompt_encoder import PromptEncoder
+from samlet.nn.two_way_transformer import Attention, TwoWayBlock
+
+HEADS, WIDTH = 8, 16  # of the attentions between tokens and image
+SCALE = WIDTH**-0.5
+
+
+class ImageSide(NamedTuple):
+    """What all prompts of an image share; H heads of D channels, N pixels. 31 MB in float32.
+
+    Numbered by block; block 3 is the last look. `keys`, `queries`, `cross`: [H, D, N] (of `cross`, 2a meets what tokens
+    said in block 1, 2b in block 2); `position_…` are the parts that come from positions; queries of block 1 and those
+    of positions have a row of ones more, for the token bias. `values`: [H, N, D]. `lengths` [3, N]: the image's parts
+    of squared lengths. `upscaled` [N, 4 * 64]: its part of the first upscaling.
+    """
+
+    keys1: Tensor
+    queries1: Tensor
+    cross1: Tensor
+    keys2: Tensor
+    queries2: Tensor
+    cross2a: Tensor
+    cross2b: Tensor
+    keys3: Tensor
+    position_keys2: Tensor
+    position_queries2: Tensor
+    position_keys3: Tensor
+    values1: Tensor
+    values2: Tensor
+    values3: Tensor
+    lengths: Tensor
+    upscaled: Tensor
+
+
+class Mixture(NamedTuple):
+    """An image X = r X' + weights^T vectors: r `scale` [P, 1, N], `weights` [P, R, N], `vectors` [P, R, C].
+
+    X' is the part of `ImageSide`, the same for all prompts. What the norm's shift adds is left to the reader.
+    """
+
+    weights: Tensor
+    vectors: Tensor
+    scale: Tensor
+
+
+class ImageProjector(nn.Module):
+    """The image with its dense prompt, [1, C, 64, 64] -> `ImageSide`."""
+
+    def __init__(self, decoder: MaskDecoder, prompt_encoder: PromptEncoder) -> None:
+        super().__init__()
+        first, second = decoder.transformer.layers
+        assert isinstance(first, TwoWayBlock)
+        assert isinstance(second, TwoWayBlock)
+        looks = first.cross_attn_token_to_image, second.cross_attn_token_to_image
+        answers = first.cross_attn_image_to_token, second.cross_attn_image_to_token
+        last = decoder.transformer.final_attn_token_to_image
+        self.prompt_encoder = prompt_encoder
+        self.first_look, self.first_answer = looks[0], answers[0]
+        self.position_keys = _fixed(torch.cat([looks[1].k_proj.weight, answers[1].q_proj.weight, last.k_proj.weight]))
+        shifted = answers[1].q_proj.weight @ first.norm4.bias + answers[1].q_proj.bias
+        self.position_bias = _fixed(F.pad(shifted, (128, 128))[:, None])
+        # The norms as matrices that act on a column of channels: centred; then scaled; then centred again; and so on.
+        centred = torch.eye(len(first.norm4.weight)) - 1 / len(first.norm4.weight)
+        scaled = first.norm4.weight[:, None] * centred
+        recentred = centred @ scaled
+        rescaled = second.norm4.weight[:, None] * recentred
+        said = answers[0].out_proj.weight, answers[1].out_proj.weight
+        keys = [
+            said[0].T @ centred,
+            looks[1].k_proj.weight @ scaled,
+            answers[1].q_proj.weight @ scaled,
+            said[0].T @ scaled.T @ centred @ recentred,
+            said[1].T @ recentred,
+            last.k_proj.weight @ rescaled,
+        ]
+        self.keys = _fixed(torch.cat(keys))
+        self.values = _fixed(torch.cat([looks[1].v_proj.weight @ scaled, last.v_proj.weight @ rescaled]).T)
+        self.scale = _fixed(first.norm4.weight)
+        self.shift = _fixed(_shift(decoder))
+        self.upscaling = _fixed((_first_upscaling(decoder) @ rescaled).T)
+
+    def forward(self, image: Tensor) -> ImageSide:
+        """The first look sees the image itself; what follows sees it with the bias of the first answer."""
+        positions = self.prompt_encoder.get_dense_pe().flatten(2)[0]
+        pixels = image.flatten(2)[0]
+        placed = pixels + positions
+        queries1 = _heads(self.first_answer.q_proj.weight @ placed + self.first_answer.q_proj.bias[:, None])
+        values1 = _by_head(self.first_look.v_proj(pixels.T))
+        position_keys = self.position_keys @ positions + self.position_bias
+        keys2, queries2, keys3 = (_heads(part) for part in position_keys.chunk(3))
+        biased = pixels + self.first_answer.out_proj.bias[:, None]
+        keys = [_heads(part) for part in (self.keys @ biased).chunk(6)]
+        values = [_by_head(part) for part in (biased.T @ self.values).chunk(2, dim=-1)]
+        centred = _centred(biased.T)
+        rescaled = _centred(centred * self.scale)
+        lengths = torch.stack([_length(centred), _length(rescaled), (rescaled * self.shift).mean(-1)])
+        return ImageSide(
+            _heads(self.first_look.k_proj.weight @ placed),
+            _with_ones(queries1),
+            *keys,
+            keys2,
+            _with_ones(queries2),
+            keys3,
+            values1,
+            *values,
+            lengths,
+            biased.T @ self.upscaling,
+        )
+
+
+class PromptDecoder(nn.Module):
+    """Tokens of P prompts about one image -> predicted IoU, mask tokens, and the image each prompt leaves behind."""
+
+    def __init__(self, decoder: MaskDecoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.shift = _fixed(_shift(decoder))
+
+    def forward(self, image: ImageSide, sparse: Tensor, token_bias: Tensor) -> tuple[Tensor, Tensor, Mixture]:
+        """`sparse` [P, T, 256] and token_bias [P, 1, 1, 5 + T], which hides absent tokens.
+
+        Returns iou [P, 4], mask tokens [P, 4, 256] and a `Mixture` of rank R = 2 * H * (5 + T).
+        """
+        decoder, transformer = self.decoder, self.decoder.transformer
+        first, second = transformer.layers
+        output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+        token_pe = torch.cat([output_tokens.expand(sparse.shape[0], -1, -1), sparse], dim=1)
+
+        tokens = first.norm1(first.self_attn(token_pe, token_pe, token_pe, token_bias))
+        look = first.cross_attn_token_to_image
+        seen = (_queries(look, tokens + token_pe) @ image.keys1).softmax(-1) @ image.values1
+        tokens = _after_look(first, tokens, look.out_proj(_joined(seen)))
+        answer = first.cross_attn_image_to_token
+        weights = (_keys(answer, tokens + token_pe, token_bias) @ image.queries1).softmax(2).flatten(1, 2)
+        said1 = _by_head(answer.v_proj(tokens))
+        left1 = self._after_first(image, weights, said1)
+
+        queries = tokens + token_pe
+        tokens = second.norm1(tokens + second.self_attn(queries, queries, tokens, token_bias))
+        look = second.cross_attn_token_to_image
+        parts = image.keys2, image.position_keys2, image.values2
+        tokens = _after_look(second, tokens, _look(look, tokens + token_pe, left1, parts, first.norm4.bias))
+        answer = second.cross_attn_image_to_token
+        keys = _keys(answer, tokens + token_pe, token_bias)
+        scores = _scores(keys[..., :WIDTH], answer.q_proj.weight, left1, image.queries2)
+        scores = scores + (keys @ image.position_queries2).flatten(1, 2)
+        weights = scores.unflatten(1, (HEADS, -1)).softmax(2).flatten(1, 2)
+        said2 = _by_head(answer.v_proj(tokens))
+        left2 = self._after_second(image, left1, weights, said1, said2)
+
+        look = transformer.final_attn_token_to_image
+        parts = image.keys3, image.position_keys3, image.values3
+        tokens = tokens + _look(look, tokens + token_pe, left2, parts, second.norm4.bias)
+        tokens = transformer.norm_final_attn(tokens)
+        return decoder.iou_prediction_head(tokens[:, 0]), tokens[:, 1 : 1 + MASK_TOKENS], left2
+
+    def _after_first(self, image: ImageSide, weights: Tensor, said: Tensor) -> Mixture:
+        """The image after block 1; weights [P, H * T, N].
+
+        The squared length of a pixel of X + A M is that of X, plus A (M M^T A + 2 M X^T); M X^T is what the tokens said
+        times a projection of the image.
+        """
+        block = self.decoder.transformer.layers[0]
+        vectors = _vectors(block.cross_attn_image_to_token, said)
+        crossed = vectors @ vectors.mT @ weights + 2 * (said @ image.cross1).flatten(1, 2)
+        variance = image.lengths[0] + (weights * crossed).sum(1) / vectors.shape[-1]
+        scale = (variance + block.norm4.eps).rsqrt()[:, None]
+        return Mixture(weights * scale, vectors * block.norm4.weight, scale)
+
+    def _after_second(self, image: ImageSide, left: Mixture, weights: Tensor, said1: Tensor, said2: Tensor) -> Mixture:
+        """The image after block 2, from that after block 1 and weights [P, H * T, N] of what tokens said since."""
+        block = self.decoder.transformer.layers[1]
+        channels = left.vectors.shape[-1]
+        before = _centred(left.vectors)
+        # Weights sum to one in each head, so the norms' shift can be a part of what every token says.
+        vectors = _vectors(block.cross_attn_image_to_token, said2) + self.shift / HEADS
+        crossed1 = before @ before.mT @ left.weights + 2 * left.scale * (said1 @ image.cross2a).flatten(1, 2)
+        shifted = vectors - self.shift / HEADS
+        crossed2 = shifted @ shifted.mT @ weights + 2 * (shifted @ before.mT) @ left.weights
+        crossed2 = crossed2 + 2 * left.scale * (said2 @ image.cross2b).flatten(1, 2)
+        crossed2 = crossed2 + 2 * (shifted @ self.shift)[..., None]
+        crossed1 = crossed1 + 2 * (before @ self.shift)[..., None]
+        scale = left.scale[:, 0]
+        variance = scale * (scale * image.lengths[1] + 2 * image.lengths[2]) + _length(self.shift)
+        variance = variance + ((left.weights * crossed1).sum(1) + (weights * crossed2).sum(1)) / channels
+        root = (variance + block.norm4.eps).rsqrt()[:, None]
+        both = torch.cat([left.weights * root, weights * root], dim=1)
+        return Mixture(both, torch.cat([before, vectors], dim=1) * block.norm4.weight, left.scale * root)
+
+
+class MaskUpscaler(nn.Module):
+    """`MaskDecoder.upscale` for an image in pieces: `ImageSide.upscaled`, a `Mixture` and mask tokens -> logits."""
+
+    def __init__(self, decoder: MaskDecoder) -> None:
+        super().__init__()
+        first, norm, _, second, _ = decoder.output_upscaling
+        assert isinstance(first, nn.ConvTranspose2d)
+        assert isinstance(second, nn.ConvTranspose2d)
+        assert first.bias is not None
+        assert second.bias is not None
+        self.decoder = decoder
+        self.norm = norm
+        matrix = _first_upscaling(decoder)
+        shift = decoder.transformer.layers[1].norm4.bias
+        self.first = _fixed(matrix.T)
+        self.first_bias = _fixed(matrix @ shift + first.bias.repeat(4))
+        self.second = _fixed(second.weight.permute(0, 2, 3, 1).flatten(1))
+        self.second_bias = _fixed(second.bias.repeat(4))
+
+    def forward(self, upscaled: Tensor, mixture: Mixture, mask_tokens: Tensor) -> Tensor:
+        """mask_tokens [P, 4, 256] -> logits [P, 4, 256, 256]."""
+        prompts, side = mask_tokens.shape[0], int(upscaled.shape[0] ** 0.5)
+        # The bias joins the product as one more vector, of weight one.
+        vectors = torch.cat([mixture.vectors @ self.first, self.first_bias.expand(prompts, 1, -1)], dim=1)
+        weights = torch.cat([mixture.weights, torch.ones_like(mixture.scale)], dim=1)
+        pixels = weights.mT @ vectors + mixture.scale.mT * upscaled
+        pixels = pixels.reshape(prompts, -1, self.second.shape[0])
+        pixels = F.layer_norm(pixels, self.norm.normalized_shape, self.norm.weight, self.norm.bias, self.norm.eps)
+        pixels = F.gelu(F.gelu(pixels) @ self.second + self.second_bias)
+        tokens = zip(self.decoder.output_hypernetworks_mlps, mask_tokens.unbind(1), strict=True)
+        directions = torch.stack([mlp(token) for mlp, token in tokens], dim=2)
+        logits = pixels.reshape(prompts, -1, directions.shape[1]) @ directions
+        # From y, x, y in 2, x in 2, y in 2 of that, x in 2 of that, mask to mask, y, x.
+        logits = logits.reshape(prompts, side, side, 2, 2, 2, 2, MASK_TOKENS).permute(0, 7, 1, 3, 5, 2, 4, 6)
+        return logits.reshape(prompts, MASK_TOKENS, 4 * side, 4 * side)
+
+
+def _look(attention: Attention, tokens: Tensor, image: Mixture, parts: tuple[Tensor, ...], shift: Tensor) -> Tensor:
+    """The attention of tokens [P, T, C] on an image in pieces -> [P, T, C].
+
+    `parts` are the shared keys, keys of positions, values. A shift of all keys moves the scores of a query alike and
+    is left out; a shift of all values is added once.
+    """
+    keys, position_keys, values = parts
+    queries = _queries(attention, tokens)
+    scores = _scores(queries, attention.k_proj.weight, image, keys) + (queries @ position_keys).flatten(1, 2)
+    weights = scores.softmax(-1)
+    shared = (weights * image.scale).unflatten(1, (HEADS, -1)) @ values
+    mixed = (weights @ image.weights.mT).unflatten(1, (HEADS, -1)) @ _by_head(image.vectors @ attention.v_proj.weight.T)
+    seen = _joined(shared + mixed) + attention.v_proj(shift)
+    return attention.out_proj(seen)
+
+
+def _scores(tokens: Tensor, weight: Tensor, image: Mixture, shared: Tensor) -> Tensor:
+    """Products of tokens [P, H, T, D] with all pixels of an image in pieces, projected by `weight`: [P, H * T, N]."""
+    mixed = (tokens @ _by_head(image.vectors @ weight.T).mT).flatten(1, 2) @ image.weights
+    return image.scale * (tokens @ shared).flatten(1, 2) + mixed
+
+
+def _after_look(block: TwoWayBlock, tokens: Tensor, update: Tensor) -> Tensor:
+    tokens = block.norm2(tokens + update)
+    return block.norm3(tokens + block.mlp(tokens))
+
+
+def _queries(attention: Attention, tokens: Tensor) -> Tensor:
+    """[P, T, C] -> [P, H, T, D], scaled."""
+    return _by_head(attention.q_proj(tokens)) * SCALE
+
+
+def _keys(attention: Attention, tokens: Tensor, token_bias: Tensor) -> Tensor:
+    """[P, T, C] -> [P, H, T, D + 1], scaled; the last channel is the bias of the token."""
+    keys = _by_head(attention.k_proj(tokens)) * SCALE
+    return torch.cat([keys, token_bias.transpose(2, 3).expand(-1, HEADS, -1, -1)], dim=-1)
+
+
+def _vectors(attention: Attention, said: Tensor) -> Tensor:
+    """What tokens add to a pixel that attends to them, centred: [P, H, T, D] -> [P, H * T, C]."""
+    return _centred((said @ attention.out_proj.weight.T.unflatten(0, (HEADS, WIDTH))).flatten(1, 2))
+
+
+def _by_head(rows: Tensor) -> Tensor:
+    """[..., T, H * D] -> [..., H, T, D]."""
+    return rows.unflatten(-1, (HEADS, WIDTH)).transpose(-3, -2)
+
+
+def _joined(heads: Tensor) -> Tensor:
+    """[..., H, T, D] -> [..., T, H * D]."""
+    return heads.transpose(-3, -2).flatten(-2)
+
+
+def _heads(rows: Tensor) -> Tensor:
+    """[H * D, N] -> [H, D, N]."""
+    return rows.unflatten(0, (HEADS, WIDTH))
+
+
+def _with_ones(heads: Tensor) -> Tensor:
+    """[H, D, N] -> [H, D + 1, N]."""
+    return torch.cat([heads, torch.ones_like(heads[:, :1])], dim=1)
+
+
+def _centred(rows: Tensor) -> Tensor:
+    return rows - rows.mean(-1, keepdim=True)
+
+
+def _length(rows: Tensor) -> Tensor:
+    return rows.square().mean(-1)
+
+
+def _shift(decoder: MaskDecoder) -> Tensor:
+    """What is added to every pixel between the norms of blocks 1 and 2, centred: [C]."""
+    first, second = decoder.transformer.layers
+    return _centred(first.norm4.bias + second.cross_attn_image_to_token.out_proj.bias)
+
+
+def _first_upscaling(decoder: MaskDecoder) -> Tensor:
+    """The first transposed convolution as a matrix [4 * 64, C]: rows are y in 2, x in 2, channel."""
+    return decoder.output_upscaling[0].weight.permute(2, 3, 1, 0).flatten(0, 2)
+
+
+def _fixed(tensor: Tensor) -> nn.Parameter:
+    """Weights made of others."""
+    return nn.Parameter(tensor.detach().clone(), requires_grad=False)
