@@ -21,6 +21,7 @@ WHITE: Colour = (255, 255, 255)
 FOREGROUND_GREEN: Colour = (40, 190, 80)
 BACKGROUND_RED: Colour = (225, 45, 45)
 FILL_OPACITY = 0.4
+LABEL_OPACITY = 0.5
 # Outside of all masks the image is dimmed a little, so that what was chosen stands out on a busy photo too.
 DIMMED = 0.8
 _SHIFT = 4  # OpenCV takes fixed-point coordinates: 1/16 pixel.
@@ -41,6 +42,23 @@ def overlay(image: NDArray[np.uint8], masks: Iterable[Mask], prompts: Prompts | 
     if prompts is not None:
         _draw_boxes(canvas, prompts, unit)
         _draw_points(canvas, prompts, unit)
+    return canvas
+
+
+def overlay_labels(image: NDArray[np.uint8], labels: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Draw a label map [H, W] (0: nothing, n + 1: mask n) on a copy of an image, uint8 RGB [H, W, 3].
+
+    Every mask is tinted with a colour of its own inside a thin light outline. Memory does not grow with their number.
+    """
+    colours = np.array([(0, 0, 0), *(mask_colour(number) for number in range(labels.max(initial=0)))], np.uint8)
+    tinted = cv2.addWeighted(image, 1 - LABEL_OPACITY, colours[labels], LABEL_OPACITY, 0)
+    canvas = np.where(labels[..., None] > 0, tinted, (DIMMED * image).astype(np.uint8))
+    edges = np.zeros(labels.shape, np.uint8)
+    edges[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    edges[1:] |= labels[1:] != labels[:-1]
+    width = _pixels(1.5 * max(image.shape[:2]) / 1000)
+    edges = cv2.dilate(edges, np.ones((width, width), np.uint8)).astype(bool)
+    canvas[edges] = (0.35 * canvas[edges] + 0.65 * 255).astype(np.uint8)
     return canvas
 
 

@@ -22,6 +22,7 @@ STOPPED = 128  # plus the number of the signal, as shells do
 # Verb, where it lives, and its line in the help, which stands here so that the help need not import the module.
 VERBS = (
     ("segment", "samlet.cli.segment:segment", "Cut objects out of images with points and boxes."),
+    ("everything", "samlet.cli.everything:everything", "Find everything in photos, without prompts."),
     ("models", "samlet.cli.models:app", "List the models; pull or import their weights."),
     ("train", "samlet.cli.train:app", "Train a smaller model from a larger one, or on masks."),
     ("export", "samlet.cli.export:export", "Write a model as files that run without torch."),

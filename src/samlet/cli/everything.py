@@ -1,0 +1,120 @@
+"""`samlet everything`: all things in photos; for each photo masks, a table, a label map, a picture and a record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from samlet.cli.everything_files import EverythingFiles, plan_files
+from samlet.cli.tables import print_table
+from samlet.images import read_image
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from samlet.everything import MaskGenerator
+    from samlet.masks import MaskSet
+
+COLUMNS = (("image", "left"), ("masks", "right"), ("covered", "right"), ("record", "left"))
+Fraction = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
+
+
+def everything(
+    images: Annotated[list[Path], Parameter(help="Image files.")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(help="Folder for the results; a run that was stopped goes on there.")],
+    points_per_side: Annotated[int, Parameter(help="The grid has so many clicks in a row.")] = 32,
+    pred_iou_thresh: Annotated[Fraction, Parameter(help="The IoU a model must predict for its mask.")] = 0.88,
+    stability_score_thresh: Annotated[
+        Fraction, Parameter(help="How little a mask may depend on its threshold.")
+    ] = 0.95,
+    crop_n_layers: Annotated[int, Parameter(help="Look again at 4 (1) or 4 and 16 (2) overlapping crops.")] = 0,
+    min_mask_region_area: Annotated[int, Parameter(help="Fill holes and remove specks below so many pixels.")] = 0,
+    fast: Annotated[bool, Parameter(help="Skip clicks in what is found already: quicker, not the same masks.")] = False,
+    disjoint: Annotated[bool, Parameter(help="Give each pixel to one mask, the smallest over it.")] = False,
+    mask_nms_thresh: Annotated[Fraction | None, Parameter(help="Drop a mask with this IoU with a better one.")] = None,
+    containment_thresh: Annotated[
+        Fraction | None, Parameter(help="Drop a mask of which more than this share lies in a better one.")
+    ] = None,
+    memory_budget: Annotated[int, Parameter(help="Megabytes to work in, above the model and the image.")] = 512,
+    model: Annotated[str | None, Parameter(help="A name from `samlet models`, or an exported folder.")] = None,
+    backend: Annotated[str, Parameter(help="What runs the model; auto takes the best one here.")] = "auto",
+    checkpoint: Annotated[Path | None, Parameter(help="A weights file of that model.")] = None,
+    json_: Annotated[bool, Parameter(name="--json", help="Print one JSON record per image.")] = False,
+) -> None:
+    """Find everything in photos with a grid of clicks.
+
+    For each image it writes <image>.json, a record in the style of SA-1B; <image>.masks/, a PNG for each mask and
+    metadata.csv; <image>.labels.png, 16-bit, in which mask n is n + 1; <image>.overlay.png, a picture to look at.
+    Images that are done with the same settings are not done again.
+    """
+    from samlet import loading
+    from samlet.everything import MaskGenerator
+
+    settings: dict[str, Any] = {
+        "points_per_side": points_per_side,
+        "pred_iou_thresh": pred_iou_thresh,
+        "stability_score_thresh": stability_score_thresh,
+        "crop_n_layers": crop_n_layers,
+        "min_mask_region_area": min_mask_region_area,
+        "fast": fast,
+        "disjoint": disjoint,
+        "mask_nms_thresh": mask_nms_thresh,
+        "containment_thresh": containment_thresh,
+    }
+    plans = plan_files(images, output)
+    predictor = loading.load(model, backend=backend, checkpoint=checkpoint)
+    generator = MaskGenerator(predictor, **settings, memory_budget=memory_budget << 20)
+    settings |= {"model": predictor.spec.name, "checkpoint": checkpoint and checkpoint.name}
+    rows = []
+    with _progress() as progress:
+        for number, plan in enumerate(plans):
+            record = plan.finished(settings) or _segment(plan, generator, number, settings, progress)
+            rows.append(
+                (str(plan.image), str(len(record["annotations"])), f"{record['covered']:.0%}", str(plan.record))
+            )
+            if json_:
+                print(json.dumps(record), flush=True)
+    if not json_:
+        print_table(COLUMNS, rows)
+
+
+def _segment(
+    plan: EverythingFiles, generator: MaskGenerator, number: int, settings: dict[str, Any], progress: Progress
+) -> dict[str, Any]:
+    """Segment one image, write its files and return its record."""
+    image = read_image(plan.image)
+    task = progress.add_task(plan.image.name, total=None)
+    masks = generator.generate(image, _teller(progress, task))
+    record = masks.to_json(plan.image.name, number) | {"settings": settings, "covered": _covered(masks)}
+    plan.write(image, masks, record)
+    progress.update(task, visible=False)
+    return record
+
+
+def _covered(masks: MaskSet) -> float:
+    """The share of the image under at least one mask."""
+    from samlet.geometry.rle import union_area
+
+    height, width = masks.size_hw
+    return round(union_area([mask.rle for mask in masks]) / (height * width), 4)
+
+
+def _teller(progress: Progress, task: Any) -> Callable[[int, int], None]:
+    return lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _progress() -> Progress:
+    """Bars on stderr, for people only; stdout belongs to the results."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from samlet.cli.everything_files import METADATA_COLUMNS, EverythingFiles
+from samlet.masks import MaskSet
+
+SETTINGS = ("--points-per-side", "2", "--pred-iou-thresh", "0.1", "--stability-score-thresh", "0.1")
+
+
+@pytest.fixture
+def run(samlet, loads, photo):
+    """Segment the photo into the folder "out" of the current folder; more words may follow."""
+
+    def everything(*words):
+        return samlet("everything", photo, "--output", "out", *SETTINGS, *words)
+
+    return everything
+
+
+def test_all_files_tell_of_the_same_masks(run, workplace):
+    code, out, err = run()
+    assert (code, err) == (0, "")
+    record = json.loads((workplace / "out" / "photo.json").read_text())
+    masks = MaskSet.from_json(record)
+    assert len(masks) > 1
+    assert f" {len(masks)} " in out
+    labels = cv2.imread(str(workplace / "out" / "photo.labels.png"), cv2.IMREAD_UNCHANGED)
+    assert labels.dtype == np.uint16
+    np.testing.assert_array_equal(labels > 0, masks.to_array().any(axis=0))
+    assert record["covered"] == pytest.approx((labels > 0).mean(), abs=1e-3)
+    for number, mask in enumerate(masks):
+        png = cv2.imread(str(workplace / "out" / "photo.masks" / f"{number}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(png == 255, mask.to_array())
+    assert cv2.imread(str(workplace / "out" / "photo.overlay.png")).shape == (192, 256, 3)
+
+
+def test_the_table_has_segment_anythings_columns(run, workplace):
+    run()
+    record = json.loads((workplace / "out" / "photo.json").read_text())
+    with (workplace / "out" / "photo.masks" / "metadata.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == METADATA_COLUMNS
+    assert [int(row["area"]) for row in rows] == [row["area"] for row in record["annotations"]]
+    assert float(rows[0]["predicted_iou"]) == record["annotations"][0]["predicted_iou"]
+
+
+def test_what_is_done_is_not_done_again(run, workplace):
+    run()
+    overlay = workplace / "out" / "photo.overlay.png"
+    overlay.write_bytes(b"still here")
+    assert run()[0] == 0
+    assert overlay.read_bytes() == b"still here"
+    run("--disjoint")  # other settings: done anew
+    assert overlay.read_bytes() != b"still here"
+
+
+def test_an_interrupt_loses_no_finished_image(samlet, loads, photo, workplace, monkeypatch):
+    second = photo.with_name("second.jpg")
+    shutil.copy(photo, second)
+    write = EverythingFiles.write
+
+    def interrupted(self, *arguments):
+        if self.image == second:
+            raise KeyboardInterrupt
+        write(self, *arguments)
+
+    monkeypatch.setattr(EverythingFiles, "write", interrupted)
+    words = ("everything", photo, second, "--output", "out", *SETTINGS)
+    assert samlet(*words)[0] == 130
+    assert {path.name for path in (workplace / "out").glob("*.json")} == {"photo.json"}
+    monkeypatch.setattr(EverythingFiles, "write", write)
+    first = (workplace / "out" / "photo.json").stat().st_mtime_ns
+    assert samlet(*words)[0] == 0
+    assert (workplace / "out" / "photo.json").stat().st_mtime_ns == first
+    assert (workplace / "out" / "second.json").exists()
+
+
+def test_nothing_found_is_an_answer(samlet, loads, photo, workplace):
+    code, _, _ = samlet("everything", photo, "--output", "out", "--points-per-side", "1", "--pred-iou-thresh", "1")
+    assert code == 0
+    assert json.loads((workplace / "out" / "photo.json").read_text())["annotations"] == []
+    assert (workplace / "out" / "photo.labels.png").exists()
+
+
+def test_the_record_on_stdout(run):
+    code, out, _ = run("--json")
+    assert code == 0
+    assert json.loads(out)["image"]["file_name"] == "photo.jpg"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("nowhere.jpg",), "nowhere.jpg does not exist."),
+        ((".",), "is a folder"),
+        (("{photo}", "{photo}"), "would both write"),
+        (("{photo}", "--memory-budget", "1"), "memory_budget is 1048576"),
+        (("{photo}", "--pred-iou-thresh", "2"), "pred-iou-thresh"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(refused, loads, photo, words, sentence):
+    assert sentence in refused("everything", "--output", "out", *(word.format(photo=photo) for word in words))
