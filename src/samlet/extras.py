@@ -14,6 +14,7 @@ PACKAGES_OF_EXTRA: dict[str, frozenset[str]] = {
     "eval": frozenset({"hotcoco"}),
     "openvino": frozenset({"openvino"}),
     "export": frozenset({"torch", "safetensors", "onnx", "onnxscript"}),
+    "quantize": frozenset({"torch", "safetensors", "onnx", "onnxscript", "nncf"}),
 }
 
 

@@ -10,6 +10,7 @@ from tests.tiny import tiny_artifact, tiny_model
 
 from samlet import cli
 from samlet.cli import export as verb
+from samlet.export.parity import Parity
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,8 @@ from samlet.cli import export as verb
         (["export", "mobile-sam", "--to", "abacus", "--output", "out"], "abacus"),
         (["export", "mobile-sam", "--output", "out"], "--to"),
         (["export", "mobile-sam", "--to", "onnx"], "--output"),
+        (["export", "mobile-sam", "--to", "onnx", "--output", "out", "--layout", "meta"], "meta"),
+        (["export", "mobile-sam", "--to", "onnx", "--output", "out", "--precision", "int4"], "int4"),
         (["export", "mobile-sam", "--to", "onnx", "--output", "out", "--checkpoint", "gone.pt"], "gone.pt"),
     ],
 )
@@ -41,3 +44,33 @@ def test_the_table_says_how_near_the_masks_are(tmp_path, monkeypatch, capsys):
     assert str(tmp_path / "model") in printed
     assert "mean mask IoU with torch" in printed
     assert (tmp_path / "model" / "manifest.json").is_file()
+
+
+def test_the_options_reach_the_exporter(tmp_path, monkeypatch):
+    asked = {}
+
+    def export_onnx(model, folder, **options):
+        asked.update(options)
+        folder.mkdir()
+        return Parity(mask_ious=[1.0])
+
+    monkeypatch.setattr(verb, "load_module", lambda name, checkpoint: tiny_model())
+    monkeypatch.setattr("samlet.export.onnx.export_onnx", export_onnx)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("b.JPG", "a.png", "notes.txt"):
+        (photos / name).touch()
+    checkpoint = tmp_path / "tiny.pt"
+    torch.save({}, checkpoint)
+    arguments = ["export", "mobile-sam", "--to", "onnx", "--checkpoint", str(checkpoint), "--layout", "official"]
+    arguments += ["--calibration", str(photos), "--output", str(tmp_path / "model")]
+    assert cli.main(arguments) == 0
+    assert (asked["layout"], asked["precision"]) == ("official", "float32")
+    assert asked["calibration"] == [photos / "a.png", photos / "b.JPG"]
+
+
+def test_a_calibration_folder_that_is_not_there_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(verb, "load_module", lambda name, checkpoint: tiny_model())
+    arguments = ["export", "mobile-sam", "--to", "onnx", "--checkpoint", "tiny.pt", "--output", str(tmp_path / "model")]
+    assert cli.main([*arguments, "--calibration", str(tmp_path / "gone")]) == 2
+    assert "gone is no folder" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from samlet.cli.models import pull_with_progress
 from samlet.cli.tables import print_table
+from samlet.errors import InputError
 from samlet.extras import import_with_extra
 from samlet.loading import load_module
 from samlet.zoo import get_spec
@@ -18,6 +19,7 @@ from samlet.zoo import get_spec
 if TYPE_CHECKING:
     from samlet.export.parity import Parity
 
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png"}
 COLUMNS = (("", "left"), ("", "left"))
 
 
@@ -30,9 +32,17 @@ def export(
     checkpoint: Annotated[
         Path | None, Parameter(help="A weights file of that model; default: the official one.")
     ] = None,
+    layout: Annotated[
+        Literal["samlet", "official"],
+        Parameter(help="samlet's own graphs, or Meta's single decoder, which other programs know."),
+    ] = "samlet",
     precision: Annotated[
-        Literal["float32", "float16-weights"], Parameter(help="How weights are stored; the arithmetic stays float32.")
+        Literal["float32", "float16-weights", "int8"],
+        Parameter(help="float16-weights: stored so, computed in float32. int8: the encoder in 8-bit integers."),
     ] = "float32",
+    calibration: Annotated[
+        Path | None, Parameter(help="Folder of photos (.jpg, .png) that int8 is calibrated on; 100 are plenty.")
+    ] = None,
     photos: Annotated[
         list[Path] | None,
         Parameter(
@@ -46,12 +56,24 @@ def export(
     """
     spec = get_spec(name)
     import_with_extra("onnxscript", "export", "Exporting")  # torch would miss it only after a minute
+    if precision == "int8":
+        import_with_extra("nncf", "quantize", "int8")
     exporter = import_with_extra(f"samlet.export.{to}", "export", "Exporting")
     model = load_module(spec.name, pull_with_progress(spec) if checkpoint is None else checkpoint)
-    chosen = {} if photos is None else {"photos": photos}
+    chosen: dict[str, list[Path]] = {} if photos is None else {"photos": photos}
+    if calibration is not None:
+        chosen["calibration"] = _photos_in(calibration)
     with Console(stderr=True).status(f"exporting {spec.name}") as status:
-        parity = exporter.export_onnx(model, output, precision=precision, progress=status.update, **chosen)
+        parity = exporter.export_onnx(
+            model, output, layout=layout, precision=precision, progress=status.update, **chosen
+        )
     print_table(COLUMNS, _rows(output, parity))
+
+
+def _photos_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder: --calibration takes a folder of photos.")
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
 
 
 def _rows(folder: Path, parity: Parity) -> Iterator[tuple[str, str]]:

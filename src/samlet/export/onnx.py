@@ -6,56 +6,117 @@ import json
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import onnx
 
 from samlet.errors import ExportError
 from samlet.export.artifact import folder_aside
 from samlet.export.graphs import plan_graphs, write_graph
+from samlet.export.official import OfficialBackend, write_official_decoder
 from samlet.export.parity import PHOTOS, TOLERANCES, Parity, compare
 from samlet.export.precision import Precision, store_weights_as_float16
+from samlet.extras import import_with_extra
+from samlet.files import sha256_of
 from samlet.models import Sam
-from samlet.runtime.artifact import MANIFEST, PARITY, manifest_record
+from samlet.runtime.artifact import DECODER, ENCODER, MANIFEST, PARITY, manifest_record
 from samlet.runtime.onnx import OnnxBackend
 from samlet.runtime.torch import TorchBackend
+
+Layout = Literal["samlet", "official"]
+REMEDIES = {
+    "float32": "report this",
+    "float16-weights": "use float32 weights",
+    "int8": "calibrate on more photos of your kind, or use another precision",
+}
 
 
 def export_onnx(
     model: Sam,
     folder: Path,
     *,
+    layout: Layout = "samlet",
     precision: Precision = "float32",
+    calibration: Sequence[Path] = PHOTOS,
     photos: Sequence[Path] = PHOTOS,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Parity:
-    """Write the artifact of a model (see `samlet.runtime.artifact`) and return how near it is to the model in torch.
+    """Write the artifact of a model and return how near it is to the model in torch.
 
-    `photos`: what parity is measured on. `progress` is told each step. Nothing is written on ExportError (the graphs
-    cannot be made, or differ by more than the tolerance of `precision`), OutputError or ImageError.
+    `layout`: "samlet" (`samlet.runtime.artifact`) or "official" (`samlet.export.official`). `calibration`: photos that
+    int8's ranges are measured on; `photos`: those parity is measured on. `progress` is told each step. Nothing is
+    written on ExportError (the graphs cannot be made, or differ by more than the tolerance of `precision`),
+    OutputError, ImageError or MissingExtraError.
     """
-    if not photos:
-        raise ExportError("Nothing to compare masks on: give at least one photo.")
+    if not photos or not calibration:
+        raise ExportError("Nothing to compare masks on, or to calibrate on: give at least one photo.")
     model = deepcopy(model).cpu().eval()
     with folder_aside(folder) as aside:
-        for name, plan in plan_graphs(model).items():
-            progress(f"translating {name}")
-            write_graph(plan, aside / name)
-            if precision == "float16-weights":
-                store_weights_as_float16(aside / name)
-        _write_json(aside / MANIFEST, manifest_record(aside, model.spec, precision))
+        write = _write_official if layout == "official" else _write_graphs
+        names = write(model, aside, progress)
+        _reduce(aside, names, model, precision, calibration, progress)
+        manifest = _manifest(aside, names, model, precision, layout)
+        _write_json(aside / MANIFEST, manifest)
         progress(f"comparing masks on {len(photos)} photos")
-        parity = compare(TorchBackend(model, model.spec), OnnxBackend.from_folder(aside), photos)
+        candidate = OfficialBackend(aside, model.spec) if layout == "official" else OnnxBackend.from_folder(aside)
+        parity = compare(TorchBackend(model, model.spec), candidate, photos)
         _check(parity, model.spec.name, precision)
-        _write_json(aside / PARITY, parity.to_json(TOLERANCES[precision]))
+        record = parity.to_json(TOLERANCES[precision]) | {"nodes": {name: _nodes(aside / name) for name in names}}
+        _write_json(aside / PARITY, record)
     return parity
+
+
+def _write_graphs(model: Sam, folder: Path, progress: Callable[[str], None]) -> list[str]:
+    plans = plan_graphs(model)
+    for name, plan in plans.items():
+        progress(f"translating {name}")
+        write_graph(plan, folder / name)
+    return list(plans)
+
+
+def _write_official(model: Sam, folder: Path, progress: Callable[[str], None]) -> list[str]:
+    progress(f"translating {ENCODER}")
+    write_graph(plan_graphs(model)[ENCODER], folder / ENCODER)
+    progress(f"translating {DECODER}")
+    write_official_decoder(model, folder / DECODER)
+    return [ENCODER, DECODER]
+
+
+def _reduce(
+    folder: Path,
+    names: Sequence[str],
+    model: Sam,
+    precision: Precision,
+    calibration: Sequence[Path],
+    progress: Callable[[str], None],
+) -> None:
+    """Bring the graphs from float32 to `precision`; beside an encoder in int8, weights are stored as float16."""
+    if precision == "int8":
+        progress(f"calibrating on {len(calibration)} photos")
+        quantization = import_with_extra("samlet.export.quantize", "quantize", "int8")
+        quantization.quantize_encoder(folder / ENCODER, model.spec.image, calibration)
+    for name in names:
+        if precision == "float16-weights" or (precision == "int8" and name != ENCODER):
+            store_weights_as_float16(folder / name)
+
+
+def _manifest(folder: Path, names: Sequence[str], model: Sam, precision: Precision, layout: Layout) -> dict[str, Any]:
+    if layout == "samlet":
+        return manifest_record(folder, model.spec, precision)
+    files = {name: sha256_of(folder / name) for name in names}
+    return model.spec.to_json() | {"layout": layout, "precision": precision, "files": files}
+
+
+def _nodes(path: Path) -> int:
+    return len(onnx.load(path).graph.node)
 
 
 def _check(parity: Parity, name: str, precision: Precision) -> None:
     violations = parity.violations(TOLERANCES[precision])
     if violations:
-        remedy = "report this" if precision == "float32" else "use float32 weights"
         raise ExportError(
             f"The exported {name} does not match the model in torch: {'; '.join(violations)}. Nothing was written; "
-            f"{remedy}."
+            f"{REMEDIES[precision]}."
         )
 
 

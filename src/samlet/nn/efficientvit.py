@@ -132,8 +132,7 @@ class LiteMLA(nn.Module):
         q, k, v = qkv.split(self.head_dim, dim=2)
         q, k = F.relu(q), F.relu(k)
         if q.shape[-1] > self.head_dim:
-            ones = torch.ones_like(v[:, :, :1])
-            out = (torch.cat([v, ones], dim=2) @ k.transpose(-1, -2)) @ q
+            out = (F.pad(v, (0, 0, 0, 1), value=1.0) @ k.transpose(-1, -2)) @ q
             out = out.float()
             return out[:, :, :-1] / out[:, :, -1:].clamp_min(ATTENTION_EPS)
         scores = (k.transpose(-1, -2) @ q).float()

@@ -6,6 +6,7 @@ share one call and each gets what it would get alone.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -25,7 +26,11 @@ class Attention(nn.Module):
     def forward(self, q: Tensor, k: Tensor, v: Tensor, key_bias: Tensor | None = None) -> Tensor:
         """`key_bias` [P, 1, 1, Nk] is added to the attention scores (large negative: that key does not exist)."""
         q, k, v = self._split(self.q_proj(q)), self._split(self.k_proj(k)), self._split(self.v_proj(v))
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=key_bias)
+        if torch.compiler.is_exporting():  # ONNX would get the fused kernel's transpose as a dozen shape nodes
+            scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+            out = (scores if key_bias is None else scores + key_bias).softmax(dim=-1) @ v
+        else:
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=key_bias)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:

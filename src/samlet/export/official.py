@@ -1,0 +1,148 @@
+"""The files other programs know: Meta's decoder in one ONNX graph, beside the encoder.
+
+    encoder.onnx    pixels → image_embeddings, as in samlet's own layout
+    decoder.onnx    image_embeddings, point_coords, point_labels, mask_input, has_mask_input, orig_im_size
+                    → masks, iou_predictions, low_res_masks
+    manifest.json   the ModelSpec and the sha256 of both graphs
+    parity.json     how far the graphs are from the torch model
+
+Source of the contract: `SamOnnxModel` of segment_anything (`utils/onnx.py`) with its default of four masks. Coordinates
+are in the frame of the prompt canvas; a prompt without a box ends with a padding point (0, 0) of label -1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from torch import Tensor, nn
+from torch.export import Dim
+
+from samlet.backend import ArrayMaskLogits
+from samlet.export.graphs import GraphPlan, write_graph
+from samlet.models import Sam
+from samlet.prompts import ABSENT_LABEL, HINT_SIZE
+from samlet.runtime.artifact import DECODER, ENCODER
+from samlet.spec import ModelSpec
+
+# Linear, half-pixel centres, no antialiasing: what torch calls bilinear with align_corners=False.
+RESIZING = """
+resizing (float[2] orig_im_size, float[1, 4, 256, 256] low_res_masks) => (float[1, 4, height, width] masks) {{
+    canvas = Constant <value = float[1] {{{canvas}.0}}> ()
+    half = Constant <value = float[1] {{0.5}}> ()
+    longest = ReduceMax (orig_im_size)
+    scale = Div (canvas, longest)
+    scaled = Mul (scale, orig_im_size)
+    raised = Add (scaled, half)
+    rounded = Floor (raised)
+    content_hw = Cast <to = 7> (rounded)
+    orig_hw = Cast <to = 7> (orig_im_size)
+    four = Constant <value = int64[2] {{1, 4}}> ()
+    origin = Constant <value = int64[2] {{0, 0}}> ()
+    axes = Constant <value = int64[2] {{2, 3}}> ()
+    canvas_sizes = Constant <value = int64[4] {{1, 4, {canvas}, {canvas}}}> ()
+    orig_sizes = Concat <axis = 0> (four, orig_hw)
+    on_canvas = Resize <mode = "linear"> (low_res_masks, , , canvas_sizes)
+    content = Slice (on_canvas, origin, content_hw, axes)
+    masks = Resize <mode = "linear"> (content, , , orig_sizes)
+}}
+"""
+
+
+class OfficialDecoder(nn.Module):
+    """Prompt encoder and mask decoder for one prompt of N points, up to the low-resolution masks."""
+
+    def __init__(self, model: Sam) -> None:
+        super().__init__()
+        self.prompt_encoder = model.prompt_encoder
+        self.mask_decoder = model.mask_decoder
+
+    def forward(
+        self, image_embeddings: Tensor, point_coords: Tensor, point_labels: Tensor, mask_input: Tensor, has_mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """[1, 256, 64, 64], [1, N, 2], [1, N], [1, 1, 256, 256], [1] → IoU [1, 4], masks [1, 4, 256, 256]."""
+        hinted, unhinted = self.prompt_encoder.embed_mask(mask_input), self.prompt_encoder.no_mask(1)
+        image = image_embeddings + has_mask * hinted + (1 - has_mask) * unhinted
+        sparse = self.prompt_encoder.embed_tokens(point_coords, point_labels)
+        iou, tokens, keys = self.mask_decoder.decode_tokens(image, self.prompt_encoder.get_dense_pe(), sparse)
+        return iou, self.mask_decoder.upscale(tokens, keys)
+
+
+def write_official_decoder(model: Sam, path: Path) -> None:
+    """Write Meta's decoder of a model, which is on the CPU in eval mode, as one ONNX file; ExportError as there."""
+    points = Dim("num_points")
+    inputs = {
+        "image_embeddings": (torch.zeros(1, 256, 64, 64), {}),
+        "point_coords": (torch.zeros(1, 3, 2), {1: points}),
+        "point_labels": (torch.ones(1, 3), {1: points}),
+        "mask_input": (torch.zeros(1, 1, HINT_SIZE, HINT_SIZE), {}),
+        "has_mask_input": (torch.zeros(1), {}),
+    }
+    write_graph(GraphPlan(OfficialDecoder(model), inputs, ("iou_predictions", "low_res_masks")), path)
+    decoder = onnx.load(path)
+    _append_resizing(decoder.graph, model.spec.image.prompt_canvas)
+    onnx.checker.check_model(decoder, full_check=True)
+    onnx.save(decoder, path)
+
+
+def _append_resizing(graph: onnx.GraphProto, canvas: int) -> None:
+    """Masks in image pixels: sizes that depend on the values of an input are beyond torch's translation."""
+    resizing = onnx.parser.parse_graph(RESIZING.format(canvas=canvas))
+    graph.node.extend(resizing.node)
+    graph.input.append(helper.make_tensor_value_info("orig_im_size", TensorProto.FLOAT, [2]))
+    outputs = {output.name: output for output in (*graph.output, *resizing.output)}
+    del graph.output[:]
+    graph.output.extend(outputs[name] for name in ("masks", "iou_predictions", "low_res_masks"))
+
+
+class OfficialBackend:
+    """Backend over such a folder, a prompt at a time: it shows that the files give the masks of the model."""
+
+    name = "onnx"
+
+    def __init__(self, folder: Path, spec: ModelSpec) -> None:
+        self.spec: ModelSpec = spec
+        self._encoder, self._decoder = (
+            onnxruntime.InferenceSession(folder / name, providers=["CPUExecutionProvider"])
+            for name in (ENCODER, DECODER)
+        )
+
+    def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
+        """See `samlet.backend.Backend`."""
+        names = [output.name for output in self._encoder.get_outputs()]
+        return dict(zip(names, self._encoder.run(names, {"pixels": pixels}), strict=True))
+
+    def decode(
+        self,
+        features: Mapping[str, NDArray[Any]],
+        points_xy: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        mask_hint: NDArray[np.float32] | None = None,
+        image_index: NDArray[np.int64] | None = None,
+    ) -> ArrayMaskLogits:
+        """See `samlet.backend.Backend`; of the tokens of a row, those that exist."""
+        iou = np.empty((len(labels), 4), np.float32)
+        logits = np.empty((len(labels), 4, HINT_SIZE, HINT_SIZE), np.float32)
+        for row, given in enumerate(labels != ABSENT_LABEL):
+            image = 0 if image_index is None else image_index[row]
+            inputs = {
+                "image_embeddings": features["image_embeddings"][image : image + 1],
+                "point_coords": points_xy[row, given][None],
+                "point_labels": labels[row, given][None].astype(np.float32),
+                "mask_input": np.zeros((1, 1, HINT_SIZE, HINT_SIZE), np.float32)
+                if mask_hint is None
+                else mask_hint[row][None, None],
+                "has_mask_input": np.full(1, mask_hint is not None, np.float32),
+                "orig_im_size": np.full(2, self.spec.image.prompt_canvas, np.float32),
+            }
+            iou[row], logits[row] = (
+                part[0] for part in self._decoder.run(["iou_predictions", "low_res_masks"], inputs)
+            )
+        return ArrayMaskLogits(iou, lambda rows, columns: logits[rows, columns])
