@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -207,7 +205,6 @@ def test_the_iou_loss_teaches_which_mask_to_choose(iou_weight):
         assert (after, ranked_after) == (before, ranked_before)
 
 
-def test_batches_are_made_of_tensors_alone():
-    batch = batch_for(settings(points=10))
-    assert all(isinstance(getattr(batch, field.name), torch.Tensor) for field in dataclasses.fields(batch))
-    assert batch.spots.shape == (spots_needed(10), 2)
+def test_a_step_offers_the_spots_its_losses_need():
+    assert batch_for(settings(points=10)).spots.shape == (spots_needed(10), 2)
+    assert batch_for(settings()).spots.shape == (0, 2)

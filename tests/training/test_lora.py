@@ -8,6 +8,7 @@ from torch import nn
 
 from samlet.errors import TrainingError
 from samlet.models.creation import skeleton
+from samlet.training.batch_norm import set_training
 from samlet.training.finetune import Finetune
 from samlet.training.lora import add_lora, merge, projections
 
@@ -18,7 +19,8 @@ def trained(**changes):
     """A small segmenter after two steps with additions of rank 4, and its batch."""
     chosen = settings(lora=4, **changes)
     batch = batch_for(chosen)
-    stage = Finetune(small_sam(), chosen).train()
+    stage = Finetune(small_sam(), chosen)
+    set_training(stage, chosen.batch_norm)
     optimizer = torch.optim.AdamW([p for p in stage.parameters() if p.requires_grad], lr=1e-2)
     for _ in range(2):
         optimizer.zero_grad()

@@ -105,8 +105,8 @@ def test_points_gather_where_the_mask_is_uncertain_and_a_quarter_anywhere():
     nearest, anywhere = values[0, 0, :300, 0].abs(), values[0, 0, 300:, 0].abs()
     assert nearest.max() < 30
     assert nearest.mean() < 0.5 * anywhere.mean()
-    assert (target[values > 2] == 1).all()
-    assert (target[values < -2] == 0).all()
+    assert target[values > 2].min() > 0.999
+    assert target[values < -2].max() < 0.001
 
 
 def test_each_mask_has_its_own_points():
