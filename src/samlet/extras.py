@@ -10,7 +10,7 @@ from samlet.errors import MissingExtraError
 # What each extra of pyproject.toml brings that samlet itself imports.
 PACKAGES_OF_EXTRA: dict[str, frozenset[str]] = {
     "torch": frozenset({"torch", "safetensors"}),
-    "train": frozenset({"torch", "safetensors", "matplotlib"}),
+    "train": frozenset({"torch", "safetensors", "matplotlib", "tensorboard"}),
     "eval": frozenset({"hotcoco"}),
     "openvino": frozenset({"openvino"}),
     "export": frozenset({"torch", "safetensors", "onnx", "onnxscript"}),

@@ -5,7 +5,19 @@ import threading
 import pytest
 from tests.training.toy_stage import config
 
-from samlet.training.batches import choose, drawn, one_ahead, valid_cells
+from samlet.data import Broken, Sample
+from samlet.errors import DataError, TrainingError
+from samlet.training.batches import (
+    Readable,
+    choose,
+    drawn,
+    hold_out,
+    in_order,
+    one_ahead,
+    one_pass,
+    share,
+    valid_cells,
+)
 
 
 def test_every_epoch_is_another_permutation_of_all_images():
@@ -47,3 +59,55 @@ def test_a_cell_is_valid_if_its_centre_is_on_the_image(content_hw, rows, columns
     valid = valid_cells(content_hw, 512)
     assert valid.sum() == rows * columns
     assert valid[:rows, :columns].all()
+
+
+def sample(name):
+    return Sample(name, "set", lambda: None, (8, 8))
+
+
+def failing(broken_names):
+    def make(sample):
+        if sample.name in broken_names:
+            raise DataError(f"{sample.name} is cut off.")
+        return sample.name
+
+    return make
+
+
+def test_a_broken_sample_is_replaced_by_the_next_the_same_in_every_order_of_asking():
+    samples = [sample(name) for name in "abcd"]
+    make = failing({"b", "d"})
+    first = Readable(samples, Broken(2))
+    assert [first.make(i, make) for i in range(5)] == ["a", "c", "c", "a", "a"]
+    second = Readable(samples, Broken(2))
+    assert [second.make(i, make) for i in (3, 1)] == ["a", "c"]
+
+
+def test_more_broken_samples_than_allowed_stop_the_run():
+    samples = [sample(name) for name in "ab"]
+    with pytest.raises(DataError, match="a is cut off"):
+        Readable(samples).make(0, failing({"a"}))
+    with pytest.raises(DataError, match="all 2 images are broken; the last: b is cut off"):
+        Readable(samples, Broken(5)).make(0, failing({"a", "b"}))
+
+
+def test_images_are_held_out_before_any_are_chosen():
+    samples = list(range(20))
+    settings = config(validation_images=5, images=10)
+    held, learned = list(hold_out(samples, settings)), list(choose(samples, settings))
+    assert (len(held), len(learned)) == (5, 10)
+    assert not set(held) & set(learned)
+    with pytest.raises(TrainingError, match="leaves none"):
+        choose(samples, config(validation_images=20))
+
+
+def test_one_pass_shows_every_held_out_image_on_the_last_canvas():
+    settings = one_pass(config(validation_images=5, batch_size=4, canvases=((0.5, 64), (1.0, 128))))
+    assert (settings.steps, settings.canvas_at(0), settings.validation_images) == (2, 128, 0)
+
+
+def test_the_parts_of_a_step_are_its_images_in_order():
+    settings = config(batch_size=8, accumulate=4)
+    assert [list(share(settings, 1, part)) for part in range(4)] == [[8, 9], [10, 11], [12, 13], [14, 15]]
+    settings = config(steps=3, batch_size=2, accumulate=2)
+    assert list(in_order(lambda step, part: (step, part), settings, 1)) == [(1, 0), (1, 1), (2, 0), (2, 1)]

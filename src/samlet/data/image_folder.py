@@ -9,6 +9,7 @@ from typing import BinaryIO
 from PIL import ExifTags, Image
 
 from samlet.data import labelme, sa1b
+from samlet.data.broken import Broken
 from samlet.data.fields import load_json
 from samlet.data.sample import Opened, Sample, check_names, source_of
 from samlet.errors import DataError
@@ -35,10 +36,11 @@ def open_folder(path: str | Path) -> list[Sample]:
     return samples
 
 
-def read_folder(folder: Path) -> Opened:
+def read_folder(folder: Path, broken: Broken | None = None) -> Opened:
     """The images of one folder by file name, and the records whose image is missing.
 
-    A labelme file may name an image elsewhere; its image belongs to the folder then.
+    A labelme file may name an image elsewhere; its image belongs to the folder then. Images that cannot be opened and
+    damaged records beside images are `broken` (None: no such is allowed).
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; give one that holds images (and NAME.json beside NAME.jpg).")
@@ -49,7 +51,14 @@ def read_folder(folder: Path) -> Opened:
     if not images and not far:
         raise DataError(f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}){_advice(folder)}.")
     named = {sample.image for sample in far}
-    near = [_read_beside(records.get(image.stem), image) for image in images if image not in named]
+    near: list[Sample] = []
+    broken = Broken() if broken is None else broken
+    for image in images:
+        try:
+            if image not in named:
+                near.append(_read_beside(records.get(image.stem), image))
+        except DataError as error:
+            broken.add(image.stem, error)
     return Opened(near + far, orphans)
 
 

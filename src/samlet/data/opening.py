@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from samlet.data import coco, labelme, lvis
+from samlet.data.broken import Broken
 from samlet.data.fields import load_json
 from samlet.data.image_folder import IMAGE_SUFFIXES, read_folder
 from samlet.data.sample import Opened, check_names
@@ -15,32 +16,37 @@ from samlet.errors import DataError, InputError
 _NAMED = 3  # of the missing files
 
 
-def open_data(paths: Sequence[str | Path], images: str | Path | None = None, allow_missing: int = 0) -> Opened:
+def open_data(
+    paths: Sequence[str | Path],
+    images: str | Path | None = None,
+    allow_missing: int = 0,
+    broken: Broken | None = None,
+) -> Opened:
     """The samples of all paths in order, and the names of the image files that are missing.
 
     A path is a folder of images with SA-1B records or labelme files, a COCO or LVIS annotation file whose images lie in
     the folder `images`, a labelme file, an SA-1B shard (.tar) or a folder of shards. Masks are read and checked,
-    pixels are not.
+    pixels are not. Images and records of a folder that cannot be read are `broken` (None: that is an error).
     Raises DataError for what cannot be read, and if more than `allow_missing` images are missing.
     """
     if allow_missing < 0:
         raise InputError(f"--allow-missing is {allow_missing}; it must be 0 or more.")
     if images is not None and not any(_is_annotation_file(Path(path)) for path in paths):
         raise InputError("--images belongs to a COCO or LVIS .json in --data; folders and shards hold their images.")
-    opened = _together(_open(Path(path), None if images is None else Path(images)) for path in paths)
+    opened = _together(_open(Path(path), None if images is None else Path(images), broken) for path in paths)
     check_missing(opened.missing, len(opened.samples), allow_missing)
     check_names(opened.samples)
     return opened
 
 
-def _open(path: Path, images: Path | None) -> Opened:
+def _open(path: Path, images: Path | None, broken: Broken | None) -> Opened:
     if not path.exists():
         raise DataError(f"{path} does not exist; give a folder, a COCO or LVIS .json, or an SA-1B .tar.")
     shards = shards_in(path)
     if shards:
         return _together(map(read_shard, shards))
     if path.is_dir():
-        return read_folder(path)
+        return read_folder(path, broken)
     if _is_annotation_file(path):
         return _open_annotations(path, images)
     raise DataError(f"{path} is neither a folder, nor a COCO or LVIS .json, nor an SA-1B .tar.")

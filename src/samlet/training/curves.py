@@ -13,7 +13,7 @@ from samlet.files import write_aside
 from samlet.training.checkpoint import LOG
 
 SMOOTHED_OVER = 10  # log rows
-NOT_LOSSES = ("step", "loss", "grad_norm", "learning_rate", "seconds")
+NOT_LOSSES = ("step", "loss", "grad_norm", "learning_rate", "memory_mib", "seconds")
 
 
 def read_log(folder: Path) -> list[dict[str, float]]:

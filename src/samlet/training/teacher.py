@@ -19,12 +19,17 @@ from samlet.preprocess import to_pixels
 KEY = "embedding"
 
 
+def cache_folder(cache: Path, name: str, weights_hash: str) -> Path:
+    """Where the embeddings of a teacher are kept."""
+    return cache / f"{name}-{weights_hash[:16]}"
+
+
 class Teacher:
     """Embeds views of images, each at most once. `weights_hash` keeps the caches of different weights apart."""
 
     def __init__(self, backend: Backend, cache: Path, weights_hash: str) -> None:
         self.backend = backend
-        self._cache = make_folder(cache / f"{backend.spec.name}-{weights_hash[:16]}")
+        self._cache = make_folder(cache_folder(cache, backend.spec.name, weights_hash))
 
     def embed(self, image: NDArray[np.uint8]) -> NDArray[np.float16]:
         """uint8 RGB [H, W, 3] -> float16 [256, 64, 64], from the cache if it holds this image."""

@@ -1,0 +1,89 @@
+"""The options that all stages of `samlet train` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Which images are trained on."""
+
+    data: Annotated[
+        list[Path],
+        Parameter(
+            consume_multiple=True,
+            help="Folders of images (with SA-1B records or labelme files, or without), SA-1B shards (.tar), COCO or "
+            "LVIS annotations (.json, with --images).",
+        ),
+    ]
+    images: Annotated[Path | None, Parameter(help="Folder of the images that a COCO or LVIS file in --data lists.")] = (
+        None
+    )
+    allow_missing: Annotated[int, Parameter(help="Go on if at most so many images are missing.")] = 0
+    limit: Annotated[int | None, Parameter(help="Use at most so many images, drawn by the seed.")] = None
+    max_broken: Annotated[int | None, Parameter(help="Pass over at most so many unreadable images or records.")] = None
+    validation_images: Annotated[
+        int | None, Parameter(help="Hold out so many images; the weights that do best on them are the result.")
+    ] = None
+
+    def changes(self) -> dict[str, Any]:
+        """What the options change of a recipe's config; None: nothing."""
+        return {
+            "images": self.limit,
+            "max_broken": self.max_broken,
+            "validation_images": self.validation_images,
+        }
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a run is done; what is None is the recipe's."""
+
+    output: Annotated[Path, Parameter(help="Folder of the run: checkpoints, logs, student.safetensors.")]
+    student: Annotated[str | None, Parameter(help="A name from `samlet models`, instead of the recipe's.")] = None
+    steps: Annotated[int | None, Parameter(help="Optimizer steps, instead of the recipe's.")] = None
+    batch_size: Annotated[int | None, Parameter(help="Images per step, instead of the recipe's.")] = None
+    accumulate: Annotated[
+        int | None, Parameter(help="Cut each step into so many parts: the same result in less memory.")
+    ] = None
+    precision: Annotated[
+        Literal["fp32", "bf16", "fp16"] | None, Parameter(help="Numbers to compute with; fp16 on CUDA only.")
+    ] = None
+    batch_norm: Annotated[
+        Literal["per-process", "synced", "frozen", "re-estimated"] | None,
+        Parameter(help="Batch statistics: of each process, of all processes, as they were, or anew at the end."),
+    ] = None
+    checkpoint_every: Annotated[int | None, Parameter(help="Steps between checkpoints, instead of the recipe's.")] = (
+        None
+    )
+    keep: Annotated[int | None, Parameter(help="How many of the last checkpoints stay.")] = None
+    seed: int | None = None
+    device: Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, mps; default: CUDA if there is one.")] = None
+    resume: Annotated[bool, Parameter(help="Go on with the run in --output.")] = False
+    dry_run: Annotated[bool, Parameter(help="Say what the run would do and need, and write nothing.")] = False
+
+    def changes(self) -> dict[str, Any]:
+        """What the options change of a recipe's config; None: nothing."""
+        names = ("student", "steps", "batch_size", "accumulate", "precision", "batch_norm", "checkpoint_every", "keep")
+        return {name: getattr(self, name) for name in (*names, "seed")}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class TeacherOptions:
+    """Who is imitated."""
+
+    teacher: Annotated[str, Parameter(help="The teacher's name in `samlet models`.")]
+    teacher_checkpoint: Annotated[Path, Parameter(help="The teacher's weights.")]
+    cache: Annotated[Path | None, Parameter(help="Where teacher embeddings are kept (default: in --output).")] = None
+
+    def file(self, runs: Any) -> Any:
+        """The `TeacherFile` of these options; `runs` is `samlet.training.runs`."""
+        return runs.TeacherFile(self.teacher, self.teacher_checkpoint, self.cache)

@@ -1,0 +1,150 @@
+"""What a run would do, for `--dry-run`: data, licences, parameters, memory, teacher cache. Writes nothing."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from samlet.data import Broken, Sample
+from samlet.models import Sam
+from samlet.training.batches import check_shares, choose
+from samlet.training.config import TrainConfig
+from samlet.training.memory import activation_bytes, state_bytes
+from samlet.training.sources import Source
+
+TABLES = ("manifest.tsv", "photos.tsv")
+"""Where the licences of a folder's images may stand: a table in it or in the folder above it, with a column `name`."""
+
+_LICENCES = ("license_class", "licence_class", "license", "licence")
+_EMBEDDING_BYTES = 256 * 64 * 64 * 2
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What was found in one folder; `licences` counts the images of each class, "not stated" among them."""
+
+    path: str
+    images: int
+    masks: int
+    licences: dict[str, int]
+
+    def __str__(self) -> str:
+        licences = ", ".join(f"{name} {number:,}" for name, number in sorted(self.licences.items()))
+        return f"{self.path}: {self.images:,} images, {self.masks:,} masks; licences: {licences}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run before it begins. `learned_from` of the images are used; sizes are estimates, in bytes."""
+
+    config: TrainConfig
+    folders: list[Folder]
+    in_shards: int
+    learned_from: int
+    learning: int
+    frozen: int
+    state: int
+    activations: int
+    cache: Path | None
+    broken: list[str]
+
+    @property
+    def epochs(self) -> float:
+        """How often the run sees each of its images."""
+        return self.config.steps * self.config.batch_size / self.learned_from
+
+    @property
+    def embeddings(self) -> int:
+        """How many embeddings of views the teacher is asked for."""
+        seen = self.config.steps * self.config.batch_size
+        return min(seen, self.learned_from * self.config.views)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The plan as (what, sentence) pairs, in the order they are told."""
+        config = self.config
+        parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
+        steps = f"{config.steps:,} of {config.batch_size} images{parts}, {config.precision}"
+        return [
+            ("run", f"{config.stage} of {config.student}"),
+            ("steps", f"{steps}: {config.steps * config.batch_size:,} images seen, {self.epochs:.2f} epochs"),
+            *(("data", str(folder)) for folder in self.folders),
+            *([("data", f"{self.in_shards:,} images in shards, their records not read yet")] if self.in_shards else []),
+            ("images", f"{self.learned_from:,} to learn from, {config.validation_images:,} held out"),
+            *(("broken", sentence) for sentence in self.broken),
+            ("parameters", f"{self.learning:,} learn, {self.frozen:,} are frozen"),
+            ("memory", self._memory()),
+            *([("teacher", self._cache())] if self.cache else []),
+        ]
+
+    def _memory(self) -> str:
+        return (
+            f"about {_mib(self.state + self.activations)} a process beside data and programs: {_mib(self.state)} for "
+            f"weights, average and optimizer, {_mib(self.activations)} for a part of a step"
+        )
+
+    def _cache(self) -> str:
+        there = sum(1 for _ in self.cache.glob("*.npz")) if self.cache else 0
+        size = _mib(self.embeddings * _EMBEDDING_BYTES)
+        return f"{self.embeddings:,} embeddings take {size}; {self.cache} holds {there:,}"
+
+
+def plan_run(
+    config: TrainConfig, data: Source, stage: nn.Module, student: Sam, cache: Path | None, broken: Broken | None
+) -> Plan:
+    """Plan the training of a stage around a student (whose weights are given up) on data."""
+    check_shares(config)
+    learning = sum(parameter.numel() for parameter in stage.parameters() if parameter.requires_grad)
+    total = sum(parameter.numel() for parameter in student.parameters())
+    return Plan(
+        config,
+        folders=found_in(data[: data.known]),
+        in_shards=len(data) - data.known,
+        learned_from=len(choose(data, config)),
+        learning=learning,
+        frozen=total - learning,
+        state=state_bytes(stage),
+        activations=activation_bytes(student, config),
+        cache=cache,
+        broken=[] if broken is None else list(broken.reasons.values()),
+    )
+
+
+def found_in(samples: Iterable[Sample]) -> list[Folder]:
+    """Samples counted by the folder their images lie in."""
+    by_folder: dict[Path | None, list[Sample]] = {}
+    for sample in samples:
+        by_folder.setdefault(sample.image.parent if isinstance(sample.image, Path) else None, []).append(sample)
+    return [_folder(path, found) for path, found in by_folder.items()]
+
+
+def _folder(path: Path | None, samples: list[Sample]) -> Folder:
+    stated = {} if path is None else _licences(path)
+    return Folder(
+        str(path or "archives"),
+        len(samples),
+        sum(len(sample.annotations) for sample in samples),
+        dict(Counter(stated.get(sample.name, "not stated") for sample in samples)),
+    )
+
+
+def _licences(folder: Path) -> dict[str, str]:
+    """The licence class of each image that a table of the folder, or of the one above, tells."""
+    stated: dict[str, str] = {}
+    for table in (place / name for place in (folder.resolve().parent, folder) for name in TABLES):
+        if not table.is_file():
+            continue
+        with table.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
+                licence = next((row[column] for column in _LICENCES if row.get(column)), None)
+                if licence and row.get("name"):
+                    stated[row["name"]] = licence
+    return stated
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB" if size < 2**30 else f"{size / 2**30:,.1f} GiB"
