@@ -67,10 +67,16 @@ class MaskDecoder(nn.Module):
 
     def upscale(self, mask_tokens: Tensor, keys: Tensor) -> Tensor:
         """The second half. mask_tokens [P, 4, 256], keys [P, 4096, 256] -> low-resolution logits [P, 4, 256, 256]."""
+        first, norm, act, second, _ = self.output_upscaling
         side = int(keys.shape[1] ** 0.5)
-        features = self.output_upscaling(keys.transpose(1, 2).unflatten(2, (side, side)))
-        weights = torch.stack([mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
-        return (weights @ features.flatten(2)).unflatten(2, features.shape[2:])
+        # Transposed convolutions whose windows do not overlap are products of each pixel; pixels are sorted at the end.
+        pixels = _per_pixel(first, keys).unflatten(2, (4, -1))
+        pixels = act(F.layer_norm(pixels, norm.normalized_shape, norm.weight, norm.bias, norm.eps))
+        pixels = act(_per_pixel(second, pixels)).reshape(len(keys), -1, second.out_channels)
+        tokens = zip(self.output_hypernetworks_mlps, mask_tokens.unbind(1), strict=True)
+        logits = pixels @ torch.stack([mlp(token) for mlp, token in tokens], dim=2)
+        logits = logits.reshape(-1, side, side, 2, 2, 2, 2, MASK_TOKENS)  # y, x, y in 2, x in 2, y in 2, x in 2, mask
+        return logits.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(-1, MASK_TOKENS, 4 * side, 4 * side)
 
     def forward(
         self,
@@ -86,3 +92,9 @@ class MaskDecoder(nn.Module):
         )
         columns = slice(1, None) if multimask_output else slice(0, 1)
         return self.upscale(tokens, keys)[:, columns], iou[:, columns]
+
+
+def _per_pixel(layer: nn.ConvTranspose2d, pixels: Tensor) -> Tensor:
+    """A 2x2 transposed convolution of stride 2 on pixels [..., Ci]: the four [..., 4 * Co] each becomes, rows first."""
+    assert layer.bias is not None
+    return F.linear(pixels, layer.weight.permute(2, 3, 1, 0).flatten(0, 2), layer.bias.repeat(4))
