@@ -68,6 +68,19 @@ def efficientvit_sam_b0_stage4() -> DistillPromptedConfig:
     )
 
 
+def efficientvit_sam_b0_stage5() -> FinetuneConfig:
+    """Last, masks of people again: what an object is to them, and a single click on its middle."""
+    return replace(
+        efficientvit_sam_b0_stage2(),
+        steps=500,
+        seed=2,
+        learning_rate=3e-4,
+        box_share=0.4,
+        max_clicks=2,
+        centre_share=0.7,
+    )
+
+
 RECIPES: dict[str, Recipe] = {
     recipe.__name__: recipe
     for recipe in (
@@ -75,6 +88,7 @@ RECIPES: dict[str, Recipe] = {
         efficientvit_sam_b0_stage2,
         efficientvit_sam_b0_stage3,
         efficientvit_sam_b0_stage4,
+        efficientvit_sam_b0_stage5,
         paper_recipes.efficientvit_sam_l0_stage1,
         paper_recipes.efficientvit_sam_l0_stage2,
         paper_recipes.edge_sam_stage1,
