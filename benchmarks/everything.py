@@ -44,6 +44,7 @@ def everything(
     checkpoint: Path | None = None,
     backend: Literal["auto", "onnx", "openvino"] = "auto",
     points_per_side: int = 32,
+    threads: int | None = None,
     fast: bool = False,
 ) -> None:
     """Measure everything mode on photos (default: the examples).
@@ -56,12 +57,13 @@ def everything(
     checkpoint: its weights for torch: what the reference runs; left out, only ours is timed.
     backend: what runs ours.
     points_per_side: of the grid of clicks.
+    threads: of both; with 1 the processor's seconds tell the work alone, whatever else the machine does.
     fast: measure the coarse-to-fine mode too: its time, and its recall of the exact mode's masks.
     """
-    predictor = load(model, backend=backend)
+    predictor = load(model, backend=backend, threads=threads)
     ours = MaskGenerator(predictor, points_per_side=points_per_side)
     quick = MaskGenerator(predictor, points_per_side=points_per_side, fast=True)
-    reference = None if checkpoint is None else _reference(name, checkpoint, points_per_side)
+    reference = None if checkpoint is None else _reference(name, checkpoint, points_per_side, threads)
     predictor.predict(predictor.embed(PHOTOS[0]), _warm_up())
     rows: list[dict[str, Any]] = []
     for photo in photos or PHOTOS:
@@ -81,9 +83,13 @@ def everything(
     _print(rows, {"model": str(model), "backend": predictor.backend.name, "points_per_side": points_per_side})
 
 
-def _reference(name: str, checkpoint: Path, points_per_side: int) -> Callable[[Any], MaskSet]:
+def _reference(name: str, checkpoint: Path, points_per_side: int, threads: int | None) -> Callable[[Any], MaskSet]:
+    import torch
+
     from samlet.models.everything_reference import ReferenceGenerator
 
+    if threads is not None:
+        torch.set_num_threads(threads)
     return ReferenceGenerator(load_module(name, checkpoint), points_per_side).generate
 
 

@@ -121,16 +121,14 @@ class _Enlargement:
         self, source: NDArray[np.float32], first_source: int, out: NDArray[np.float32], first: int
     ) -> None:
         """Write rows `first`, `first` + 1, … of the product to `out`; `source` begins at row `first_source`."""
-        for rows, source_rows, weights in self.blocks:
-            start, stop = max(rows.start, first), min(rows.start + len(weights), first + len(out))
+        for rows, source_rows, weights in self.blocks[first // BAND_ROWS : (first + len(out) - 1) // BAND_ROWS + 1]:
+            start, stop = max(rows.start, first), min(rows.stop, first + len(out))
             begin, end = max(source_rows.start, first_source), min(source_rows.stop, first_source + len(source))
-            if start < stop and begin < end:
-                part = weights[
-                    start - rows.start : stop - rows.start, begin - source_rows.start : end - source_rows.start
-                ]
-                np.matmul(
-                    part, source[begin - first_source : end - first_source], out=out[start - first : stop - first]
-                )
+            if begin < end:
+                used = slice(begin - source_rows.start, end - source_rows.start)
+                part = weights[start - rows.start : stop - rows.start, used]
+                seen = source[begin - first_source : end - first_source]
+                np.matmul(part, seen, out=out[start - first : stop - first])
 
 
 @lru_cache(maxsize=16)
@@ -139,7 +137,7 @@ def _enlargement(source: int, canvas: int, content: int, target: int) -> _Enlarg
     matrix = _interpolate(_interpolate(np.eye(source, dtype=np.float32), canvas)[:content], target)
     blocks = []
     for start in range(0, target, BAND_ROWS):
-        rows = slice(start, start + BAND_ROWS)
+        rows = slice(start, min(start + BAND_ROWS, target))
         used = np.flatnonzero(matrix[rows].any(axis=0))
         source_rows = slice(int(used[0]), int(used[-1]) + 1)
         blocks.append((rows, source_rows, matrix[rows, source_rows].copy()))
