@@ -82,7 +82,11 @@ class TrainConfig:
         """Rebuild what `to_json` wrote; KeyError or TypeError for anything else."""
         fields = {n: tuple(v) if isinstance(v, list) else v for n, v in record.items() if n != "stage"}
         fields["canvases"] = tuple((float(share), int(canvas)) for share, canvas in record["canvases"])
-        return CONFIGS[record["stage"]](**fields)
+        kind = CONFIGS[record["stage"]]
+        own = {field.name for field in dataclasses.fields(kind)}
+        # Until there was a class per stage, every file held the fields of all.
+        foreign = {field.name for config in CONFIGS.values() for field in dataclasses.fields(config)} - own
+        return kind(**{name: value for name, value in fields.items() if name not in foreign})
 
     @staticmethod
     def load(path: Path) -> TrainConfig:
