@@ -12,7 +12,7 @@ are in the frame of the prompt canvas; a prompt without a box ends with a paddin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,8 @@ class OfficialBackend:
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
         """See `samlet.backend.Backend`."""
         names = [output.name for output in self._encoder.get_outputs()]
-        return dict(zip(names, self._encoder.run(names, {"pixels": pixels}), strict=True))
+        arrays: Sequence[Any] = self._encoder.run(names, {"pixels": pixels})
+        return dict(zip(names, arrays, strict=True))
 
     def decode(
         self,
@@ -142,7 +143,6 @@ class OfficialBackend:
                 "has_mask_input": np.full(1, mask_hint is not None, np.float32),
                 "orig_im_size": np.full(2, self.spec.image.prompt_canvas, np.float32),
             }
-            iou[row], logits[row] = (
-                part[0] for part in self._decoder.run(["iou_predictions", "low_res_masks"], inputs)
-            )
+            parts: Sequence[Any] = self._decoder.run(["iou_predictions", "low_res_masks"], inputs)
+            iou[row], logits[row] = (part[0] for part in parts)
         return ArrayMaskLogits(iou, lambda rows, columns: logits[rows, columns])

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 from weakref import ref
 
 import numpy as np
@@ -39,8 +39,8 @@ class GraphBackend(ABC):
     A subclass says how one graph file is opened. Graphs are opened when first needed.
     """
 
-    name: ClassVar[str]
-    runtime: ClassVar[str]  # the name of the library, for people
+    name: str
+    runtime: str  # the name of the library, for people
 
     def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
         self.spec: ModelSpec = artifact.spec

@@ -7,10 +7,12 @@ It knows sessions; what they are asked is in `samlet.runtime.graphs`, how the gr
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import onnxruntime
+from numpy.typing import NDArray
 
 from samlet.errors import BackendError
 from samlet.runtime.graphs import Graph, GraphBackend
@@ -21,13 +23,18 @@ PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # the first one t
 class OnnxBackend(GraphBackend):
     """Backend over an artifact folder; safe to use from many threads. Sessions are created when first needed."""
 
-    name: ClassVar[str] = "onnx"
-    runtime: ClassVar[str] = "ONNX Runtime"
+    name = "onnx"
+    runtime = "ONNX Runtime"
 
     def _open(self, path: Path) -> Graph:
         session = _open_session(path, self._threads)
         names = [output.name for output in session.get_outputs()]
-        return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+
+        def run(inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+            arrays: Sequence[Any] = session.run(names, inputs)  # typed for sparse tensors and sequences too
+            return dict(zip(names, arrays, strict=True))
+
+        return run
 
 
 def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import openvino
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ class OpenVinoBackend(GraphBackend):
     alone takes bfloat16 wherever it can, and then masks would depend on the machine.
     """
 
-    name: ClassVar[str] = "openvino"
-    runtime: ClassVar[str] = "OpenVINO"
+    name = "openvino"
+    runtime = "OpenVINO"
 
     def __init__(self, artifact: Artifact, threads: int | None = None, precision: str = "float32") -> None:
         super().__init__(artifact, threads)
