@@ -47,7 +47,7 @@ def add_lora(model: Sam, rank: int, parts: tuple[str, ...], seed: int) -> None:
             "train without --lora."
         )
     for module in found:
-        parametrize.register_parametrization(module, "weight", LowRank(module.weight, rank, chance))
+        parametrize.register_parametrization(module, "weight", LowRank(module.get_parameter("weight"), rank, chance))
 
 
 def merge(model: Sam) -> None:
@@ -57,7 +57,7 @@ def merge(model: Sam) -> None:
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
 
 
-def projections(part: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
+def projections(part: nn.Module) -> Iterator[nn.Module]:
     """Linear layers and dense 1 x 1 convolutions that project for attention, in the order of the module."""
     for name, module in part.named_modules():
         owner = name.removesuffix(".conv").rpartition(".")[2]  # EfficientViT's layers hold a conv and a norm
