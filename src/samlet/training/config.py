@@ -80,7 +80,7 @@ class TrainConfig:
     @staticmethod
     def from_json(record: dict[str, Any]) -> TrainConfig:
         """Rebuild what `to_json` wrote; KeyError or TypeError for anything else."""
-        fields = {n: tuple(v) if isinstance(v, list) else v for n, v in record.items() if n != "stage"}
+        fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in record.items() if n != "stage"}
         fields["canvases"] = tuple((float(share), int(canvas)) for share, canvas in record["canvases"])
         kind = CONFIGS[record["stage"]]
         own = {field.name for field in dataclasses.fields(kind)}
