@@ -71,9 +71,7 @@ class ImageProjector(nn.Module):
 
     def __init__(self, decoder: MaskDecoder, prompt_encoder: PromptEncoder) -> None:
         super().__init__()
-        first, second = decoder.transformer.layers
-        assert isinstance(first, TwoWayBlock)
-        assert isinstance(second, TwoWayBlock)
+        first, second = _blocks(decoder)
         looks = first.cross_attn_token_to_image, second.cross_attn_token_to_image
         answers = first.cross_attn_image_to_token, second.cross_attn_image_to_token
         last = decoder.transformer.final_attn_token_to_image
@@ -110,24 +108,30 @@ class ImageProjector(nn.Module):
         queries1 = _heads(self.first_answer.q_proj.weight @ placed + self.first_answer.q_proj.bias[:, None])
         values1 = _by_head(self.first_look.v_proj(pixels.T))
         position_keys = self.position_keys @ positions + self.position_bias
-        keys2, queries2, keys3 = (_heads(part) for part in position_keys.chunk(3))
+        position_keys2, position_queries2, position_keys3 = (_heads(part) for part in position_keys.chunk(3))
         biased = pixels + self.first_answer.out_proj.bias[:, None]
-        keys = [_heads(part) for part in (self.keys @ biased).chunk(6)]
-        values = [_by_head(part) for part in (biased.T @ self.values).chunk(2, dim=-1)]
         centred = _centred(biased.T)
         rescaled = _centred(centred * self.scale)
         lengths = torch.stack([_length(centred), _length(rescaled), (rescaled * self.shift).mean(-1)])
+        cross1, keys2, queries2, cross2a, cross2b, keys3 = (_heads(part) for part in (self.keys @ biased).chunk(6))
+        values2, values3 = (_by_head(part) for part in (biased.T @ self.values).chunk(2, dim=-1))
         return ImageSide(
-            _heads(self.first_look.k_proj.weight @ placed),
-            _with_ones(queries1),
-            *keys,
-            keys2,
-            _with_ones(queries2),
-            keys3,
-            values1,
-            *values,
-            lengths,
-            biased.T @ self.upscaling,
+            keys1=_heads(self.first_look.k_proj.weight @ placed),
+            queries1=_with_ones(queries1),
+            cross1=cross1,
+            keys2=keys2,
+            queries2=queries2,
+            cross2a=cross2a,
+            cross2b=cross2b,
+            keys3=keys3,
+            position_keys2=position_keys2,
+            position_queries2=_with_ones(position_queries2),
+            position_keys3=position_keys3,
+            values1=values1,
+            values2=values2,
+            values3=values3,
+            lengths=lengths,
+            upscaled=biased.T @ self.upscaling,
         )
 
 
@@ -145,7 +149,7 @@ class PromptDecoder(nn.Module):
         Returns iou [P, 4], mask tokens [P, 4, 256] and a `Mixture` of rank R = 2 * H * (5 + T).
         """
         decoder, transformer = self.decoder, self.decoder.transformer
-        first, second = transformer.layers
+        first, second = _blocks(decoder)
         output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
         token_pe = torch.cat([output_tokens.expand(sparse.shape[0], -1, -1), sparse], dim=1)
 
@@ -183,7 +187,7 @@ class PromptDecoder(nn.Module):
         The squared length of a pixel of X + A M is that of X, plus A (M M^T A + 2 M X^T); M X^T is what the tokens said
         times a projection of the image.
         """
-        block = self.decoder.transformer.layers[0]
+        block = _blocks(self.decoder)[0]
         vectors = _vectors(block.cross_attn_image_to_token, said)
         crossed = vectors @ vectors.mT @ weights + 2 * (said @ image.cross1).flatten(1, 2)
         variance = image.lengths[0] + (weights * crossed).sum(1) / vectors.shape[-1]
@@ -192,7 +196,7 @@ class PromptDecoder(nn.Module):
 
     def _after_second(self, image: ImageSide, left: Mixture, weights: Tensor, said1: Tensor, said2: Tensor) -> Mixture:
         """The image after block 2, from that after block 1 and weights [P, H * T, N] of what tokens said since."""
-        block = self.decoder.transformer.layers[1]
+        block = _blocks(self.decoder)[1]
         channels = left.vectors.shape[-1]
         before = _centred(left.vectors)
         # Weights sum to one in each head, so the norms' shift can be a part of what every token says.
@@ -218,13 +222,14 @@ class MaskUpscaler(nn.Module):
         super().__init__()
         first, norm, _, second, _ = decoder.output_upscaling
         assert isinstance(first, nn.ConvTranspose2d)
+        assert isinstance(norm, nn.LayerNorm)
         assert isinstance(second, nn.ConvTranspose2d)
         assert first.bias is not None
         assert second.bias is not None
         self.decoder = decoder
-        self.norm = norm
+        self.norm: nn.LayerNorm = norm
         matrix = _first_upscaling(decoder)
-        shift = decoder.transformer.layers[1].norm4.bias
+        shift = _blocks(decoder)[1].norm4.bias
         self.first = _fixed(matrix.T)
         self.first_bias = _fixed(matrix @ shift + first.bias.repeat(4))
         self.second = _fixed(second.weight.permute(0, 2, 3, 1).flatten(1))
@@ -319,15 +324,24 @@ def _length(rows: Tensor) -> Tensor:
     return rows.square().mean(-1)
 
 
+def _blocks(decoder: MaskDecoder) -> tuple[TwoWayBlock, TwoWayBlock]:
+    first, second = decoder.transformer.layers
+    assert isinstance(first, TwoWayBlock)
+    assert isinstance(second, TwoWayBlock)
+    return first, second
+
+
 def _shift(decoder: MaskDecoder) -> Tensor:
     """What is added to every pixel between the norms of blocks 1 and 2, centred: [C]."""
-    first, second = decoder.transformer.layers
+    first, second = _blocks(decoder)
     return _centred(first.norm4.bias + second.cross_attn_image_to_token.out_proj.bias)
 
 
 def _first_upscaling(decoder: MaskDecoder) -> Tensor:
     """The first transposed convolution as a matrix [4 * 64, C]: rows are y in 2, x in 2, channel."""
-    return decoder.output_upscaling[0].weight.permute(2, 3, 1, 0).flatten(0, 2)
+    first = decoder.output_upscaling[0]
+    assert isinstance(first, nn.ConvTranspose2d)
+    return first.weight.permute(2, 3, 1, 0).flatten(0, 2)
 
 
 def _fixed(tensor: Tensor) -> nn.Parameter:
