@@ -14,8 +14,8 @@ from torch import nn
 
 from samlet.export.onnx import export_onnx
 from samlet.models import Sam
-from samlet.models.efficientvit_sam import ToGrid
 from samlet.nn.efficientvit import ConvLayer
+from samlet.nn.layers import ToGrid
 from samlet.spec import ImageSpec
 from samlet.zoo import get_spec
 

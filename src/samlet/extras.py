@@ -11,6 +11,7 @@ from samlet.errors import MissingExtraError
 PACKAGES_OF_EXTRA: dict[str, frozenset[str]] = {
     "torch": frozenset({"torch", "safetensors"}),
     "train": frozenset({"torch", "safetensors", "matplotlib", "tensorboard"}),
+    "timm": frozenset({"timm", "torchvision"}),
     "eval": frozenset({"hotcoco"}),
     "openvino": frozenset({"openvino"}),
     "export": frozenset({"torch", "safetensors", "onnx", "onnxscript"}),

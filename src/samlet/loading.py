@@ -43,10 +43,11 @@ def load(
 ) -> Predictor:
     """Make a ready model; without arguments the one that ships with samlet, offline.
 
-    `name`: a model of the zoo, or the folder of an exported artifact. `checkpoint`: such a folder, or weights (.pt,
-    .pth, .safetensors) for torch. `backend`: one of `BACKENDS`. `device` ("cpu", "cuda", "mps") is for torch, `threads`
-    for onnx and openvino, `precision` ("float32", "bfloat16") for openvino. Raises BackendError (UnknownBackendError,
-    MissingExtraError), UnknownModelError, WeightsError, CheckpointError.
+    `name`: a model of the zoo, `timm:NAME`, a spec of your own as `module:SPEC`, or the folder of an exported artifact.
+    `checkpoint`: such a folder, or weights (.pt, .pth, .safetensors) for torch. `backend`: one of `BACKENDS`. `device`
+    ("cpu", "cuda", "mps") is for torch, `threads` for onnx and openvino, `precision` ("float32", "bfloat16") for
+    openvino. Raises BackendError (UnknownBackendError, MissingExtraError), UnknownModelError, WeightsError,
+    CheckpointError.
     """
     if backend not in BACKENDS:
         raise UnknownBackendError(f'There is no backend "{backend}": use {", ".join(BACKENDS)}.')
@@ -80,13 +81,13 @@ def artifact_backend() -> tuple[str, str]:
     return "openvino", "this CPU has AVX-512, with which OpenVINO is faster than ONNX Runtime"
 
 
-def load_module(name: str, checkpoint: str | os.PathLike[str] | None = None) -> Sam:
-    """The torch module of a zoo model, in eval mode, with the weights of `checkpoint` (None: random ones).
+def load_module(model: str | ModelSpec, checkpoint: str | os.PathLike[str] | None = None) -> Sam:
+    """The torch module of a name or a spec, in eval mode, with the weights of `checkpoint` (None: random ones).
 
     Raises UnknownModelError, CheckpointError, MissingExtraError.
     """
     models = import_with_extra("samlet.models", "torch", "A torch model")
-    module = models.create(name)
+    module = models.create(model)
     if checkpoint is not None:
         models.load_checkpoint(module, checkpoint)
     return module
@@ -175,6 +176,6 @@ def _load_torch(spec: ModelSpec, file: Path, wish: _Wish) -> Predictor:
     runtime, fusion = (
         import_with_extra(f"samlet.{module}", "torch", "The torch backend") for module in ("runtime.torch", "nn.fusion")
     )
-    module = load_module(spec.name, file)
+    module = load_module(spec, file)
     fusion.fuse(module)
     return Predictor(runtime.TorchBackend(module, spec, wish.device or "cpu"))

@@ -10,7 +10,7 @@ from tests.tiny import CANVAS, tiny_model
 from torch import nn
 
 from samlet.export.simplify import ResizeByProducts, resize_by_products, resize_weights
-from samlet.models.efficientvit_sam import ToGrid
+from samlet.nn.layers import ToGrid
 
 PIXELS = torch.linspace(-2, 2, 3 * CANVAS * CANVAS).reshape(1, 3, CANVAS, CANVAS)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from samlet.models import create
 from samlet.models.creation import skeleton
-from samlet.models.efficientvit_sam import NECKS, ToGrid
+from samlet.models.efficientvit_sam import NECKS
 from samlet.nn.efficientvit import FusedMBConv, MBConv
 from samlet.zoo import MODELS
 
@@ -46,20 +45,6 @@ def test_small_models_have_a_light_neck_and_the_papers_a_dense_one(name: str) ->
 def test_any_canvas_gives_the_grid_of_64(canvas: int) -> None:
     encoder = create("efficientvit-sam-b0").image_encoder.requires_grad_(False)
     assert encoder(torch.randn(1, 3, canvas, canvas)).shape == (1, 256, 64, 64)
-
-
-def test_a_map_of_the_grids_size_passes_untouched() -> None:
-    x = torch.randn(1, 2, 64, 64)
-    assert ToGrid()(x) is x
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_other_maps_are_resized_in_float32_and_keep_their_type(dtype: torch.dtype) -> None:
-    x = torch.randn(1, 2, 16, 16, dtype=dtype)
-    resized = ToGrid()(x)
-    assert resized.dtype == dtype
-    expected = F.interpolate(x.float(), size=(64, 64), mode="bicubic", align_corners=False)
-    torch.testing.assert_close(resized, expected.to(dtype))
 
 
 def test_a_model_cast_to_bfloat16_runs() -> None:

@@ -10,7 +10,6 @@ import torch
 from tests import filler, parity
 from torch import nn
 
-from samlet.models.efficientvit_sam import ToGrid
 from samlet.nn.efficientvit import (
     ConvLayer,
     DSConv,
@@ -21,7 +20,7 @@ from samlet.nn.efficientvit import (
     ResBlock,
     tanh_gelu,
 )
-from samlet.nn.layers import LayerNorm2d
+from samlet.nn.layers import LayerNorm2d, ToGrid
 
 BLOCKS: dict[str, Callable[[], nn.Module]] = {
     "conv_layer": lambda: ConvLayer(8, 12, 3, 2, act=nn.Hardswish),

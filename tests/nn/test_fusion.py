@@ -62,8 +62,8 @@ def test_a_token_mixer_becomes_one_convolution_and_stays_as_it_is_itself(
 
 
 def test_names_are_those_of_the_convolution_that_takes_the_place() -> None:
-    assert list(fused(ConvBN(8, 16)).state_dict()) == ["0.weight", "0.bias"]
-    assert list(fused(ConvLayer(8, 16)).state_dict()) == ["0.conv.weight", "0.conv.bias"]
+    assert list(fused(ConvBN(8, 16).eval()).state_dict()) == ["0.weight", "0.bias"]
+    assert list(fused(ConvLayer(8, 16).eval()).state_dict()) == ["0.conv.weight", "0.conv.bias"]
 
 
 def test_a_norm_that_only_stands_beside_a_convolution_is_left() -> None:
@@ -92,3 +92,16 @@ def test_a_second_time_changes_nothing() -> None:
 def test_a_module_in_training_is_refused() -> None:
     with pytest.raises(AssertionError):
         fuse(nn.Sequential(ConvBN(8, 8).train()))
+
+
+class NormAndActivation(nn.BatchNorm2d):
+    """As in timm, where a batch norm may be an activation too."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name nn.BatchNorm2d gives it
+        return super().forward(input).relu()
+
+
+@torch.no_grad()
+def test_a_norm_that_computes_more_is_left_alone() -> None:
+    block = fill_(nn.Sequential(nn.Conv2d(8, 16, 3), NormAndActivation(16)).eval())
+    assert torch.equal(fused(block)(MAPS), block(MAPS))

@@ -1,11 +1,13 @@
-"""Channel norm, conv + batch norm and the SAM neck."""
+"""Channel norm, conv + batch norm, the SAM neck and the way to its grid."""
 
 from __future__ import annotations
 
+import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from samlet.nn.layers import ConvBN, LayerNorm2d, SamNeck
+from samlet.nn.layers import ConvBN, LayerNorm2d, SamNeck, ToGrid
 
 
 def test_channel_norm_uses_the_biased_variance_of_each_position() -> None:
@@ -36,3 +38,17 @@ def test_neck_keeps_the_grid() -> None:
         "0.weight", "1.weight", "1.bias", "2.weight", "3.weight", "3.bias"
     ]  # fmt: skip
     assert neck(torch.randn(1, 12, 6, 5)).shape == (1, 256, 6, 5)
+
+
+def test_a_map_of_the_grids_size_passes_untouched() -> None:
+    x = torch.randn(1, 2, 64, 64)
+    assert ToGrid()(x) is x
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_other_maps_are_resized_in_float32_and_keep_their_type(dtype: torch.dtype) -> None:
+    x = torch.randn(1, 2, 16, 16, dtype=dtype)
+    resized = ToGrid()(x)
+    assert resized.dtype == dtype
+    expected = F.interpolate(x.float(), size=(64, 64), mode="bicubic", align_corners=False)
+    torch.testing.assert_close(resized, expected.to(dtype))

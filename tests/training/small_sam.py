@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from samlet.models import Sam
-from samlet.models.efficientvit_sam import ToGrid
 from samlet.nn.efficientvit import ConvLayer, LiteMLA
-from samlet.nn.layers import LayerNorm2d
+from samlet.nn.layers import LayerNorm2d, ToGrid
 from samlet.nn.mask_decoder import MaskDecoder
 from samlet.nn.prompt_encoder import PromptEncoder
 from samlet.spec import ImageSpec

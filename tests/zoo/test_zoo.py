@@ -6,16 +6,18 @@ import pytest
 
 from samlet import zoo
 from samlet.errors import UnknownModelError
+from samlet.spec import ModelSpec
 from samlet.zoo import DEFAULT_MODEL, MODELS, get_spec, shipped_folder
 
 NAMES = [
     *(f"efficientvit-sam-{backbone}" for backbone in ("b0", "b1", "l0", "l1", "l2", "xl0", "xl1")),
     "edge-sam",
+    "edge-sam-rpn",
     "mobile-sam",
     "repvit-sam",
     *(f"sam-vit-{size}" for size in "blh"),
 ]
-NOT_FREE = {"edge-sam"}  # for commercial use
+NOT_FREE = {"edge-sam", "edge-sam-rpn"}  # for commercial use
 WITHOUT_HASH = {"repvit-sam"}  # its publisher states none
 
 
@@ -62,6 +64,37 @@ def test_an_unknown_name_is_answered_with_close_ones(typed, hint):
         get_spec(typed)
 
 
+def test_a_name_of_timm_is_a_spec_that_travels_as_json():
+    spec = get_spec(" timm:mobilenetv3_small_050.lamb_in1k ")
+    assert (spec.name, spec.options) == ("timm:mobilenetv3_small_050.lamb_in1k", {"backbone": spec.name[5:]})
+    assert (spec.image.canvas, spec.builder) == (512, "samlet.models.timm_student:build")
+    assert ModelSpec.from_json(spec.to_json()) == spec
+
+
+@pytest.mark.parametrize("typed", ["timm:", "timm:hf-hub:someone/model", "timm:local-dir:folder", "timm:a/b"])
+def test_timm_is_never_asked_to_fetch_a_model(typed):
+    with pytest.raises(UnknownModelError, match=f'^There is no model "{typed}": give a name of timm'):
+        get_spec(typed)
+
+
+def test_a_spec_of_your_own_is_found_by_its_import_string(tmp_path, monkeypatch):
+    (tmp_path / "own_net.py").write_text("from samlet.zoo import MODELS\nSPEC, OTHER = MODELS[0], 3\n")
+    (tmp_path / "broken_net.py").write_text("import a_module_that_is_not_here\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert get_spec("own_net:SPEC") is MODELS[0]
+    for typed, sentence in [
+        ("own_net:OTHER", "own_net has no ModelSpec of the name OTHER."),
+        ("own_net:NOTHING", "own_net has no ModelSpec of the name NOTHING."),
+        ("no_net:SPEC", "Python finds no module no_net, is its folder on PYTHONPATH?"),
+        ("no_net.deeper:SPEC", "Python finds no module no_net.deeper, is its folder on PYTHONPATH?"),
+    ]:
+        with pytest.raises(UnknownModelError) as refused:
+            get_spec(typed)
+        assert str(refused.value) == f'There is no model "{typed}": {sentence}'
+    with pytest.raises(ModuleNotFoundError, match="a_module_that_is_not_here"):
+        get_spec("broken_net:SPEC")
+
+
 @pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)
 def test_a_spec_is_sound(spec):
     assert spec.image.canvas == (512 if re.search("-(l[012]|b[01])$", spec.name) and "vit-sam" in spec.name else 1024)
@@ -79,7 +112,8 @@ def test_a_spec_is_sound(spec):
 
 
 def test_only_samlets_own_models_have_no_official_file():
-    assert [spec.name for spec in MODELS if spec.checkpoint is None] == ["efficientvit-sam-b0", "efficientvit-sam-b1"]
+    own = ["efficientvit-sam-b0", "efficientvit-sam-b1", "edge-sam-rpn"]  # EdgeSAM's proposals were never published
+    assert [spec.name for spec in MODELS if spec.checkpoint is None] == own
 
 
 def test_a_model_is_shipped_if_its_manifest_is_here(tmp_path, monkeypatch):

@@ -59,7 +59,7 @@ def export(
     if precision == "int8":
         import_with_extra("nncf", "quantize", "int8")
     exporter = import_with_extra(f"samlet.export.{to}", "export", "Exporting")
-    model = load_module(spec.name, pull_with_progress(spec) if checkpoint is None else checkpoint)
+    model = load_module(spec, pull_with_progress(spec) if checkpoint is None else checkpoint)
     chosen: dict[str, list[Path]] = {} if photos is None else {"photos": photos}
     if calibration is not None:
         chosen["calibration"] = _photos_in(calibration)

@@ -47,7 +47,12 @@ class RunOptions:
     """How a run is done; what is None is the recipe's."""
 
     output: Annotated[Path, Parameter(help="Folder of the run: checkpoints, logs, student.safetensors.")]
-    student: Annotated[str | None, Parameter(help="A name from `samlet models`, instead of the recipe's.")] = None
+    student: Annotated[
+        str | None,
+        Parameter(
+            help="A name from `samlet models`, timm:NAME, or your own spec as module:SPEC; default: the recipe's."
+        ),
+    ] = None
     steps: Annotated[int | None, Parameter(help="Optimizer steps, instead of the recipe's.")] = None
     batch_size: Annotated[int | None, Parameter(help="Images per step, instead of the recipe's.")] = None
     accumulate: Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from samlet.models.efficientvit_sam import ToGrid
+from samlet.nn.layers import ToGrid
 
 
 def resize_by_products(encoder: nn.Module, pixels: Tensor) -> None:

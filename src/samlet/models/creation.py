@@ -11,12 +11,12 @@ from samlet.spec import ModelSpec
 from samlet.zoo import get_spec
 
 
-def create(name: str) -> Sam:
-    """The named model in eval mode with random weights and the official parameter names.
+def create(model: str | ModelSpec) -> Sam:
+    """The model of a name (`zoo.get_spec`) or a spec, in eval mode with random weights and official parameter names.
 
     Raises UnknownModelError for a name the zoo does not hold.
     """
-    return build(get_spec(name))
+    return build(model if isinstance(model, ModelSpec) else get_spec(model))
 
 
 def build(spec: ModelSpec) -> Sam:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samlet.models.efficientvit import build_backbone
 from samlet.models.sam import Sam
 from samlet.nn.efficientvit import ConvLayer, FusedMBConv, MBConv, OpSequential, Residual, tanh_gelu
-from samlet.nn.layers import LayerNorm2d
+from samlet.nn.layers import LayerNorm2d, ToGrid
 from samlet.spec import ModelSpec
 
 CHANNELS = 256
-GRID = 64
 NORM_EPS = 1e-6
 
 
@@ -40,15 +38,6 @@ NECKS = {
     "xl0": NeckConfig(6, 4),
     "xl1": NeckConfig(12, 4),
 }
-
-
-class ToGrid(nn.Module):
-    """Bicubic resize to 64x64 in float32; a map that has this size already passes untouched."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-2:] == (GRID, GRID):
-            return x
-        return F.interpolate(x.float(), size=(GRID, GRID), mode="bicubic", align_corners=False).to(x.dtype)
 
 
 class SamNeck(nn.Module):

@@ -39,6 +39,7 @@ def fuse(module: nn.Module) -> None:
 
 def _fold_batch_norms(sequence: nn.Sequential) -> None:
     for (name, child), (next_name, following) in pairwise(list(sequence.named_children())):
-        if isinstance(child, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
+        # exactly these: a subclass may compute more, as timm's norms that are activations too
+        if type(child) is nn.Conv2d and type(following) is nn.BatchNorm2d:
             sequence.set_submodule(name, fuse_conv_bn_eval(child, following))
             sequence.set_submodule(next_name, nn.Identity())

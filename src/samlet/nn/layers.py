@@ -1,10 +1,12 @@
-"""Small layers with the official parameter names: channel norm, conv + batch norm, the SAM neck."""
+"""Small layers with the official parameter names: channel norm, conv + batch norm, SAM's neck and its grid."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+GRID = 64  # cells along a side of every image embedding
 
 
 class LayerNorm2d(nn.LayerNorm):
@@ -50,3 +52,12 @@ class SamNeck(nn.Sequential):
             nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
             LayerNorm2d(out_channels),
         )
+
+
+class ToGrid(nn.Module):
+    """Bicubic resize to 64x64 in float32; a map that has this size already passes untouched."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-2:] == (GRID, GRID):
+            return x
+        return F.interpolate(x.float(), size=(GRID, GRID), mode="bicubic", align_corners=False).to(x.dtype)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from samlet.data import Broken, Sample
+from samlet.errors import TrainingError
 from samlet.models import Sam
 from samlet.nn.layers import LayerNorm2d
 from samlet.preprocess import to_pixels
@@ -48,7 +49,7 @@ class DistillEncoder(nn.Module):
         self.image_encoder = student.image_encoder
         self._cosine_weight = config.cosine_weight
         self._variance = std.square().mean().item()
-        norm = [module for module in student.image_encoder.modules() if isinstance(module, LayerNorm2d)][-1]
+        norm = _last_norm(student)
         with torch.no_grad():
             norm.weight.copy_(std)
             norm.bias.copy_(mean)
@@ -60,6 +61,16 @@ class DistillEncoder(nn.Module):
         if self._cosine_weight:
             losses["cosine"] = self._cosine_weight * masked_cosine(embedding, batch.target, batch.valid)
         return losses
+
+
+def _last_norm(student: Sam) -> LayerNorm2d:
+    norms = [module for module in student.image_encoder.modules() if isinstance(module, LayerNorm2d)]
+    if not norms:
+        raise TrainingError(
+            f"The encoder of {student.spec.name} has no last norm for the teacher's statistics to start from: end it "
+            "with a samlet.nn.layers.LayerNorm2d(256)."
+        )
+    return norms[-1]
 
 
 class EmbeddingBatches:

@@ -1,6 +1,7 @@
 """The zoo: the models samlet knows by name, as torch-free specs.
 
-An explicit tuple, one file per family. Nothing is registered by importing, nothing heavy is imported by listing.
+An explicit tuple, one file per family. Nothing is registered by importing, nothing heavy is imported by listing. Names
+with a colon are not listed: `timm:NAME` and your own specs, `module:SPEC`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from pathlib import Path
 from samlet.errors import UnknownModelError
 from samlet.spec import ModelSpec
 from samlet.zoo import edge_sam, efficientvit_sam, mobile_sam, repvit_sam, sam_vit
+from samlet.zoo.own import own_spec
+from samlet.zoo.timm_student import PREFIX, timm_spec
 
 __all__ = ["DEFAULT_MODEL", "MODELS", "get_spec", "shipped_folder"]
 
@@ -27,8 +30,14 @@ DEFAULT_MODEL = "efficientvit-sam-b0"
 def get_spec(name: str) -> ModelSpec:
     """Return the spec of a model by its name or an alias; case, `_` and `-` make no difference.
 
+    `timm:NAME` is a student with that encoder of timm; `module:SPEC` imports a spec of your own.
     Raises `UnknownModelError`, which names the closest models.
     """
+    if name.strip().startswith(PREFIX):
+        return timm_spec(name.strip())
+    own = own_spec(name.strip())
+    if own is not None:
+        return own
     by_name = {_key(known): spec for spec in MODELS for known in (spec.name, *spec.aliases)}
     spec = by_name.get(_key(name))
     if spec is not None:

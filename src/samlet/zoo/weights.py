@@ -153,7 +153,8 @@ def _remember(spec: ModelSpec, digest: str) -> None:
 
 
 def _ref(spec: ModelSpec) -> Path:
-    return cache_folder() / "refs" / (spec.checkpoint.file_name if spec.checkpoint else spec.name)
+    name = spec.checkpoint.file_name if spec.checkpoint else spec.name
+    return cache_folder() / "refs" / name.replace(":", "-")  # Windows has no colons in names of files
 
 
 def _blob(digest: str) -> Path:
