@@ -27,6 +27,7 @@ VERBS = (
     ("train", "samlet.cli.train:app", "Train a smaller model from a larger one, or on masks."),
     ("export", "samlet.cli.export:export", "Write a model as files that run without torch."),
     ("eval", "samlet.cli.eval:app", "Measure how good a model's masks are, by the papers' protocols."),
+    ("bench", "samlet.cli.bench:app", "Measure how fast models are on this machine."),
     ("doctor", "samlet.cli.doctor:doctor", "Say what this machine can run, and why not."),
 )
 

@@ -43,7 +43,7 @@ class Artifact:
 
         Hashing costs 10 ms for a model of 10 MB, and a flipped bit in a weight shows in no other way.
         """
-        manifest = _read_manifest(folder)
+        manifest = read_manifest(folder)
         try:
             spec = ModelSpec.from_json(manifest)
         except ModelError as error:
@@ -60,7 +60,8 @@ def manifest_record(folder: Path, spec: ModelSpec, precision: str) -> dict[str, 
     return spec.to_json() | {"precision": precision, "files": files}
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The content of a folder's manifest.json, unchecked; BackendError if there is none, or it cannot be read."""
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))

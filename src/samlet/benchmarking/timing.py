@@ -1,0 +1,71 @@
+"""Repeating something and telling how long it takes: medians with their spread, not the luckiest run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+Unit = Literal["ms", "s", "images/s", "MB"]
+Given = TypeVar("Given")
+
+FEWEST_RUNS = 3
+LONG_ENOUGH_S = 20.0  # after so many seconds of runs the fewest will do
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What each run measured, one run or more, in `unit`."""
+
+    unit: Unit
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle run."""
+        return float(np.median(self.values))
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The 10th and the 90th percentile of the runs, interpolated between them."""
+        low, high = np.quantile(self.values, (0.1, 0.9))
+        return float(low), float(high)
+
+    def times_better(self, baseline: Figure) -> float:
+        """Above 1 if this median is better than the baseline's: more images a second, or less time or memory."""
+        if self.unit == "images/s":
+            return self.median / baseline.median
+        return baseline.median / self.median
+
+    def to_json(self) -> dict[str, Any]:
+        """Median, spread and number of runs."""
+        low, high = self.spread
+        return {"unit": self.unit, "median": self.median, "p10": low, "p90": high, "runs": len(self.values)}
+
+
+def time_runs(run: Callable[[Given], object], given: Callable[[], Given], repeats: int) -> list[float]:
+    """Seconds of each call `run(given())`, after one that is not counted; what `given` does is outside of the time.
+
+    So many as `repeats`, but no more than `FEWEST_RUNS` once they have taken `LONG_ENOUGH_S`.
+    """
+    run(given())  # graphs are opened, memory is allocated, files are read
+    seconds: list[float] = []
+    while len(seconds) < repeats and (len(seconds) < FEWEST_RUNS or sum(seconds) < LONG_ENOUGH_S):
+        argument = given()
+        start = perf_counter()
+        run(argument)
+        seconds.append(perf_counter() - start)
+    return seconds
+
+
+def milliseconds(seconds: list[float], items: int = 1) -> Figure:
+    """Time of one of the `items` that each run works on."""
+    return Figure("ms", tuple(1000 * second / items for second in seconds))
+
+
+def images_a_second(seconds: list[float], images: int) -> Figure:
+    """Throughput of runs of so many images."""
+    return Figure("images/s", tuple(images / second for second in seconds))

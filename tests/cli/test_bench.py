@@ -1,0 +1,164 @@
+"""`samlet bench`: the table and the JSON line say the same, ratios are right, bad input is one sentence."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.cli.disc import predictor
+
+from samlet.benchmarking import processes, side_by_side, steps, target
+from samlet.benchmarking.side_by_side import Found
+from samlet.benchmarking.steps import Measurement
+from samlet.benchmarking.timing import Figure
+from samlet.errors import BackendError, MissingExtraError
+
+FAST, SLOW = "efficientvit-sam-b0/openvino/float32", "efficientvit-sam-b0/onnx/float32"
+
+
+class HereAndNow:
+    """A worker that is this process."""
+
+    def __init__(self, threads):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def call(self, function, *arguments, **options):
+        return function(*arguments, **options)
+
+
+@pytest.fixture(autouse=True)
+def _no_processes(monkeypatch):
+    monkeypatch.setattr(processes, "Worker", HereAndNow)
+    monkeypatch.setattr(side_by_side, "Worker", HereAndNow)
+    monkeypatch.setattr(target, "read_manifest", lambda folder: {"name": "efficientvit-sam-b0", "precision": "float32"})
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Made-up measurements: OpenVINO twice as fast as ONNX Runtime, torch not installed, no bfloat16."""
+
+    def measure(asked, plan):
+        if asked.backend == "torch":
+            raise MissingExtraError("torch", "The torch backend")
+        if asked.precision == "bfloat16":
+            raise BackendError("This CPU cannot compute in bfloat16: use float32.")
+        slow = asked.backend == "onnx"
+        figures = {
+            "encode": Figure("ms", (40, 42, 50) if slow else (20, 21, 22)),
+            "throughput, 8 at once": Figure("images/s", (25.0,) if slow else (75.0,)),
+        }
+        return Measurement(asked.model, "abc", figures)
+
+    monkeypatch.setattr(steps, "measure", measure)
+    monkeypatch.setattr(steps, "cold_start", lambda asked, plan: Figure("s", (1.5,)))
+
+
+def test_table_and_json(samlet, measured, tmp_path):
+    code, out, err = samlet("bench", "--baseline", SLOW, "--output", tmp_path / "new" / "bench.json", "--threads", 2)
+    assert code == 0
+    *table, line = out.splitlines()
+    assert [words.split() for words in table][:2] == [
+        [SLOW, FAST],
+        ["encode", "(ms)", "42.0", "(40.4–48.4)", "1.00×", "21.0", "(20.2–21.8)", "2.00×"],
+    ]
+    assert "75.0 3.00×" in out
+    record = json.loads(line)
+    assert (tmp_path / "new" / "bench.json").read_text() == f"{line}\n"
+    assert (record["baseline"], record["threads"], record["photo"]["name"]) == (SLOW, 2, "coffee.jpg")
+    assert {"command", "machine", "versions", "targets", "left_out"} <= set(record)
+    slow, fast = record["targets"]
+    assert (slow["name"], fast["backend"], fast["weights_sha256"]) == (SLOW, "openvino", "abc")
+    assert fast["figures"]["encode"]["times_better"] == 2
+    assert fast["figures"]["throughput, 8 at once"] == {
+        "unit": "images/s", "median": 75, "p10": 75, "p90": 75, "runs": 1, "times_better": 3
+    }  # fmt: skip
+    assert fast["figures"]["cold start"]["median"] == 1.5
+    assert record["left_out"] == {
+        "efficientvit-sam-b0/openvino/bfloat16": "This CPU cannot compute in bfloat16: use float32.",
+        "efficientvit-sam-b0/torch/float32": str(MissingExtraError("torch", "The torch backend")),
+    }
+    assert err.count("left out: ") == 2
+
+
+def test_without_a_baseline_there_are_no_ratios(samlet, measured):
+    _, out, _ = samlet("bench", "--what", "encode")
+    assert "×" not in out
+    assert "cold start" not in out
+    assert "times_better" not in out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--backends", "abacus"], 'no backend "abacus"'),
+        (["--what", "encode,sing"], '"sing": --what takes encode, decode, click, everything, throughput, cold-start'),
+        (["--precisions", "int4"], "runs in int4"),
+        (["--baseline", "hare"], 'baseline "hare" is not timed: choose one of ' + SLOW),
+        (["no-such-model"], "no-such-model"),
+        (["--image", "gone.jpg"], "gone.jpg"),
+        (["--repeats", "0"], "--repeats"),
+        (["--backends", "torch"], 'pip install "samlet[torch]"'),  # asked for, so not passed over
+        (["--checkpoint", "a.pt", "--backends", "onnx"], "a.pt is for torch"),
+        (["everything", "--checkpoint", "a.pt", "--backend", "onnx"], "a.pt is for torch"),
+        (["everything", "--reference"], "no published weights"),
+        (["everything", "--backend", "abacus"], 'no backend "abacus"'),
+        (["everything", "gone.jpg", "--backend", "onnx"], "gone.jpg"),
+    ],
+)
+def test_bad_input(refused, measured, words, says):
+    assert says in refused("bench", *words)
+
+
+def test_a_baseline_that_does_not_run_here_is_an_error(samlet, measured):
+    code, out, err = samlet("bench", "--baseline", "efficientvit-sam-b0/torch/float32")
+    assert (code, out) == (2, "")
+    assert "does not run here" in err
+
+
+def test_nothing_runs(samlet, measured):
+    code, out, err = samlet("bench", "mobile-sam")
+    assert (code, out) == (2, "")
+    assert "Nothing could be timed" in err
+    assert "samlet[torch]" in err
+
+
+def test_a_real_measurement_of_a_backend_without_a_network(samlet, monkeypatch):
+    disc = predictor()
+    monkeypatch.setattr(steps, "opened", lambda asked: disc)
+    code, out, _ = samlet("bench", "--backends", "onnx", "--what", "encode,click", "--repeats", "2")
+    assert code == 0
+    [only] = json.loads(out.splitlines()[-1])["targets"]
+    assert (only["name"], only["model"]) == (SLOW, "disc")
+    assert only["figures"]["first click"]["runs"] == 2
+    assert len(only["weights_sha256"]) == 64
+
+
+def test_everything_beside_the_reference(samlet, monkeypatch, photo):
+    answers = {"find": Found([], 2.0, 2.0, 500.0), "find_by_reference": Found([], 20.0, 30.0, None)}
+    for name, found in answers.items():
+        monkeypatch.setattr(side_by_side, name, lambda *asked, found=found, **_: found)
+    options = ("--reference", "--checkpoint", "a.pt", "--backend", "onnx", "--fast", "--points-per-side", 4)
+    code, out, _ = samlet("bench", "everything", photo, *options)
+    assert code == 0
+    heading, row, line = out.splitlines()
+    assert row.split()[:4] == ["photo.jpg", "256", "x", "192"]
+    assert "10.00×" in row
+    assert "15.00×" in row
+    assert "reference (MB)" in heading
+    record = json.loads(line)
+    assert (record["target"], record["median_ratio"], record["points_per_side"]) == (SLOW, 10, 4)
+    assert record["photos"][0]["matched"] == 1
+    assert record["photos"][0]["fast"]["recall"] == 1
+
+
+def test_everything_alone(samlet, monkeypatch, photo):
+    monkeypatch.setattr(side_by_side, "find", lambda *asked: Found([], 2.0, 2.0, 500.0))
+    _, out, _ = samlet("bench", "everything", photo, "--backend", "onnx")
+    assert "reference" not in out.splitlines()[0]
+    assert json.loads(out.splitlines()[-1])["median_ratio"] is None
