@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samlet.geometry.box_prior import BOXES, SCORES
-from samlet.models.edge_sam import EdgeSamEncoder, build_encoder
+from samlet.models.edge_sam import EdgeSamEncoder, Upsampling, build_encoder
 from samlet.models.sam import Sam
 from samlet.nn.anchors import PER_CELL, STRIDES, anchors, decode
 from samlet.nn.bifpn import BiFpn, SeparableConv, batch_norm
@@ -40,8 +40,9 @@ class RpnHead(nn.Module):
         self.reg_bn_list, self.cls_bn_list = _norms(), _norms()
         self.cls_header = SeparableConv(CHANNELS, PER_CELL, norm=False)
         self.reg_header = SeparableConv(CHANNELS, PER_CELL * 4, norm=False)
-        nn.init.constant_(self.cls_header.pointwise_conv.bias, math.log(START_SCORE / (1 - START_SCORE)))
-        nn.init.zeros_(self.reg_header.pointwise_conv.bias)
+        for header, start in ((self.cls_header, math.log(START_SCORE / (1 - START_SCORE))), (self.reg_header, 0.0)):
+            assert header.pointwise_conv.bias is not None
+            nn.init.constant_(header.pointwise_conv.bias, start)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         scores = [self.cls_header(_run(self.cls_conv_list, self.cls_bn_list, level, x)) for level, x in enumerate(maps)]
@@ -68,7 +69,8 @@ class EdgeSamRpn(Sam):
     def features(self, pixels: Tensor) -> dict[str, Tensor]:
         """Normalised pixels [N, 3, S, S] -> embedding and proposals, named as in `feature_names`."""
         maps = self.maps(pixels)
-        boxes_xyxy, scores = proposals(*self.rpn_head(self.fpn(maps[2:])), pixels.shape[-1])
+        scores, offsets = self.rpn_head(self.fpn(maps[2:]))
+        boxes_xyxy, scores = proposals(scores, offsets, pixels.shape[-1])
         scale = self.spec.image.prompt_canvas / pixels.shape[-1]
         return {"image_embeddings": self._encoder.embed(maps), BOXES: boxes_xyxy * scale, SCORES: scores}
 
@@ -93,7 +95,10 @@ def proposals(scores: Sequence[Tensor], offsets: Sequence[Tensor], canvas: int) 
     At most `BEST_PER_LEVEL` of each level, best first; the levels one after the other. Neighbours overlap much.
     """
     levels = zip(flat(scores, 1), flat(offsets, 4), scores, STRIDES, strict=True)
-    found = [_best(logits[..., 0], moves, anchors(x.shape[-2:], stride), canvas) for logits, moves, x, stride in levels]
+    found = [
+        _best(logits[..., 0], moves, anchors((x.shape[-2], x.shape[-1]), stride), canvas)
+        for logits, moves, x, stride in levels
+    ]
     return torch.cat([boxes for boxes, _ in found], dim=1), torch.cat([best for _, best in found], dim=1)
 
 
@@ -105,9 +110,9 @@ def _best(logits: Tensor, offsets: Tensor, boxes_xyxy: Tensor, canvas: int) -> t
     return moved, best.sigmoid() * (moved[..., 2:] > moved[..., :2]).all(dim=-1)
 
 
-def build(spec: ModelSpec, **options: str) -> EdgeSamRpn:
-    """The model with random weights; `options` are those of EdgeSAM."""
-    return EdgeSamRpn(spec, build_encoder(**options))
+def build(spec: ModelSpec, size: str, upsampling: Upsampling = "bicubic") -> EdgeSamRpn:
+    """The model with random weights; `size` and `upsampling` are those of EdgeSAM."""
+    return EdgeSamRpn(spec, build_encoder(size, upsampling))
 
 
 def _tower() -> nn.ModuleList:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -93,7 +94,7 @@ class ResBlock(nn.Sequential):
         self.add_module("conv2", ConvLayer(hidden, out_channels, 3))
 
 
-def _without_autocast(device: torch.device) -> AbstractContextManager[None]:
+def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
     """A block in which types are as written; where no autocast is on, no context at all, so that exporters see none."""
     on = torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
     return torch.autocast(device.type, enabled=False) if on else nullcontext()

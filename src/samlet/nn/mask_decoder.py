@@ -68,6 +68,9 @@ class MaskDecoder(nn.Module):
     def upscale(self, mask_tokens: Tensor, keys: Tensor) -> Tensor:
         """The second half. mask_tokens [P, 4, 256], keys [P, 4096, 256] -> low-resolution logits [P, 4, 256, 256]."""
         first, norm, act, second, _ = self.output_upscaling
+        assert isinstance(first, nn.ConvTranspose2d)
+        assert isinstance(norm, LayerNorm2d)
+        assert isinstance(second, nn.ConvTranspose2d)
         side = int(keys.shape[1] ** 0.5)
         # Transposed convolutions whose windows do not overlap are products of each pixel; pixels are sorted at the end.
         pixels = _per_pixel(first, keys).unflatten(2, (4, -1))

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -18,6 +19,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from samlet.errors import TrainingError
 from samlet.training.config import BatchNorm
 from samlet.training.processes import count
+
+T = TypeVar("T")
 
 
 def share_statistics(stage: nn.Module, mode: BatchNorm, device: torch.device) -> None:
@@ -42,7 +45,7 @@ def set_training(stage: nn.Module, mode: BatchNorm) -> None:
 
 
 @torch.no_grad()
-def re_estimate(stage: nn.Module, batches: Iterable[object], call: Callable[[object], object]) -> None:
+def re_estimate(stage: nn.Module, batches: Iterable[T], call: Callable[[T], object]) -> None:
     """Replace the running statistics by their mean over `batches`, each given to `call`, which runs the stage."""
     norms = learning_norms(stage)
     momenta = [norm.momentum for norm in norms]

@@ -7,6 +7,7 @@ layers whose sums overflow or lose their digits (`LayerNorm2d`, `LiteMLA`, losse
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 
@@ -16,7 +17,7 @@ from samlet.training.config import Precision
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[None]:
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
     """The context a stage is called in; TrainingError for fp16 anywhere but on CUDA."""
     if precision == "fp16" and device.type != "cuda":
         raise TrainingError(f"fp16 trains on CUDA only, this is {device.type}: use --precision bf16 or fp32.")
