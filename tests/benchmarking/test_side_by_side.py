@@ -30,7 +30,7 @@ def codes(*boxes):
 @pytest.mark.parametrize(
     ("wanted", "found", "share"),
     [
-        ([], [(0, 5)], 1),
+        ([], [(0, 5)], None),
         ([(0, 5)], [], 0),
         ([(0, 100)], [(0, 95)], 1),  # IoU 0.95
         ([(0, 100)], [(0, 94)], 0),

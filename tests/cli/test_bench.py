@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from tests.cli.disc import predictor
 
@@ -12,6 +13,7 @@ from samlet.benchmarking.side_by_side import Found
 from samlet.benchmarking.steps import Measurement
 from samlet.benchmarking.timing import Figure
 from samlet.errors import BackendError, MissingExtraError
+from samlet.geometry.rle import encode
 
 FAST, SLOW = "efficientvit-sam-b0/openvino/float32", "efficientvit-sam-b0/onnx/float32"
 
@@ -140,7 +142,8 @@ def test_a_real_measurement_of_a_backend_without_a_network(samlet, monkeypatch):
 
 
 def test_everything_beside_the_reference(samlet, monkeypatch, photo):
-    answers = {"find": Found([], 2.0, 2.0, 500.0), "find_by_reference": Found([], 20.0, 30.0, None)}
+    code_of_a_mask = encode(np.eye(8, dtype=bool))
+    answers = {"find": Found([], 2.0, 2.0, 500.0), "find_by_reference": Found([code_of_a_mask], 20.0, 30.0, None)}
     for name, found in answers.items():
         monkeypatch.setattr(side_by_side, name, lambda *asked, found=found, **_: found)
     options = ("--reference", "--checkpoint", "a.pt", "--backend", "onnx", "--fast", "--points-per-side", 4)
@@ -153,8 +156,9 @@ def test_everything_beside_the_reference(samlet, monkeypatch, photo):
     assert "reference (MB)" in heading
     record = json.loads(line)
     assert (record["target"], record["median_ratio"], record["points_per_side"]) == (SLOW, 10, 4)
-    assert record["photos"][0]["matched"] == 1
-    assert record["photos"][0]["fast"]["recall"] == 1
+    assert record["photos"][0]["matched"] == 0
+    assert record["photos"][0]["fast"]["recall"] is None  # nothing was there to be found
+    assert " 0.0% " in row
 
 
 def test_everything_alone(samlet, monkeypatch, photo):

@@ -110,10 +110,10 @@ def find_by_reference(reference: Reference, photo: Path, points_per_side: int) -
     return _found(lambda side: everything.ReferenceGenerator(module, side), points_per_side, photo)
 
 
-def matched(wanted: Sequence[Rle], found: Sequence[Rle]) -> float:
-    """The share of the wanted masks of which one of the found is nearly a copy; 1 if none is wanted."""
+def matched(wanted: Sequence[Rle], found: Sequence[Rle]) -> float | None:
+    """The share of the wanted masks of which one of the found is nearly a copy; None if none is wanted."""
     if not wanted:
-        return 1.0
+        return None
     return float((iou_matrix(wanted, found).max(axis=1, initial=0) >= SAME_MASK).mean())
 
 

@@ -41,9 +41,9 @@ class Figure:
         return baseline.median / self.median
 
     def to_json(self) -> dict[str, Any]:
-        """Median, spread and number of runs."""
-        low, high = self.spread
-        return {"unit": self.unit, "median": self.median, "p10": low, "p90": high, "runs": len(self.values)}
+        """Median, spread and number of runs, to the third decimal."""
+        median, low, high = (round(value, 3) for value in (self.median, *self.spread))
+        return {"unit": self.unit, "median": median, "p10": low, "p90": high, "runs": len(self.values)}
 
 
 def time_runs(run: Callable[[Given], object], given: Callable[[], Given], repeats: int) -> list[float]:

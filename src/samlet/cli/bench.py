@@ -210,7 +210,7 @@ def _target_json(target: Target, measurement: Measurement, baseline: dict[str, F
     figures = {name: figure.to_json() for name, figure in measurement.figures.items()}
     for name, record in figures.items():
         if baseline is not None and name in baseline:
-            record["times_better"] = measurement.figures[name].times_better(baseline[name])
+            record["times_better"] = round(measurement.figures[name].times_better(baseline[name]), 3)
     return {
         "name": target.name,
         "model": measurement.model,
@@ -236,14 +236,18 @@ def _everything_columns(row: dict[str, Any]) -> dict[str, str]:
         texts |= {"ratio": f"{row['ratio']:.2f}×", "in CPU time": f"{row['cpu_ratio']:.2f}×"}
     texts |= {f"{way} masks": str(row[way]["masks"]) for way in ways}
     if "matched" in row:
-        texts["matched"] = f"{row['matched']:.1%}"
+        texts["matched"] = _share(row["matched"])
     if "fast" in row:
-        texts["fast recall"] = f"{row['fast']['recall']:.1%}"
+        texts["fast recall"] = _share(row["fast"]["recall"])
     return texts | {f"{way} (MB)": _optional(row[way]["peak_memory_mb"]) for way in ways if way != "fast"}
 
 
 def _optional(value: float | None) -> str:
     return "–" if value is None else _number(value)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
 
 
 def _print_json(facts: dict[str, Any], output: Path | None) -> None:
