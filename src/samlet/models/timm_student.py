@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +68,8 @@ def _import_timm() -> ModuleType:
         ) from error
 
 
-def _extractor(timm: ModuleType, backbone: str) -> nn.Module:
+def _extractor(timm: ModuleType, backbone: str) -> Any:
+    """A module with timm's `feature_info` beside it."""
     return timm.create_model(backbone, features_only=True, pretrained=False)
 
 
@@ -84,9 +86,10 @@ def _used_channels(timm: ModuleType, backbone: str, canvas: int) -> dict[int, in
         if [shape[1] for shape in maps] != list(counts):
             raise ValueError("its maps are not ordered channels, height, width")
     except Exception as error:  # each of timm's families has its own way of saying no
+        reason = str(error).rstrip(".") or type(error).__name__
         raise ModelError(
-            f"timm's {backbone} cannot encode images of {canvas} pixels ({str(error) or type(error).__name__}): choose "
-            "one that gives feature maps of images of any size, as resnet18 does."
+            f"timm's {backbone} cannot encode images of {canvas} pixels ({reason}): choose one that gives feature maps of "
+            "images of any size, as resnet18 does."
         ) from error
     used = [i for i, stride in enumerate(strides) if stride >= FINEST] or [len(strides) - 1]
     return {i: counts[i] for i in used}
