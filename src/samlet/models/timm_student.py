@@ -88,8 +88,8 @@ def _used_channels(timm: ModuleType, backbone: str, canvas: int) -> dict[int, in
     except Exception as error:  # each of timm's families has its own way of saying no
         reason = str(error).rstrip(".") or type(error).__name__
         raise ModelError(
-            f"timm's {backbone} cannot encode images of {canvas} pixels ({reason}): choose one that gives feature maps of "
-            "images of any size, as resnet18 does."
+            f"timm's {backbone} cannot encode images of {canvas} pixels ({reason}): choose one that gives feature maps "
+            "of images of any size, as resnet18 does."
         ) from error
     used = [i for i, stride in enumerate(strides) if stride >= FINEST] or [len(strides) - 1]
     return {i: counts[i] for i in used}
