@@ -29,7 +29,7 @@ AUTO = "auto"
 WHAT = "encode,decode,click,everything,throughput,cold-start"
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 
-app = App(name="bench", help="Measure how fast models are on this machine.", help_format="plaintext")
+app = App(name="bench", help_format="plaintext")
 
 
 @app.default
@@ -43,7 +43,14 @@ def bench(
     precisions: Annotated[
         str, Parameter(help="Of float32, float16-weights, int8, bfloat16 those wanted; auto: all there are.")
     ] = AUTO,
-    what: Annotated[str, Parameter(help="Some of these.")] = WHAT,
+    what: Annotated[
+        str,
+        Parameter(
+            help=f"Some of {WHAT}; default: all. In the table encode is the network alone and embed starts from a "
+            "photo in memory; decode ends in logits of 256 x 256, click in a mask of the photo's size; a cold start is "
+            "a new Python process up to that mask."
+        ),
+    ] = WHAT,
     image: Annotated[Path | None, Parameter(help="The photo; default: one of 600 x 400 pixels.")] = None,
     checkpoint: Annotated[Path | None, Parameter(help="A weights file of the model, for torch.")] = None,
     random_weights: Annotated[bool, Parameter(help="Time torch without weights: all but everything mode.")] = False,
@@ -58,9 +65,8 @@ def bench(
 ) -> None:
     """Time models on every backend and in every precision that they have here, each in a process of its own.
 
-    Prints a table of medians with the 10th and 90th percentile, and one JSON line. "encode" is the network alone,
-    "embed" starts from a photo in memory, "decode" ends in logits of 256 x 256, "click" in a mask of the photo's size,
-    "cold start" is a new Python process up to that mask. Peak memory is that of the process up to then.
+    Prints a table of medians with the 10th and 90th percentile, and one JSON line. Peak memory is that of the process
+    up to then.
     """
     from samlet.benchmarking.steps import PHOTO, STEPS, Plan, photo_facts
     from samlet.benchmarking.target import find_targets
