@@ -81,6 +81,13 @@ def efficientvit_sam_b0_stage5() -> FinetuneConfig:
     )
 
 
+def efficientvit_sam_b0_stage6() -> FinetuneConfig:
+    """Stage 5 on a larger canvas, whose finer grid thin parts need, and with boxes drawn with more care."""
+    return replace(
+        efficientvit_sam_b0_stage5(), steps=450, seed=3, canvases=((1.0, 640),), box_share=0.6, box_jitter=0.03
+    )
+
+
 RECIPES: dict[str, Recipe] = {
     recipe.__name__: recipe
     for recipe in (
@@ -89,6 +96,7 @@ RECIPES: dict[str, Recipe] = {
         efficientvit_sam_b0_stage3,
         efficientvit_sam_b0_stage4,
         efficientvit_sam_b0_stage5,
+        efficientvit_sam_b0_stage6,
         paper_recipes.efficientvit_sam_l0_stage1,
         paper_recipes.efficientvit_sam_l0_stage2,
         paper_recipes.edge_sam_stage1,
