@@ -11,11 +11,13 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.progress import Progress
     from rich.table import Table
 
     from samlet.data import Sample
-    from samlet.evaluation import ImageResult, Protocol
+    from samlet.evaluation import ImageResult, Protocol, ResultLog
     from samlet.evaluation.compare import Difference, Row
     from samlet.predictor import Predictor
 
@@ -92,9 +94,8 @@ def run(
 
     from samlet import loading
     from samlet.data import open_data
-    from samlet.evaluation import Protocol, ResultLog, Share, detected, evaluate, left_out, select
+    from samlet.evaluation import Protocol, ResultLog, Share, detected, left_out, select
     from samlet.evaluation.protocols import default_clicks
-    from samlet.evaluation.workers import evaluate_in_processes
 
     how = Protocol(protocol, default_clicks(protocol) if clicks is None else clicks, policy, feed_mask_back)
     if how.start == "box_from_detector":
@@ -112,13 +113,7 @@ def run(
     facts = _facts(predictor, model, checkpoint, how, samples)
     log = ResultLog(output / share.log_name, facts)
     start = time.perf_counter()
-    with _progress() as progress:
-        mine = share.take(samples)
-        bar = RunningScore(progress, [log[sample.name] for sample in mine if sample.name in log], len(mine))
-        if workers is None:
-            evaluate(predictor if share.of == 1 else load(), mine, how, log, bar.add)
-        else:
-            evaluate_in_processes(load, workers, mine, how, log, bar.add)
+    _measure(predictor if share.of == 1 else None, load, workers, share.take(samples), how, log)
     results = log.gather([sample.name for sample in samples])
     if results is None:
         print(f"The share of process {share.rank} is measured; the last of the {share.of} writes the report.")
@@ -169,6 +164,26 @@ def _compared_cells(row: Row) -> list[tuple[str, str]]:
         difference = row.recall[index] if row.recall else None
         cells += [(f"recall of {most}", _percent(recalls["all"])), ("difference", _points(difference))]
     return cells
+
+
+def _measure(
+    predictor: Predictor | None,
+    load: Callable[[], Predictor],
+    workers: int | None,
+    samples: list[Sample],
+    protocol: Protocol,
+    log: ResultLog,
+) -> None:
+    """Measure what the log does not hold yet: with a predictor, with a loaded one, or with one in each worker."""
+    from samlet.evaluation import evaluate
+    from samlet.evaluation.workers import evaluate_in_processes
+
+    with _progress() as progress:
+        bar = RunningScore(progress, [log[sample.name] for sample in samples if sample.name in log], len(samples))
+        if workers is None:
+            evaluate(predictor or load(), samples, protocol, log, bar.add)
+        else:
+            evaluate_in_processes(load, workers, samples, protocol, log, bar.add)
 
 
 def _check_no_choice(max_masks_per_image: int | None, crowds: bool) -> None:
