@@ -57,8 +57,10 @@ def model_row(spec: ModelSpec) -> str:
         weights = "in the package"
     elif spec.checkpoint is None:
         weights = "none published"
+    elif spec.checkpoint.size_bytes is None:
+        weights = "official file, to import"
     else:
-        weights = f"official file, {(spec.checkpoint.size_bytes or 0) / 1e6:,.0f} MB"
+        weights = f"official file, {spec.checkpoint.size_bytes / 1e6:,.0f} MB"
     parameters, macs = f"{spec.parameters / 1e6:.1f} M", f"{spec.encoder_macs / 1e9:,.1f}"
     return f"| `{spec.name}` | {parameters} | {macs} | {spec.image.canvas} | {weights} |"
 
