@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from samlet.backend import ArrayMaskLogits
 from samlet.zoo import get_spec
 
 RADII = (16.0, 8.0, 16.0, 32.0)  # of the four candidates, in pixels of the 256 grid
+SPEC = replace(get_spec("efficientvit-sam-b0"), pred_iou_thresh=0.88, stability_score_thresh=0.95)
 IOU = (0.5, 0.7, 0.95, 0.9)
 
 
@@ -18,7 +19,7 @@ class FakeBackend:
     """`upscaled` lists how many masks each upscale made; `decoded` the tokens of each decode."""
 
     name: str = "fake"
-    spec: object = field(default_factory=lambda: get_spec("efficientvit-sam-b0"))
+    spec: object = SPEC
     iou: tuple[float, ...] = IOU
     radii: tuple[float, ...] = RADII
     upscaled: list[int] = field(default_factory=list)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ class BrightBackend:
     """Whatever the click, all that is bright is the mask; the second of three candidates is believed most."""
 
     name: str = "bright"
-    spec: object = field(default_factory=lambda: get_spec("efficientvit-sam-b0"))
+    spec: object = get_spec("efficientvit-sam-b1")
 
     def encode(self, pixels):
         return {"image_embeddings": pixels[:, 0].reshape(-1, 256, 2, 256, 2).mean((2, 4))}

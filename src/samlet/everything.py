@@ -83,8 +83,8 @@ class MaskGenerator:
     Clicks: a grid of `points_per_side`² or one of `point_grids` (one [K, 2] array in 0..1 for each crop layer),
     `points_per_batch` at a time. `crop_n_layers` adds layers of 4, 16, … crops that overlap by `crop_overlap_ratio` of
     the short side, their grids `crop_n_points_downscale_factor`^layer coarser. A mask needs predicted IoU >
-    `pred_iou_thresh` and stability >= `stability_score_thresh` (0 switches a test off); `box_nms_thresh` and
-    `crop_nms_thresh` are for duplicates; holes and islands under `min_mask_region_area` pixels go.
+    `pred_iou_thresh` and stability >= `stability_score_thresh` (0 switches a test off, None is the model's own);
+    `box_nms_thresh` and `crop_nms_thresh` are for duplicates; holes and islands under `min_mask_region_area` pixels go.
 
     Beyond SAM's: `memory_budget` (bytes above the model and the image) lowers `points_per_batch`. `fast` tries a coarse
     grid first and leaves out clicks in what it explains: other masks than the exact mode's, see docs/performance.md.
@@ -95,8 +95,8 @@ class MaskGenerator:
     predictor: Predictor
     points_per_side: int | None = 32
     points_per_batch: int = 64
-    pred_iou_thresh: float = 0.88
-    stability_score_thresh: float = 0.95
+    pred_iou_thresh: float | None = None
+    stability_score_thresh: float | None = None
     stability_score_offset: float = 1.0
     box_nms_thresh: float = 0.7
     crop_n_layers: int = 0
@@ -131,6 +131,15 @@ class MaskGenerator:
             raise InputError("fast needs the regular grid of points_per_side, not point_grids.")
         if self.crop_n_layers < 0:
             raise InputError(f"crop_n_layers is {self.crop_n_layers}: it must be 0 or more.")
+
+    @property
+    def _least_iou(self) -> float:
+        return self.predictor.spec.pred_iou_thresh if self.pred_iou_thresh is None else self.pred_iou_thresh
+
+    @property
+    def _least_stability(self) -> float:
+        least = self.stability_score_thresh
+        return self.predictor.spec.stability_score_thresh if least is None else least
 
     def generate(self, image: ImageSource, progress: Progress | None = None) -> MaskSet:
         """All masks found, none if nothing passes; each with `iou`, `stability` (at image size), click and crop.
@@ -198,7 +207,7 @@ class MaskGenerator:
         """The masks that pass the filters, of the crop's clicks with these numbers."""
         # Every reading of a click is wanted here, not the one that proposals would choose.
         logits = self.predictor.decode(embedding, Prompts.points(crop.points_xy[clicks][:, None]), box_prior=False)
-        confident = logits.iou[:, 1:] > (self.pred_iou_thresh if self.pred_iou_thresh > 0 else -np.inf)
+        confident = logits.iou[:, 1:] > (self._least_iou if self._least_iou > 0 else -np.inf)
         rows, columns = np.nonzero(confident)
         kept = logits.keep(rows, columns + 1)
         for index, low_res in enumerate(kept.low_res()[:, 0]):
@@ -211,7 +220,7 @@ class MaskGenerator:
 
     def _is_stable(self, patch: Patch) -> bool:
         """Whether a mask's stability at image size passes; image-size pixels are made only if that is not clear."""
-        threshold = self.stability_score_thresh
+        threshold = self._least_stability
         if threshold <= 0:
             return True
         estimate, margin = patch.estimate_stability(self.stability_score_offset)

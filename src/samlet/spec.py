@@ -19,6 +19,8 @@ RGB = tuple[float, float, float]
 IMAGENET_MEAN: RGB = (123.675, 116.28, 103.53)
 IMAGENET_STD: RGB = (58.395, 57.12, 57.375)
 
+THRESHOLDS = ("pred_iou_thresh", "stability_score_thresh")  # artifacts exported earlier do not state them
+
 
 @dataclass(frozen=True)
 class ImageSpec:
@@ -94,6 +96,8 @@ class ModelSpec:
 
     `builder` is an import string "module:function"; `options` are that function's keyword arguments. `parameters`
     counts the whole segmenter, `encoder_macs` the multiply-accumulates of one encoder run; 0 means not counted yet.
+    `pred_iou_thresh` and `stability_score_thresh` are what everything mode asks of its masks: SAM's, or lower for a
+    model that is less sure of itself.
     """
 
     name: str
@@ -108,6 +112,8 @@ class ModelSpec:
     checkpoint: Checkpoint | None = None
     mask_tokens: int = 4
     summary: str = ""
+    pred_iou_thresh: float = 0.88
+    stability_score_thresh: float = 0.95
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values, nested specs included."""
@@ -138,6 +144,7 @@ class ModelSpec:
             checkpoint=None if checkpoint is None else Checkpoint.from_json(checkpoint),
             mask_tokens=_take(record, "mask_tokens", int),
             summary=_take(record, "summary", str),
+            **{name: _take(record, name, float) for name in THRESHOLDS if name in record},
         )
 
 

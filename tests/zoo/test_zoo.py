@@ -97,7 +97,10 @@ def test_a_spec_of_your_own_is_found_by_its_import_string(tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)
 def test_a_spec_is_sound(spec):
-    assert spec.image.canvas == (512 if re.search("-(l[012]|b[01])$", spec.name) and "vit-sam" in spec.name else 1024)
+    smaller = {"efficientvit-sam-b0": 640, "efficientvit-sam-b1": 512} | {
+        f"efficientvit-sam-l{i}": 512 for i in (0, 1, 2)
+    }
+    assert spec.image.canvas == smaller.get(spec.name, 1024)
     assert spec.image.prompt_canvas == 1024
     assert re.fullmatch(r"samlet\.models\.\w+:build", spec.builder)
     assert spec.mask_tokens == 4

@@ -30,10 +30,12 @@ def everything(
     *,
     output: Annotated[Path, Parameter(help="Folder for the results; a run that was stopped goes on there.")],
     points_per_side: Annotated[int, Parameter(help="The grid has so many clicks in a row.")] = 32,
-    pred_iou_thresh: Annotated[Fraction, Parameter(help="The IoU a model must predict for its mask.")] = 0.88,
+    pred_iou_thresh: Annotated[
+        Fraction | None, Parameter(help="The IoU a model must predict for its mask (default: the model's own).")
+    ] = None,
     stability_score_thresh: Annotated[
-        Fraction, Parameter(help="How little a mask may depend on its threshold.")
-    ] = 0.95,
+        Fraction | None, Parameter(help="How little a mask may depend on its threshold (default: the model's own).")
+    ] = None,
     crop_n_layers: Annotated[int, Parameter(help="Look again at 4 (1) or 4 and 16 (2) overlapping crops.")] = 0,
     min_mask_region_area: Annotated[int, Parameter(help="Fill holes and remove specks below so many pixels.")] = 0,
     fast: Annotated[bool, Parameter(help="Skip clicks in what is found already: quicker, not the same masks.")] = False,

@@ -29,11 +29,11 @@ def _paper(backbone: str, canvas: int, parameters: int, encoder_macs: int, megab
     )
 
 
-def _small(backbone: str, parameters: int, encoder_macs: int) -> ModelSpec:
+def _small(backbone: str, canvas: int, parameters: int, encoder_macs: int, **thresholds: float) -> ModelSpec:
     return ModelSpec(
         name=f"efficientvit-sam-{backbone}",
         family="efficientvit-sam",
-        image=ImageSpec(canvas=512),
+        image=ImageSpec(canvas=canvas),
         builder="samlet.models.efficientvit_sam:build",
         options={"backbone": backbone},
         parameters=parameters,
@@ -41,12 +41,13 @@ def _small(backbone: str, parameters: int, encoder_macs: int) -> ModelSpec:
         licence=LICENCE,
         aliases=(f"efficientvit_sam_{backbone}",),
         summary=f"EfficientViT-{backbone.upper()} with a light SAM neck, for CPUs; samlet's own",
+        **thresholds,
     )
 
 
 MODELS: tuple[ModelSpec, ...] = (
-    _small("b0", 5_141_152, 1_896_349_696),
-    _small("b1", 9_159_824, 4_069_261_312),
+    _small("b0", 640, 5_141_152, 2_197_454_848, pred_iou_thresh=0.5, stability_score_thresh=0.6),
+    _small("b1", 512, 9_159_824, 4_069_261_312),
     _paper(
         "l0",
         512,
