@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
-import pytest
-from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
-
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+CHECK = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(sys.argv[1], no_cache=True))"
 
 
-def test_the_contracts_hold(capsys: pytest.CaptureFixture[str]) -> None:
-    status = lint_imports(config_filename=str(PYPROJECT), no_cache=True)
-    assert status == EXIT_STATUS_SUCCESS, capsys.readouterr().out
+def test_the_contracts_hold() -> None:
+    # In a process of its own: it forks, which does no good to a process that has threads and captured streams.
+    check = subprocess.run([sys.executable, "-c", CHECK, str(PYPROJECT)], check=False, capture_output=True, text=True)
+    assert check.returncode == 0, check.stdout + check.stderr
