@@ -13,6 +13,7 @@ from samlet.files import write_aside
 from samlet.training.checkpoint import LOG
 
 SMOOTHED_OVER = 10  # log rows
+PANELS_A_LINE = 3
 NOT_LOSSES = ("step", "loss", "grad_norm", "learning_rate", "memory_mib", "seconds")
 
 
@@ -37,8 +38,12 @@ def draw_curves(folders: Sequence[Path], output: Path) -> None:
     from matplotlib.figure import Figure
 
     logs = [read_log(folder) for folder in folders]
-    figure = Figure(figsize=(6 * len(logs), 4), layout="constrained")
-    for axes, folder, rows in zip(figure.subplots(1, len(logs), squeeze=False)[0], folders, logs, strict=True):
+    lines, columns = -(-len(logs) // PANELS_A_LINE), min(len(logs), PANELS_A_LINE)
+    figure = Figure(figsize=(6 * columns, 4 * lines), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes in panels[len(logs) :]:
+        axes.remove()
+    for axes, folder, rows in zip(panels[: len(logs)], folders, logs, strict=True):
         steps = [row["step"] for row in rows]
         for name in (name for name in rows[-1] if name not in NOT_LOSSES):
             values = np.array([row[name] for row in rows])
