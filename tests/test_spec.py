@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 
 import pytest
 
 from samlet.errors import ModelError
-from samlet.spec import Checkpoint, ImageSpec, ModelSpec
+from samlet.spec import THRESHOLDS, Checkpoint, ImageSpec, ModelSpec
 
 SPEC = ModelSpec(
     name="tiny",
@@ -39,7 +40,14 @@ def test_a_manifest_may_say_more():
     assert ModelSpec.from_json(SPEC.to_json() | {"files": {"encoder.onnx": "…"}}) == SPEC
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(ModelSpec)])
+def test_thresholds_of_everything_mode_are_sams_where_a_manifest_tells_none():
+    record = {name: value for name, value in SPEC.to_json().items() if name not in THRESHOLDS}
+    assert ModelSpec.from_json(record) == replace(SPEC, pred_iou_thresh=0.88, stability_score_thresh=0.95)
+
+
+@pytest.mark.parametrize(
+    "name", [field.name for field in dataclasses.fields(ModelSpec) if field.name not in THRESHOLDS]
+)
 def test_a_missing_field_is_named(name):
     record = SPEC.to_json()
     del record[name]

@@ -80,10 +80,10 @@ def test_the_upscaler_is_opened_when_a_mask_is_asked_for(kind, monkeypatch):
     assert opened == []
     logits = backend.decode(backend.encode(PIXELS), *CASES["one click"])
     logits.keep([0], [1])
-    assert opened == [ENCODER, DECODER]
+    assert opened == [ENCODER, PROJECTOR, DECODER]
     logits.low_res()
     logits.keep([0], [2]).low_res()
-    assert opened == [ENCODER, DECODER, UPSCALER]
+    assert opened == [ENCODER, PROJECTOR, DECODER, UPSCALER]
 
 
 def test_eight_threads_get_what_one_gets(kind, features):

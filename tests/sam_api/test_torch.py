@@ -31,7 +31,7 @@ class TinyEncoder(nn.Module):
 
 @pytest.fixture(scope="module")
 def module():
-    return filler.fill_(Sam(get_spec("efficientvit-sam-b0"), TinyEncoder())).eval()
+    return filler.fill_(Sam(get_spec("efficientvit-sam-b1"), TinyEncoder())).eval()
 
 
 @pytest.fixture

@@ -75,11 +75,13 @@ class MaskDecoder(nn.Module):
         # Transposed convolutions whose windows do not overlap are products of each pixel; pixels are sorted at the end.
         pixels = _per_pixel(first, keys).unflatten(2, (4, -1))
         pixels = act(F.layer_norm(pixels, norm.normalized_shape, norm.weight, norm.bias, norm.eps))
-        pixels = act(_per_pixel(second, pixels)).reshape(len(keys), -1, second.out_channels)
+        pixels = act(_per_pixel(second, pixels)).unflatten(3, (4, -1)).flatten(1, 3)
         tokens = zip(self.output_hypernetworks_mlps, mask_tokens.unbind(1), strict=True)
         logits = pixels @ torch.stack([mlp(token) for mlp, token in tokens], dim=2)
-        logits = logits.reshape(-1, side, side, 2, 2, 2, 2, MASK_TOKENS)  # y, x, y in 2, x in 2, y in 2, x in 2, mask
-        return logits.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(-1, MASK_TOKENS, 4 * side, 4 * side)
+        logits = logits.reshape(
+            len(keys), side, side, 2, 2, 2, 2, MASK_TOKENS
+        )  # y, x, y in 2, x in 2, y in 2, x in 2, mask
+        return logits.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(len(keys), MASK_TOKENS, 4 * side, 4 * side)
 
     def forward(
         self,

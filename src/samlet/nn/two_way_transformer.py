@@ -137,6 +137,7 @@ class TwoWayTransformer(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """image [P, C, H, W], image_pe [P or 1, C, H, W], tokens [P, T, C] -> tokens [P, T, C], image [P, HW, C]."""
         image, image_pe = image.flatten(2).transpose(1, 2), image_pe.flatten(2).transpose(1, 2)
+        image = image.expand(tokens.shape[0], -1, -1)  # one hint may be meant for all prompts
         token_pe = tokens
         for layer in self.layers:
             tokens, image = layer(tokens, image, token_pe, image_pe, token_bias)
