@@ -13,7 +13,7 @@ from tests.tiny import CANVAS, tiny_artifact, tiny_model
 
 from samlet.errors import BackendError
 from samlet.runtime import graphs
-from samlet.runtime.artifact import DECODER, ENCODER, MANIFEST, UPSCALER, manifest_record
+from samlet.runtime.artifact import DECODER, ENCODER, MANIFEST, PROJECTOR, UPSCALER, manifest_record
 from samlet.runtime.onnx import OnnxBackend
 from samlet.runtime.openvino import OpenVinoBackend
 from samlet.runtime.torch import TorchBackend
