@@ -16,6 +16,7 @@ from tests.training.pictures import write_pictures
 from tests.training.toy_stage import config
 
 import samlet
+from samlet import loading
 from samlet.data import open_folders
 from samlet.errors import MissingExtraError, ModelError, UnknownModelError
 from samlet.export.onnx import export_onnx
@@ -95,7 +96,7 @@ def test_a_student_is_trained_and_loaded_by_its_name(tmp_path: Path) -> None:
     student = run_distill_encoder(
         settings, run, teacher=TeacherFile("timm:pyramid_fine", teacher), data=open_folders([photos])
     )
-    model = samlet.load("timm:pyramid", checkpoint=student)
+    model = loading.load("timm:pyramid", checkpoint=student)
     assert model.spec == get_spec("timm:pyramid")
     embedding = model.embed(np.zeros((40, 60, 3), np.uint8))
     assert model.predict(embedding, samlet.Prompts.points([[30, 20]])).size_hw == (40, 60)
