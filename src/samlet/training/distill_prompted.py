@@ -24,8 +24,8 @@ from samlet.spec import ImageSpec
 from samlet.training.batches import Batch, Readable, choose, drawn, in_order, share, valid_cells
 from samlet.training.config import DistillPromptedConfig
 from samlet.training.losses import mask_losses, true_iou
-from samlet.training.mask_batches import MIN_AREA_SHARE, SIDE
-from samlet.training.prompt_sampling import click_on_errors, draw_prompt
+from samlet.training.mask_batches import MIN_AREA_SHARE, SIDE, draw_prompt_of, tokens_of
+from samlet.training.prompt_sampling import click_on_errors
 from samlet.training.teacher import Teacher
 from samlet.training.views import View, draw_view, generator, jitter_colour
 
@@ -133,15 +133,13 @@ class PromptedBatches:
         """The batch of a part of a step; depends on nothing but the seed."""
         image = replace(self._image, canvas=self._config.canvas_at(step))
         items = [self._item(position, image) for position in share(self._config, step, part)]
-        points_xy, labels = Prompts.stack([prompt for item in items for prompt in item.prompts]).tokens()
-        frames = [item.frame for item in items for _ in item.prompts]
-        scaled = np.stack([frame.to_prompt(points) for frame, points in zip(frames, points_xy, strict=True)])
+        points_xy, labels = tokens_of([(item.frame, item.prompts) for item in items])
         counts = [len(item.prompts) for item in items]
         return PromptedBatch(
             tuple(item.name for item in items),
             torch.from_numpy(np.stack([item.pixels for item in items])),
             torch.from_numpy(np.stack([item.embedding for item in items])).float(),
-            torch.from_numpy(scaled),
+            torch.from_numpy(points_xy),
             torch.from_numpy(labels),
             torch.repeat_interleave(torch.arange(len(items)), torch.tensor(counts)),
             torch.from_numpy(np.stack([item.valid for item in items for _ in item.prompts])),
@@ -169,17 +167,7 @@ class PromptedBatches:
             masks = _annotated(sample, view, rng, config.masks_per_image)
         if not masks:
             masks = _proposed(self._teacher.backend, embedding, frame, rng, config.masks_per_image)
-        prompts = [
-            draw_prompt(
-                mask,
-                rng,
-                config.box_share,
-                box_jitter=config.box_jitter,
-                max_clicks=config.max_clicks,
-                centre_share=config.centre_share,
-            )
-            for mask in masks
-        ]
+        prompts = [draw_prompt_of(config, mask, rng) for mask in masks]
         return _Item(
             sample.name,
             pixels,

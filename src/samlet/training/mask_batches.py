@@ -90,12 +90,10 @@ class MaskBatches:
         """The batch of a part of a step; depends on nothing but the seed."""
         image = replace(self._image, canvas=self._config.canvas_at(step))
         items = [self._item(position, image) for position in share(self._config, step, part)]
-        points_xy, labels = Prompts.stack([prompt for item in items for prompt in item.prompts]).tokens()
-        frames = [item.frame for item in items for _ in item.prompts]
-        scaled = np.stack([frame.to_prompt(points) for frame, points in zip(frames, points_xy, strict=True)])
+        points_xy, labels = tokens_of([(item.frame, item.prompts) for item in items])
         arrays = (
             np.stack([item.pixels for item in items]),
-            scaled,
+            points_xy,
             labels,
             np.repeat(np.arange(len(items)), [len(item.prompts) for item in items]),
             np.concatenate([item.masks for item in items]),
@@ -125,7 +123,7 @@ class MaskBatches:
         if not masks:
             return None
         pixels, frame = to_pixels(jitter_colour(view.apply(sample.read_image()), rng, self._config.colour), image)
-        prompts = [self._prompt(mask, rng) for mask in masks]
+        prompts = [draw_prompt_of(self._config, mask, rng) for mask in masks]
         later = generator(self._config.seed, "rounds", position)
         clicks, hints = later.random((2, len(masks), self._config.rounds - 1), np.float32)
         return _Item(
@@ -148,17 +146,6 @@ class MaskBatches:
                 break
         return view, masks
 
-    def _prompt(self, mask: NDArray[np.bool_], rng: np.random.Generator) -> Prompts:
-        config = self._config
-        return draw_prompt(
-            mask,
-            rng,
-            config.box_share,
-            box_jitter=config.box_jitter,
-            max_clicks=config.max_clicks,
-            centre_share=config.centre_share,
-        )
-
     def _masks(self, sample: Sample, view: View, rng: np.random.Generator) -> list[NDArray[np.bool_]]:
         """Up to `masks_per_image` of the image's masks as the view shows them, none too small to see."""
         found = []
@@ -171,6 +158,27 @@ class MaskBatches:
             if len(found) == self._config.masks_per_image:
                 break
         return found
+
+
+def draw_prompt_of(config: PromptedConfig, mask: NDArray[np.bool_], rng: np.random.Generator) -> Prompts:
+    """A prompt for a mask [H, W], drawn as the config says."""
+    return draw_prompt(
+        mask,
+        rng,
+        config.box_share,
+        box_jitter=config.box_jitter,
+        max_clicks=config.max_clicks,
+        centre_share=config.centre_share,
+    )
+
+
+def tokens_of(
+    prompts_of_images: Sequence[tuple[ImageFrame, list[Prompts]]],
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The prompts of all images as tokens: points_xy [P, T, 2] on the prompt canvas and labels [P, T]."""
+    points_xy, labels = Prompts.stack([prompt for _, prompts in prompts_of_images for prompt in prompts]).tokens()
+    frames = [frame for frame, prompts in prompts_of_images for _ in prompts]
+    return np.stack([frame.to_prompt(points) for frame, points in zip(frames, points_xy, strict=True)]), labels
 
 
 def on_canvas(mask: NDArray[np.bool_], frame: ImageFrame) -> NDArray[np.float32]:
