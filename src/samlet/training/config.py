@@ -151,8 +151,9 @@ class FinetuneConfig(PromptedConfig):
     """Stage 3, on ground-truth masks. In later rounds, `hint_share` of the prompts show the model its last mask.
 
     `points` (0: every pixel) is how many points of a mask the losses look at, most of them where the mask is
-    uncertain; `focal` is the focal loss's power (0: plain BCE). The parts in `frozen` do not learn; with `lora` above
-    0, only additions of that rank do.
+    uncertain; `focal` is the focal loss's power (0: plain BCE). With `boxes_teach_all` a box, which leaves no doubt what
+    is meant, teaches all masks and not the best alone. The parts in `frozen` do not learn; with `lora` above 0, only
+    additions of that rank do.
     """
 
     stage: ClassVar[str] = "finetune"
@@ -160,6 +161,7 @@ class FinetuneConfig(PromptedConfig):
     hint_share: float = 0.5
     points: int = 0
     focal: float = 0.0
+    boxes_teach_all: bool = False
     frozen: tuple[str, ...] = ("prompt_encoder",)
     lora: int = 0
 

@@ -7,9 +7,11 @@ mask or a background click; ours regresses the true IoU and goes on for rounds.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samlet.models import Sam
+from samlet.prompts import PointLabel
 from samlet.training.config import PARTS, FinetuneConfig
 from samlet.training.lora import add_lora
 from samlet.training.losses import at_uncertain_points, mask_losses, true_iou
@@ -58,15 +60,18 @@ class Finetune(nn.Module):
         return click_on_errors(shown > 0, batch.masks > 0.5, batch.valid, batch.clicks[:, turn], canvas)
 
     def _losses(self, logits: Tensor, iou: Tensor, batch: MaskBatch) -> dict[str, Tensor]:
-        """The best of masks 1 to 3 counts, and mask 0; every IoU is regressed."""
+        """Mask 0 counts, and of masks 1 to 3 the best, or for boxes all if the config says so; every IoU is regressed."""
         masks, valid = batch.masks[:, None], batch.valid[:, None]
         bce, dice = self._mask_losses(logits, masks, valid, batch.spots)
         bce, dice = self._config.bce_weight * bce, self._config.dice_weight * dice
-        best = (bce + dice)[:, 1:].argmin(dim=1, keepdim=True) + 1
+        weights = F.one_hot((bce + dice)[:, 1:].argmin(dim=1), bce.shape[1] - 1).to(bce.dtype)
+        if self._config.boxes_teach_all:
+            boxed = (batch.labels == PointLabel.BOX_TOP_LEFT).any(dim=1, keepdim=True)
+            weights = torch.where(boxed, torch.full_like(weights, 1 / weights.shape[1]), weights)
         target = true_iou(logits, masks, valid)
         return {
-            "bce": (bce[:, 0] + bce.gather(1, best)[:, 0]).mean() / 2,
-            "dice": (dice[:, 0] + dice.gather(1, best)[:, 0]).mean() / 2,
+            "bce": (bce[:, 0] + (weights * bce[:, 1:]).sum(dim=1)).mean() / 2,
+            "dice": (dice[:, 0] + (weights * dice[:, 1:]).sum(dim=1)).mean() / 2,
             "iou": self._config.iou_weight * (iou - target).square().mean(),
         }
 
