@@ -8,8 +8,9 @@ then by its low-resolution logits; image-size pixels are made where those cannot
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +28,12 @@ from samlet.masks import Mask, MaskSet
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
 
+Item, Made = TypeVar("Item"), TypeVar("Made")
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of clicks done and their total."""
 
-# Measured with TinyViT: a click in flight holds 2 MB of the decoder's output and its masks, three times 256 x 256
-# logits, which filters copy once more.
+# Measured with TinyViT: a click that is decoded holds 2 MB of the decoder's output and its masks, three times 256 x 256
+# logits; one of the batch before, which is filtered meanwhile, those logits and a copy.
 BYTES_PER_CLICK = 4 << 20
 # Half of the memory budget is for clicks in flight, half for masks that wait for the end.
 SHARE_IN_FLIGHT = 0.5
@@ -66,6 +68,15 @@ class _Sketch:
     click: int
     patch: Patch | None
     answer: tuple[Rle, float] | None = None
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """K masks of one batch: the clicks they answer, predicted IoU, logits [K, 256, 256]."""
+
+    clicks: NDArray[np.int64]
+    iou: NDArray[np.float32]
+    low_res: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -182,9 +193,10 @@ class MaskGenerator:
             left = clicks[~_lie_in(crop.points_xy[clicks], explained, crop)]
             if len(left) < len(clicks):
                 advance(len(clicks) - len(left))
-            for first in range(0, len(left), self._clicks_per_batch):
-                batch = left[first : first + self._clicks_per_batch]
-                for sketch in self._segment_batch(embedding, crop, batch):
+            batches = [left[i : i + self._clicks_per_batch] for i in range(0, len(left), self._clicks_per_batch)]
+            answers = _one_ahead(lambda batch: self._answers(embedding, crop, batch), batches)
+            for batch, answer in zip(batches, answers, strict=True):
+                for sketch in self._sketches(embedding, crop, answer):
                     waiting_bytes += sketch.patch.logits.nbytes if sketch.patch else 0
                     short = waiting_bytes > self.memory_budget * (1 - SHARE_IN_FLIGHT)
                     if self.fast and sketch.patch:
@@ -203,20 +215,24 @@ class MaskGenerator:
         """The clicks of a crop in the order they are tried; fast mode looks between levels at what was found."""
         return coarse_to_fine(round(clicks**0.5), FAST_STRIDE) if self.fast else [np.arange(clicks)]
 
-    def _segment_batch(self, embedding: Embedding, crop: _Crop, clicks: NDArray[np.int64]) -> Iterator[_Sketch]:
-        """The masks that pass the filters, of the crop's clicks with these numbers."""
+    def _answers(self, embedding: Embedding, crop: _Crop, clicks: NDArray[np.int64]) -> _Answers:
+        """What the model says of the crop's clicks with these numbers, where its predicted IoU passes."""
         # Every reading of a click is wanted here, not the one that proposals would choose.
         logits = self.predictor.decode(embedding, Prompts.points(crop.points_xy[clicks][:, None]), box_prior=False)
         confident = logits.iou[:, 1:] > (self._least_iou if self._least_iou > 0 else -np.inf)
         rows, columns = np.nonzero(confident)
         kept = logits.keep(rows, columns + 1)
-        for index, low_res in enumerate(kept.low_res()[:, 0]):
+        return _Answers(clicks[rows], kept.iou[:, 0], kept.low_res()[:, 0])
+
+    def _sketches(self, embedding: Embedding, crop: _Crop, answers: _Answers) -> Iterator[_Sketch]:
+        """The masks that pass the other filters."""
+        for click, iou, low_res in zip(answers.clicks, answers.iou, answers.low_res, strict=True):
             patch = Patch.cut(low_res, embedding.frame, min(-self.stability_score_offset, 0.0))
             if not self._is_stable(patch):
                 continue
             box_xyxy = patch.image_box()
             if not near_crop_edge(box_xyxy, crop.box_xyxy, crop.image_hw):
-                yield _Sketch(box_xyxy, float(kept.iou[index, 0]), int(clicks[rows[index]]), patch)
+                yield _Sketch(box_xyxy, float(iou), int(click), patch)
 
     def _is_stable(self, patch: Patch) -> bool:
         """Whether a mask's stability at image size passes; image-size pixels are made only if that is not clear."""
@@ -233,8 +249,7 @@ class MaskGenerator:
         if sketch.answer is not None:
             return sketch.answer
         assert sketch.patch is not None  # one of the two is there
-        code = sketch.patch.encode(crop.box_xyxy[:2], crop.image_hw)
-        return code, sketch.patch.stability(self.stability_score_offset)
+        return sketch.patch.answer(self.stability_score_offset, crop.box_xyxy[:2], crop.image_hw)
 
     def _finish(self, sketch: _Sketch, crop: _Crop) -> _Candidate:
         """The mask of a sketch that stays."""
@@ -286,6 +301,18 @@ def _explain(explained: NDArray[np.bool_], patch: Patch) -> None:
         x, y = patch.corner_xy
         part = explained[y : y + inside.shape[0], x : x + inside.shape[1]]
         part |= inside[: part.shape[0], : part.shape[1]]
+
+
+def _one_ahead(make: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
+    """make(item) of every item, the next one in a thread while the caller works on the last."""
+    with ThreadPoolExecutor(1) as pool:
+        pending = [pool.submit(make, item) for item in items[:1]]
+        for item in items[1:]:
+            made = pending.pop().result()
+            pending.append(pool.submit(make, item))
+            yield made
+        for last in pending:
+            yield last.result()
 
 
 def _counter(progress: Progress | None, total: int) -> Callable[[int], None]:

@@ -11,11 +11,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from samlet.backend import Backend, Embedding, MaskLogits, each_in_image
+from samlet.backend import Backend, Embedding, MaskLogits
 from samlet.errors import InputError
 from samlet.geometry.box_prior import with_box_prior
-from samlet.geometry.regions import stability_score
-from samlet.geometry.rle import encode
+from samlet.geometry.patches import Patch
 from samlet.images import ImageSource, read_image
 from samlet.masks import Mask, MaskSet
 from samlet.preprocess import to_pixels
@@ -24,6 +23,7 @@ from samlet.spec import ModelSpec
 
 Candidates = Literal["best", "all", "single", "four"]
 Select = Literal["iou", "stability"]
+STABILITY_OFFSET = 1.0
 
 
 class Predictor:
@@ -71,17 +71,12 @@ class Predictor:
         logits = self.decode(embedding, prompts)
         rows, columns = _choose(logits, candidates, select)
         chosen = logits.keep(rows, columns)
+        low_res = chosen.low_res()[:, 0]
         masks = []
-        for index, image_logits in enumerate(each_in_image(chosen, embedding.frame)):
-            masks.append(
-                Mask(
-                    rle=encode(image_logits > 0),
-                    iou=float(chosen.iou[index, 0]),
-                    stability=float(stability_score(image_logits)),
-                    prompt_index=int(rows[index]),
-                )
-            )
-        return MaskSet(masks, embedding.frame.size_hw, chosen.low_res()[:, 0])
+        for map_256, iou, row in zip(low_res, chosen.iou[:, 0], rows, strict=True):
+            rle, stability = Patch.cut(map_256, embedding.frame, -STABILITY_OFFSET).answer(STABILITY_OFFSET)
+            masks.append(Mask(rle=rle, iou=float(iou), stability=stability, prompt_index=int(row)))
+        return MaskSet(masks, embedding.frame.size_hw, low_res)
 
 
 def _choose(logits: MaskLogits, candidates: Candidates, select: Select) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -42,7 +42,7 @@ def test_a_patch_knows_what_the_whole_image_would_say(size_hw, low_res):
     frame = ImageFrame(size_hw, 1024)
     logits = frame.logits_to_image(low_res)
     patch = Patch.cut(low_res, frame, -1.0)
-    assert (decode(patch.encode()) != (logits > 0)).sum() <= 2  # a logit of 0 but for the last digit
+    assert (decode(patch.answer(1.0)[0]) != (logits > 0)).sum() <= 2  # a logit of 0 but for the last digit
     np.testing.assert_allclose(patch.image_box(), boxes_from_masks(logits > 0), atol=1)
     assert patch.stability(1.0) == pytest.approx(float(stability_score(logits)), abs=1e-3)
 
@@ -72,4 +72,4 @@ def test_a_mask_of_a_crop_is_laid_into_its_image():
     frame = ImageFrame((64, 64), 1024)
     whole = np.zeros((100, 200), bool)
     whole[10:74, 30:94] = frame.logits_to_image(low_res) > 0
-    assert Patch.cut(low_res, frame, -1.0).encode((30, 10), (100, 200)) == encode(whole)
+    assert Patch.cut(low_res, frame, -1.0).answer(1.0, (30, 10), (100, 200))[0] == encode(whole)

@@ -45,6 +45,15 @@ def test_a_map_of_the_grids_size_passes_untouched() -> None:
     assert ToGrid()(x) is x
 
 
+@pytest.mark.parametrize("side", [5, 37, 80, 128])
+def test_where_gradients_are_wanted_products_resize_alike(side: int) -> None:
+    x = torch.randn(2, 3, side, side + 3, requires_grad=True)
+    resized, expected = ToGrid()(x), F.interpolate(x, size=(64, 64), mode="bicubic", align_corners=False)
+    torch.testing.assert_close(resized, expected, atol=3e-6, rtol=0)
+    ours, theirs = (torch.autograd.grad(y.square().sum(), x)[0] for y in (resized, expected))
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_other_maps_are_resized_in_float32_and_keep_their_type(dtype: torch.dtype) -> None:
     x = torch.randn(1, 2, 16, 16, dtype=dtype)

@@ -8,7 +8,7 @@ from tests.tiny import tiny_model
 from torch import Tensor
 
 from samlet.models.sam import token_bias
-from samlet.nn.prompt_decoder import ImageProjector, MaskUpscaler, PromptDecoder
+from samlet.nn.prompt_decoder import ImageProjector, MaskUpscaler, Mixture, PromptDecoder, _shares_of_tokens
 
 POINTS = torch.tensor([[[300.0, 200], [0, 0], [0, 0]], [[5, 900], [700, 40], [0, 0]], [[10, 20], [500, 900], [60, 70]]])
 LABELS = {
@@ -34,7 +34,7 @@ def differences(points_xy: Tensor, labels: Tensor, embedding: Tensor, hint: Tens
         shared = ImageProjector(decoder, encoder)(embedding + dense)
         sparse = encoder.embed_tokens(points_xy, labels)
         iou, tokens, mixture = PromptDecoder(decoder)(shared, sparse, token_bias(labels, sparse.dtype))
-        ours = iou, tokens, MaskUpscaler(decoder)(shared.upscaled, mixture, tokens)
+        ours = iou, tokens, MaskUpscaler(decoder)(shared.upscaled, mixture, tokens, torch.arange(4))
     return [float((a - b).abs().max() / b.std()) for a, b in zip(ours, plain, strict=True)]
 
 
@@ -51,6 +51,27 @@ def test_an_image_far_from_zero() -> None:
 def test_a_mask_hint_is_part_of_the_image() -> None:
     hint = torch.randn(1, 256, 256, generator=torch.Generator().manual_seed(1)) * 4
     assert max(differences(POINTS[:1], LABELS["ragged rows"][1:2], image(), hint)) < 2e-4
+
+
+def test_only_the_wanted_masks_are_made() -> None:
+    decoder = tiny_model().mask_decoder
+    upscaler = MaskUpscaler(decoder)
+    generator = torch.Generator().manual_seed(0)
+    weights, vectors, tokens = (
+        torch.randn(shape, generator=generator) for shape in ((2, 9, 16), (2, 9, 256), (2, 4, 256))
+    )
+    mixture = Mixture(weights, vectors, torch.ones(2, 1, 16))
+    upscaled = torch.randn(16, 256, generator=generator)
+    with torch.no_grad():
+        every = upscaler(upscaled, mixture, tokens, torch.arange(4))
+        some = upscaler(upscaled, mixture, tokens, torch.tensor([2, 0]))
+    torch.testing.assert_close(some, every[:, [2, 0]])
+
+
+@pytest.mark.parametrize("factor", [1.0, 30.0, 1e4])
+def test_shares_of_tokens_are_a_softmax_however_far_scores_are_apart(factor: float) -> None:
+    scores = torch.randn(2, 8, 5, 7, generator=torch.Generator().manual_seed(0)) * factor
+    torch.testing.assert_close(_shares_of_tokens(scores), scores.softmax(2).flatten(1, 2), atol=1e-6, rtol=0)
 
 
 def test_the_image_matters() -> None:

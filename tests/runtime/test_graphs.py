@@ -75,7 +75,7 @@ def test_kept_masks_are_those_of_all(backend, features):
 def test_the_upscaler_is_opened_when_a_mask_is_asked_for(kind, monkeypatch):
     opened = []
     open_graph = kind._open
-    monkeypatch.setattr(kind, "_open", lambda self, path: opened.append(path.name) or open_graph(self, path))
+    monkeypatch.setattr(kind, "_open", lambda self, *given: opened.append(given[0].name) or open_graph(self, *given))
     backend = kind.from_folder(tiny_artifact())
     assert opened == []
     logits = backend.decode(backend.encode(PIXELS), *CASES["one click"])
@@ -94,6 +94,18 @@ def test_eight_threads_get_what_one_gets(kind, features):
     alone = [backend.decode(features, *case).low_res() for case in cases]
     for ours, theirs in zip(together, alone, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_several_runs_go_side_by_side_with_a_thread_each(kind, features, monkeypatch):
+    opened = []
+    open_graph = kind._open
+    monkeypatch.setattr(kind, "_open", lambda self, *given: opened.append(given[1]) or open_graph(self, *given))
+    alone, together = (kind.from_folder(tiny_artifact(), threads=threads) for threads in (1, 3))
+    case = CASES["more than one run takes"]
+    ours, theirs = together.decode(features, *case), alone.decode(features, *case)
+    close(ours.iou, theirs.iou, tolerance=1e-5)
+    close(ours.low_res(), theirs.low_res(), tolerance=1e-5)
+    assert sorted(opened) == [1, 1, 1, 1, 1, 3]  # the projector alone, once an image, has all three
 
 
 @pytest.mark.parametrize("threads", [0, -2])

@@ -68,6 +68,15 @@ def test_later_rounds_add_a_click_and_show_masks_to_some(monkeypatch):
     assert set(seen[2][0][:, first:].unique().tolist()) <= {0, 1, ABSENT_LABEL}
 
 
+@pytest.mark.parametrize(("box_share", "moves"), [(1.0, True), (0.0, False)])
+def test_boxes_may_teach_all_masks_and_clicks_never_do(box_share, moves):
+    best, every = (settings(box_share=box_share, boxes_teach_all=choice) for choice in (False, True))
+    student, batch = small_sam(), batch_for(best)
+    alone, together = (Finetune(student, chosen)(batch) for chosen in (best, every))
+    assert bool(together["bce"] + together["dice"] > alone["bce"] + alone["dice"]) is moves  # others are worse
+    assert torch.equal(together["iou"], alone["iou"])
+
+
 def test_the_first_of_several_rounds_is_the_only_round_of_one():
     one, three = settings(), settings(rounds=3)
     first, later = batch_for(one), batch_for(three)

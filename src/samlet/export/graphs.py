@@ -161,6 +161,7 @@ def _upscaler_plan(model: Sam) -> GraphPlan:
         "upscaled": (torch.zeros(4096, 256), {}),
         "mixture": (mixture, Mixture({0: prompts, 1: rank}, {0: prompts, 1: rank}, {0: prompts})),  # type: ignore[arg-type]
         "mask_tokens": (torch.zeros(2, 4, 256), {0: prompts}),
+        "columns": (torch.arange(3), {0: Dim("columns")}),
     }
     return GraphPlan(MaskUpscaler(model.mask_decoder), inputs, ("logits",))
 

@@ -91,14 +91,19 @@ class Patch:
         found = [edge[side] for side, edge in enumerate(edges) if edge is not None]
         return found[0], found[1], found[2], found[3]
 
-    def encode(self, origin_xy: tuple[int, int] = (0, 0), size_hw: tuple[int, int] | None = None) -> Rle:
-        """Code of the mask at image size, laid into an image of `size_hw` (default: its own) from `origin_xy` on."""
+    def answer(
+        self, offset: float, origin_xy: tuple[int, int] = (0, 0), size_hw: tuple[int, int] | None = None
+    ) -> tuple[Rle, float]:
+        """Code of the mask at image size, and its `stability`.
+
+        The code is laid into an image of `size_hw` (default: its own) from `origin_xy` on.
+        """
         size_hw = size_hw or self.frame.size_hw
-        box = self._mask_box()
-        if box is None:
-            return encode_window(np.zeros((0, 0), bool), (0, 0), size_hw)
-        logits, (x, y) = self.to_image(box)
-        return encode_window(logits > 0, (origin_xy[0] + x, origin_xy[1] + y), size_hw)
+        if self.box_xyxy is None:
+            return encode_window(np.zeros((0, 0), bool), (0, 0), size_hw), 0.0
+        logits, (x, y) = self.to_image(self.box_xyxy)
+        stability = float(stability_score(logits, offset=offset))
+        return encode_window(logits > 0, (origin_xy[0] + x, origin_xy[1] + y), size_hw), stability
 
     def _mask_box(self) -> tuple[int, int, int, int] | None:
         """Low-resolution pixels of the image with a logit above 0."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,10 +38,12 @@ def encode_window(mask: NDArray[np.bool_], corner_xy: tuple[int, int], size_hw: 
     """
     left, top = corner_xy
     height, width = size_hw
-    columns = np.pad(mask.T, ((0, 0), (1, 1))).view(np.int8)
-    changes = np.diff(columns, axis=1)
-    where = np.flatnonzero(changes)  # starts and ends of runs in turn, column by column
-    column, row = np.divmod(where, changes.shape[1])
+    columns = np.zeros((mask.shape[1], mask.shape[0] + 2), bool)  # no run leaves its column
+    if mask.size:
+        columns[:, 1:-1] = cv2.transpose(mask.view(np.uint8)).view(bool)  # in blocks: five times faster than NumPy's
+    flat = columns.ravel()
+    where = np.flatnonzero(flat[1:] != flat[:-1])  # starts and ends of runs in turn, column by column
+    column, row = np.divmod(where, columns.shape[1])
     places = (left + column) * height + top + row
     # A run that ends with its column goes on where the next column begins.
     joints = 1 + 2 * np.flatnonzero(places[1:-1:2] == places[2::2])

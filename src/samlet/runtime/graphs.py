@@ -9,6 +9,7 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -24,12 +25,13 @@ from samlet.prompts import HINT_SIZE
 from samlet.runtime.artifact import DECODER, ENCODER, PIECES, PROJECTOR, UPSCALED, UPSCALER, Artifact
 from samlet.spec import ModelSpec
 
-# A prompt takes about 10 MB in the decoder and 30 MB in the upscaler: more rows in a run only gain memory traffic.
+# A prompt takes about 10 MB in the decoder and 30 MB in the upscaler, which takes prompts one by one: more rows in a
+# run only gain memory traffic. Several runs go side by side, one core each: many operations are too small to share.
 ROWS_PER_RUN = 4
-ROWS_PER_UPSCALE = 1
 IMAGES_KEPT = 2  # whose shared arrays, 31 MB each, wait for more prompts
 
 Graph = Callable[[dict[str, NDArray[Any]]], dict[str, NDArray[Any]]]  # arrays by name in, arrays by name out
+Item, Result = TypeVar("Item"), TypeVar("Result")
 AnyGraphBackend = TypeVar("AnyGraphBackend", bound="GraphBackend")
 
 
@@ -46,7 +48,8 @@ class GraphBackend(ABC):
         self.spec: ModelSpec = artifact.spec
         self._artifact = artifact
         self._threads = default_threads() if threads is None else _checked(threads)
-        self._graphs: dict[str, Graph] = {}
+        self._lanes = self._threads or usable_cores()
+        self._graphs: dict[tuple[str, int], Graph] = {}
         self._kept: dict[tuple[int, int], tuple[ref[NDArray[np.float32]], dict[str, NDArray[Any]]]] = {}
         self._lock = Lock()
 
@@ -61,8 +64,8 @@ class GraphBackend(ABC):
         return cls(Artifact.open(Path(path)), threads)
 
     @abstractmethod
-    def _open(self, path: Path) -> Graph:
-        """Make one graph file ready to run; BackendError if that fails."""
+    def _open(self, path: Path, threads: int) -> Graph:
+        """Make one graph file ready to run on `threads` threads (0: the runtime's choice); BackendError if it fails."""
 
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
         """Normalised pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, 256, 64, 64] and what else it has."""
@@ -79,17 +82,23 @@ class GraphBackend(ABC):
         """Tokens of P prompts → candidates [P, 4]; see `samlet.backend.Backend`."""
         iou = np.empty((len(labels), 4), np.float32)
         image_of = np.zeros(len(labels), np.int64) if image_index is None else np.asarray(image_index)
-        runs: list[_Run] = []
+        parts: list[tuple[NDArray[np.int64], dict[str, NDArray[Any]]]] = []
         for rows in _runs(image_of, one_by_one=mask_hint is not None):
             image = int(image_of[rows[0]])
-            if mask_hint is not None or not runs or image_of[runs[-1].rows[0]] != image:
+            if mask_hint is None and parts and image_of[parts[-1][0][0]] == image:
+                shared = parts[-1][1]
+            else:
                 hint = None if mask_hint is None else mask_hint[rows]
                 shared = self._shared(features["image_embeddings"], image, hint)
-            else:
-                shared = runs[-1].shared
-            decoded = self._run(DECODER, {"points_xy": points_xy[rows], "labels": labels[rows], **shared})
+            parts.append((rows, shared))
+
+        def run(part: tuple[NDArray[np.int64], dict[str, NDArray[Any]]], threads: int) -> _Run:
+            rows, shared = part
+            decoded = self._run(DECODER, {"points_xy": points_xy[rows], "labels": labels[rows], **shared}, threads)
             iou[rows] = decoded["iou"]
-            runs.append(_Run(rows, shared, decoded))
+            return _Run(rows, shared, decoded)
+
+        runs = self._side_by_side(run, parts)
         return ArrayMaskLogits(iou, lambda rows, columns: self._upscale(runs, rows, columns))
 
     def _shared(
@@ -113,31 +122,38 @@ class GraphBackend(ABC):
     def _upscale(
         self, runs: Sequence[_Run], rows: NDArray[np.int64], columns: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Logits [K, 256, 256]. The four masks of a prompt share nearly all the work, so each prompt runs once."""
+        """Logits [K, 256, 256]. The masks of a prompt share nearly all the work, so each prompt runs once."""
         masks = np.empty((len(rows), HINT_SIZE, HINT_SIZE), np.float32)
-        for run in runs:
-            wanted = np.flatnonzero(np.isin(run.rows, rows))
-            for start in range(0, len(wanted), ROWS_PER_UPSCALE):
-                part = wanted[start : start + ROWS_PER_UPSCALE]
-                inputs = {name: run.decoded[name][part] for name in ("mask_tokens", *PIECES)}
-                logits = self._run(UPSCALER, {UPSCALED: run.shared[UPSCALED], **inputs})["logits"]
-                for place, row in enumerate(run.rows[part]):
-                    here = np.flatnonzero(rows == row)
-                    masks[here] = logits[place, columns[here]]
+
+        def upscale(prompt: tuple[_Run, int], threads: int) -> None:
+            run, place = prompt
+            here = np.flatnonzero(rows == run.rows[place])
+            inputs = {name: run.decoded[name][place : place + 1] for name in ("mask_tokens", *PIECES)}
+            shared = {UPSCALED: run.shared[UPSCALED], "columns": columns[here]}
+            masks[here] = self._run(UPSCALER, {**inputs, **shared}, threads)["logits"][0]
+
+        self._side_by_side(upscale, [(run, place) for run in runs for place in np.flatnonzero(np.isin(run.rows, rows))])
         return masks
 
-    def _run(self, name: str, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        graph = self._graph(name)
+    def _side_by_side(self, work: Callable[[Item, int], Result], items: Sequence[Item]) -> list[Result]:
+        """work(item, threads) of every item: a lone one may use all threads, of several each has one."""
+        if len(items) < 2 or self._lanes < 2:
+            return [work(item, self._threads) for item in items]
+        with ThreadPoolExecutor(min(self._lanes, len(items))) as pool:
+            return list(pool.map(lambda item: work(item, 1), items))
+
+    def _run(self, name: str, inputs: dict[str, NDArray[Any]], threads: int | None = None) -> dict[str, NDArray[Any]]:
+        graph = self._graph(name, self._threads if threads is None else threads)
         try:
             return graph(inputs)
         except Exception as error:  # the errors of a runtime have no common class
             raise BackendError(f"{self.runtime} could not run {name} of {self.spec.name}: {error}") from error
 
-    def _graph(self, name: str) -> Graph:
+    def _graph(self, name: str, threads: int) -> Graph:
         with self._lock:
-            if name not in self._graphs:
-                self._graphs[name] = self._open(self._artifact.folder / name)
-            return self._graphs[name]
+            if (name, threads) not in self._graphs:
+                self._graphs[name, threads] = self._open(self._artifact.folder / name, threads)
+            return self._graphs[name, threads]
 
 
 @dataclass(frozen=True)
@@ -154,10 +170,13 @@ def default_threads() -> int:
 
     A runtime counts the cores of the whole machine, too many where `taskset` or a container allows only some.
     """
-    if sys.platform != "linux":
-        return 0
-    usable = len(os.sched_getaffinity(0))
+    usable = usable_cores()
     return 0 if usable == os.cpu_count() else usable
+
+
+def usable_cores() -> int:
+    """Logical cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _checked(threads: int) -> int:

@@ -26,8 +26,8 @@ class OnnxBackend(GraphBackend):
     name = "onnx"
     runtime = "ONNX Runtime"
 
-    def _open(self, path: Path) -> Graph:
-        session = _open_session(path, self._threads)
+    def _open(self, path: Path, threads: int) -> Graph:
+        session = _open_session(path, threads)
         names = [output.name for output in session.get_outputs()]
 
         def run(inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

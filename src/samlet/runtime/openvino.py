@@ -36,7 +36,6 @@ class OpenVinoBackend(GraphBackend):
         self._core = openvino.Core()
         self._config = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": self._threads,
             "INFERENCE_PRECISION_HINT": _usable(precision, self._core),
         }
 
@@ -47,9 +46,10 @@ class OpenVinoBackend(GraphBackend):
         """Open an artifact folder; see `GraphBackend.from_folder` and this class."""
         return cls(Artifact.open(Path(path)), threads, precision)
 
-    def _open(self, path: Path) -> Graph:
+    def _open(self, path: Path, threads: int) -> Graph:
+        config = self._config | {"INFERENCE_NUM_THREADS": threads}
         try:
-            return _CompiledGraph(self._core.compile_model(path, DEVICE, self._config))
+            return _CompiledGraph(self._core.compile_model(path, DEVICE, config))
         except Exception as error:  # OpenVINO raises RuntimeError for whatever it is
             raise BackendError(
                 f"OpenVINO {openvino.__version__} cannot load {path}: install a newer openvino or export the model "
