@@ -10,7 +10,16 @@ from tests.cli.disc import predictor
 from tests.tiny import tiny_model
 
 from samlet.benchmarking import side_by_side
-from samlet.benchmarking.side_by_side import Found, Reference, compare, find, find_by_reference, matched, reference_of
+from samlet.benchmarking.side_by_side import (
+    Found,
+    Reference,
+    compare,
+    find,
+    find_by_reference,
+    matched,
+    reference_of,
+    total,
+)
 from samlet.benchmarking.steps import PHOTO
 from samlet.benchmarking.target import Target
 from samlet.errors import WeightsError
@@ -39,6 +48,32 @@ def codes(*boxes):
 )
 def test_matched(wanted, found, share):
     assert matched(codes(*wanted), codes(*found)) == share
+
+
+def row(ours, theirs, share, recall=None, memory=500.0):
+    def found(masks):
+        return {"masks": masks, "seconds": 2.0, "cpu_seconds": 3.0, "peak_memory_mb": memory}
+
+    return {
+        "ours": found(ours),
+        "fast": found(0) | {"recall": recall},
+        "reference": found(theirs) | {"seconds": 9.0},
+        "matched": share,
+    }
+
+
+def test_the_total_weighs_masks_and_not_photos():
+    whole = total([row(10, 1, 0.0, recall=1.0), row(30, 3, 1.0, recall=0.5, memory=None), row(0, 0, None)])
+    assert (whole["ours"]["masks"], whole["reference"]["masks"]) == (40, 4)
+    assert whole["matched"] == 0.75
+    assert whole["fast"]["recall"] == pytest.approx(25 / 40)
+    assert (whole["ratio"], whole["cpu_ratio"]) == (4.5, 1.0)
+    assert whole["ours"]["peak_memory_mb"] == 500
+
+
+def test_the_total_of_ours_alone():
+    whole = total([{"ours": {"masks": 1, "seconds": 1.0, "cpu_seconds": 1.0, "peak_memory_mb": None}}])
+    assert whole == {"ours": {"masks": 1, "seconds": 1.0, "cpu_seconds": 1.0, "peak_memory_mb": None}}
 
 
 @pytest.fixture

@@ -161,6 +161,13 @@ def test_everything_beside_the_reference(samlet, monkeypatch, photo):
     assert " 0.0% " in row
 
 
+def test_everything_of_several_photos_has_a_total(samlet, monkeypatch, photo):
+    monkeypatch.setattr(side_by_side, "find", lambda *asked: Found([], 2.0, 2.0, 500.0))
+    _, out, _ = samlet("bench", "everything", photo, photo, "--backend", "onnx")
+    assert out.splitlines()[-2].split()[:2] == ["all", "4.00"]
+    assert json.loads(out.splitlines()[-1])["total"]["ours"]["seconds"] == 4
+
+
 def test_everything_alone(samlet, monkeypatch, photo):
     monkeypatch.setattr(side_by_side, "find", lambda *asked: Found([], 2.0, 2.0, 500.0))
     _, out, _ = samlet("bench", "everything", photo, "--backend", "onnx")

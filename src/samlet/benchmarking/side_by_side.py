@@ -87,6 +87,30 @@ def compare(
             yield row
 
 
+def total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Rows of `compare` as one: sums of masks and seconds, shares of all masks, the most memory."""
+    whole: dict[str, Any] = {}
+    for way in ("ours", "fast", "reference"):
+        found = [row[way] for row in rows if way in row]
+        if found:
+            whole[way] = {key: sum(each[key] for each in found) for key in ("masks", "seconds", "cpu_seconds")}
+            whole[way]["peak_memory_mb"] = max((each["peak_memory_mb"] or 0 for each in found), default=0) or None
+    if "fast" in whole:
+        shares = [(row["fast"]["recall"], row["ours"]["masks"]) for row in rows]
+        whole["fast"]["recall"] = _weighted(shares)
+    if "reference" in whole:
+        whole["ratio"] = whole["reference"]["seconds"] / whole["ours"]["seconds"]
+        whole["cpu_ratio"] = whole["reference"]["cpu_seconds"] / whole["ours"]["cpu_seconds"]
+        whole["matched"] = _weighted([(row["matched"], row["reference"]["masks"]) for row in rows])
+    return whole
+
+
+def _weighted(shares: Sequence[tuple[float | None, int]]) -> float | None:
+    """The share of all masks, from that of each photo and its number of masks."""
+    masks = sum(count for _, count in shares)
+    return sum((share or 0.0) * count for share, count in shares) / masks if masks else None
+
+
 def reference_of(model: str, checkpoint: Path | None = None) -> Reference:
     """The reference for a model or an artifact folder; without a checkpoint the downloaded weights of that model.
 

@@ -118,7 +118,7 @@ def bench_everything(
     "matched" is the share of the reference's masks of which ours has one at IoU 0.95 or more. Prints a table and one
     JSON line.
     """
-    from samlet.benchmarking.side_by_side import compare, reference_of
+    from samlet.benchmarking.side_by_side import compare, reference_of, total
     from samlet.benchmarking.steps import PHOTO
     from samlet.benchmarking.target import best_target
 
@@ -131,10 +131,12 @@ def bench_everything(
         for row in compare(target, photos or [PHOTO], points_per_side, reference=theirs, fast=fast):
             rows.append(row)
             status.update(f"everything: {len(rows)} photos done")
-    _print_everything(rows)
+    whole = total(rows)
+    _print_everything([*rows, {"name": "all", **whole}] if len(rows) > 1 else rows)
     ratios = [row["ratio"] for row in rows if "ratio" in row]
     settings = {"target": target.name, "points_per_side": points_per_side, "threads": threads}
-    _print_json({**settings, "median_ratio": median(ratios) if ratios else None, "photos": rows}, output)
+    facts = {"median_ratio": median(ratios) if ratios else None, "total": whole, "photos": rows}
+    _print_json({**settings, **facts}, output)
 
 
 def _measure_all(
@@ -236,7 +238,7 @@ def _print_everything(rows: Sequence[dict[str, Any]]) -> None:
 def _everything_columns(row: dict[str, Any]) -> dict[str, str]:
     """Headings and texts of what was measured of a photo."""
     ways = [way for way in ("reference", "ours", "fast") if way in row]
-    texts = {"photo": row["name"], "size": f"{row['width']} x {row['height']}"}
+    texts = {"photo": row["name"], "size": f"{row['width']} x {row['height']}" if "width" in row else ""}
     texts |= {f"{way} (s)": _number(row[way]["seconds"]) for way in ways}
     if "ratio" in row:
         texts |= {"ratio": f"{row['ratio']:.2f}×", "in CPU time": f"{row['cpu_ratio']:.2f}×"}

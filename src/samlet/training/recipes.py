@@ -102,6 +102,25 @@ def efficientvit_sam_b0_stage7() -> FinetuneConfig:
     )
 
 
+def ablation_encoder() -> DistillEncoderConfig:
+    """What benchmarks/ablation.md compares: encoder distillation on few photos, for minutes of one CPU core."""
+    return DistillEncoderConfig(
+        student="efficientvit-sam-b0",
+        steps=2000,
+        batch_size=2,
+        learning_rate=2e-3,
+        canvases=((1.0, 384),),
+        images=300,
+    )
+
+
+def ablation_prompted() -> DistillPromptedConfig:
+    """The other side of that comparison: prompts in the loop, on the same photos at the same canvas."""
+    return replace(
+        efficientvit_sam_b0_stage4(), steps=200, images=300, masks_per_image=2, canvases=((1.0, 384),), ema_decay=0.98
+    )
+
+
 RECIPES: dict[str, Recipe] = {
     recipe.__name__: recipe
     for recipe in (
@@ -112,6 +131,8 @@ RECIPES: dict[str, Recipe] = {
         efficientvit_sam_b0_stage5,
         efficientvit_sam_b0_stage6,
         efficientvit_sam_b0_stage7,
+        ablation_encoder,
+        ablation_prompted,
         paper_recipes.efficientvit_sam_l0_stage1,
         paper_recipes.efficientvit_sam_l0_stage2,
         paper_recipes.edge_sam_stage1,
