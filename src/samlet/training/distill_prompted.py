@@ -24,10 +24,10 @@ from samlet.spec import ImageSpec
 from samlet.training.batches import Batch, Readable, choose, drawn, in_order, share, valid_cells
 from samlet.training.config import DistillPromptedConfig
 from samlet.training.losses import mask_losses, true_iou
-from samlet.training.mask_batches import MIN_AREA_SHARE, SIDE, draw_prompt_of, tokens_of
+from samlet.training.mask_batches import MIN_AREA_SHARE, SIDE, draw_prompt_of, masks_in_view, tokens_of
 from samlet.training.prompt_sampling import click_on_errors
 from samlet.training.teacher import Teacher
-from samlet.training.views import View, draw_view, generator, jitter_colour
+from samlet.training.views import draw_view, generator, jitter_colour
 
 MAX_AREA_SHARE = 0.9
 MIN_TEACHER_IOU = 0.7
@@ -164,7 +164,7 @@ class PromptedBatches:
         pixels, frame = to_pixels(jitter_colour(seen, rng, config.colour), image)
         masks = []
         if rng.random() >= config.teacher_share:
-            masks = _annotated(sample, view, rng, config.masks_per_image)
+            masks = masks_in_view(sample, view, rng, config.masks_per_image)
         if not masks:
             masks = _proposed(self._teacher.backend, embedding, frame, rng, config.masks_per_image)
         prompts = [draw_prompt_of(config, mask, rng) for mask in masks]
@@ -177,18 +177,6 @@ class PromptedBatches:
             valid_cells(frame.prompt_hw, frame.prompt_canvas, SIDE),
             rng.random((len(prompts), config.rounds - 1), dtype=np.float32),
         )
-
-
-def _annotated(sample: Sample, view: View, rng: np.random.Generator, count: int) -> list[NDArray[np.bool_]]:
-    """Up to `count` of the image's masks as the view shows them, none too small to see."""
-    found: list[NDArray[np.bool_]] = []
-    for index in rng.permutation(len(sample.annotations)):
-        mask = view.apply(sample.annotations[index].to_array())
-        if mask.mean() >= MIN_AREA_SHARE:
-            found.append(mask)
-        if len(found) == count:
-            break
-    return found
 
 
 def _proposed(

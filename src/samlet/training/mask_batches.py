@@ -141,23 +141,24 @@ class MaskBatches:
         """A view of an image, and masks seen there: none if there are none in the whole image."""
         for number in (epoch, 0):  # a crop may lose all masks; view 0 is the whole image
             view = draw_view(sample.size_hw, sample.name, number, self._config)
-            masks = self._masks(sample, view, rng)
+            masks = masks_in_view(sample, view, rng, self._config.masks_per_image)
             if masks:
                 break
         return view, masks
 
-    def _masks(self, sample: Sample, view: View, rng: np.random.Generator) -> list[NDArray[np.bool_]]:
-        """Up to `masks_per_image` of the image's masks as the view shows them, none too small to see."""
-        found = []
-        for index in rng.permutation(len(sample.annotations)):
-            if sample.annotations[index].crowd:
-                continue
-            mask = view.apply(sample.annotations[index].to_array())
-            if np.count_nonzero(mask) >= MIN_AREA_SHARE * mask.size:
-                found.append(mask)
-            if len(found) == self._config.masks_per_image:
-                break
-        return found
+
+def masks_in_view(sample: Sample, view: View, rng: np.random.Generator, count: int) -> list[NDArray[np.bool_]]:
+    """Up to `count` of an image's masks as the view shows them: no crowd, none too small to see."""
+    found: list[NDArray[np.bool_]] = []
+    for index in rng.permutation(len(sample.annotations)):
+        if sample.annotations[index].crowd:
+            continue
+        mask = view.apply(sample.annotations[index].to_array())
+        if np.count_nonzero(mask) >= MIN_AREA_SHARE * mask.size:
+            found.append(mask)
+        if len(found) == count:
+            break
+    return found
 
 
 def draw_prompt_of(config: PromptedConfig, mask: NDArray[np.bool_], rng: np.random.Generator) -> Prompts:
