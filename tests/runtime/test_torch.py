@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
-from tests.runtime.cases import CASES
+from tests.runtime.cases import CASES, IMAGES
 from tests.tiny import CANVAS, tiny_model
 
-from samlet.backend import ArrayMaskLogits
+from samlet.backend import ArrayMaskLogits, Embedding
 from samlet.errors import BackendError
+from samlet.export.plain import PlainBackend
 from samlet.geometry.frames import ImageFrame
+from samlet.models import Sam
+from samlet.nn.prompt_decoder import ImageProjector, MaskUpscaler
+from samlet.runtime import torch as runtime
 from samlet.runtime.torch import TorchBackend, TorchMaskLogits, to_tensor
 
 RANDOM = np.random.default_rng(1)
@@ -93,12 +99,95 @@ def test_a_prompt_is_upscaled_once_for_all_its_masks(monkeypatch):
     backend = TorchBackend(model, model.spec)
     features = backend.encode(np.zeros((1, 3, CANVAS, CANVAS), np.float32))
     rows = []
-    upscale = model.mask_decoder.upscale
+    upscale = MaskUpscaler.forward
     monkeypatch.setattr(
-        model.mask_decoder, "upscale", lambda tokens, keys: rows.append(len(keys)) or upscale(tokens, keys)
+        MaskUpscaler, "forward", lambda self, *given: rows.append(len(given[-1])) or upscale(self, *given)
     )
     backend.decode(features, *CASES["ragged rows"]).keep([0, 0, 0, 2], [1, 2, 3, 1]).low_res()
-    assert rows == [2]
+    assert rows == [1, 1]  # one by one, as suits a CPU
+
+
+@pytest.fixture(scope="module")
+def features():
+    """What the tiny model says of two images."""
+    pixels = np.random.default_rng(0).standard_normal((IMAGES, 3, CANVAS, CANVAS)).astype(np.float32)
+    return dict(TorchBackend(tiny_model(), tiny_model().spec).encode(pixels))
+
+
+def close(ours, theirs, tolerance=1e-4):
+    assert ours.shape == theirs.shape
+    assert ours.dtype == theirs.dtype == np.float32
+    if ours.size:
+        assert np.abs(ours - theirs).max() <= tolerance * max(theirs.std(), 1e-3)
+
+
+@pytest.mark.parametrize("rows", [{}, {"cpu": 32}], ids=["as on a CPU", "as elsewhere"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_candidates_equal_those_of_the_plain_decoder(features, case, rows, monkeypatch):
+    for name in ("ROWS_PER_RUN", "ROWS_PER_UPSCALE") if rows else ():
+        monkeypatch.setattr(runtime, name, rows)
+    ours, theirs = (
+        kind(tiny_model(), tiny_model().spec).decode(features, *case) for kind in (TorchBackend, PlainBackend)
+    )
+    close(ours.iou, theirs.iou)
+    close(ours.low_res(), theirs.low_res())
+    if len(ours.iou) == 3:
+        close(ours.keep([2, 0, 2], [3, 1, 0]).low_res(), theirs.low_res()[[2, 0, 2], [3, 1, 0]][:, None])
+
+
+@pytest.mark.parametrize(("frozen", "projections"), [(True, 1), (False, 3)])
+def test_what_prompts_share_is_kept_for_embeddings_that_cannot_change(features, frozen, projections, monkeypatch):
+    made = []
+    project = ImageProjector.forward
+    monkeypatch.setattr(ImageProjector, "forward", lambda self, image: made.append(1) or project(self, image))
+    embeddings = features["image_embeddings"].copy()
+    embeddings.setflags(write=not frozen)
+    backend = TorchBackend(tiny_model(), tiny_model().spec)
+    for _ in range(3):
+        backend.decode({"image_embeddings": embeddings}, *CASES["more than one run takes"])
+    assert len(made) == projections
+
+
+def changed_by_a_step(decoder):
+    optimizer = torch.optim.AdamW(decoder.parameters(), lr=0.01)
+    sum(weights.sum() for weights in decoder.parameters()).backward()
+    optimizer.step()
+
+
+CHANGES = {
+    "an optimizer's step": changed_by_a_step,
+    "other weights are loaded": lambda decoder: decoder.load_state_dict(
+        {name: 2 * weights for name, weights in decoder.state_dict().items()}
+    ),
+    "weights are replaced": lambda decoder: decoder.apply(
+        lambda part: (
+            isinstance(part, torch.nn.Linear) and setattr(part, "weight", torch.nn.Parameter(part.weight.detach() * 2))
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_model_that_learns_meanwhile_is_seen_as_it_is(features, change):
+    model = deepcopy(tiny_model())
+    backend = TorchBackend(model, model.spec)
+    frozen = {
+        name: Embedding({name: array}, FRAMES["one row"], "tiny").features[name] for name, array in features.items()
+    }
+    before = backend.decode(frozen, *CASES["one click"]).low_res()
+    change(model.mask_decoder)
+    after = backend.decode(frozen, *CASES["one click"])
+    expected = PlainBackend(model, model.spec).decode(frozen, *CASES["one click"])
+    close(after.low_res(), expected.low_res())
+    close(after.iou, expected.iou)
+    assert np.abs(after.low_res() - before).max() > 1e-2 * before.std()
+
+
+def test_the_decoder_is_folded_where_the_model_lies():
+    with torch.device("meta"):
+        model = Sam(tiny_model().spec, torch.nn.Identity())
+    projector = ImageProjector(model.mask_decoder, model.prompt_encoder)
+    assert {weights.device.type for weights in projector.parameters()} == {"meta"}
 
 
 def test_no_candidates():

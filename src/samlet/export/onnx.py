@@ -15,13 +15,13 @@ from samlet.export.artifact import folder_aside
 from samlet.export.graphs import plan_graphs, write_graph
 from samlet.export.official import OfficialBackend, write_official_decoder
 from samlet.export.parity import PHOTOS, TOLERANCES, Parity, compare
+from samlet.export.plain import PlainBackend
 from samlet.export.precision import Precision, store_weights_as_float16
 from samlet.extras import import_with_extra
 from samlet.files import sha256_of
 from samlet.models import Sam
 from samlet.runtime.artifact import DECODER, ENCODER, MANIFEST, PARITY, manifest_record
 from samlet.runtime.onnx import OnnxBackend
-from samlet.runtime.torch import TorchBackend
 
 Layout = Literal["samlet", "official"]
 REMEDIES = {
@@ -59,7 +59,7 @@ def export_onnx(
         _write_json(aside / MANIFEST, manifest)
         progress(f"comparing masks on {len(photos)} photos")
         candidate = OfficialBackend(aside, model.spec) if layout == "official" else OnnxBackend.from_folder(aside)
-        parity = compare(TorchBackend(model, model.spec), candidate, photos)
+        parity = compare(PlainBackend(model, model.spec), candidate, photos)
         _check(parity, model.spec.name, precision)
         record = parity.to_json(TOLERANCES[precision]) | {"nodes": {name: _nodes(aside / name) for name in names}}
         _write_json(aside / PARITY, record)

@@ -6,22 +6,33 @@ box moves only what it keeps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from samlet.errors import BackendError
 from samlet.geometry.frames import ImageFrame
 from samlet.models import Sam
+from samlet.models.sam import token_bias
+from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
 from samlet.prompts import HINT_SIZE
+from samlet.runtime.shared import KeptImages, runs_of
 from samlet.spec import ModelSpec
 
-ROWS_PER_UPSCALE = 16  # a prompt takes about 20 MB while its masks are upscaled
+# A prompt takes about 10 MB in the decoder and 30 MB in the upscaler. Few rows stay in a CPU's cache; elsewhere each
+# operation is worth starting only for many.
+ROWS_PER_RUN = {"cpu": 4}
+ROWS_PER_UPSCALE = {"cpu": 1}
+ROWS_ELSEWHERE = 32
+
+Made = TypeVar("Made")
 
 
 def to_tensor(array: NDArray[Any], device: str | torch.device) -> Tensor:
@@ -32,7 +43,8 @@ def to_tensor(array: NDArray[Any], device: str | torch.device) -> Tensor:
 class TorchBackend:
     """Backend over a torch model, which is moved to `device` ("cpu", "cuda", "mps", …) and put in eval mode.
 
-    Safe to use from many threads as long as nobody trains the model. BackendError if the device is not there.
+    Safe to use from many threads as long as nobody trains the model meanwhile. What is computed from its weights is
+    computed again once they have changed. BackendError if the device is not there.
     """
 
     name = "torch"
@@ -41,6 +53,8 @@ class TorchBackend:
         self.spec: ModelSpec = spec
         self.device = _usable(device)
         self.module = module.to(self.device).eval()
+        decoder = (module.prompt_encoder, module.mask_decoder)
+        self._decoder = _OfWeights(decoder, lambda: _Decoder(self.module))
 
     @torch.inference_mode()
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
@@ -58,25 +72,113 @@ class TorchBackend:
         image_index: NDArray[np.int64] | None = None,
     ) -> TorchMaskLogits:
         """Tokens of P prompts → candidates [P, 4]; see `samlet.backend.Backend`."""
-        iou, mask_tokens, keys = self.module.decode_tokens(
-            to_tensor(features["image_embeddings"], self.device),
-            to_tensor(points_xy, self.device),
-            to_tensor(labels, self.device),
-            None if mask_hint is None else to_tensor(mask_hint, self.device),
-            None if image_index is None else to_tensor(image_index, self.device),
-        )
-        return TorchMaskLogits(iou, lambda rows, columns: self._upscale(mask_tokens, keys, rows, columns))
+        decoder, embeddings = self._decoder.get(), features["image_embeddings"]
+        given = (to_tensor(points_xy, self.device), to_tensor(labels, self.device))
+        image_of = np.zeros(len(labels), np.int64) if image_index is None else np.asarray(image_index)
+        size = ROWS_PER_RUN.get(self.device.type, ROWS_ELSEWHERE)
+        runs: list[_Run] = []
+        iou = torch.empty(len(labels), 4, device=self.device)
+        for rows in runs_of(image_of, size if mask_hint is None else 1):
+            image = int(image_of[rows[0]])
+            if mask_hint is not None:
+                shared = decoder.project(embeddings, image, mask_hint[rows])
+            elif runs and image_of[runs[-1].rows[0]] == image:
+                shared = runs[-1].shared
+            else:
+                shared = decoder.shared(embeddings, image)
+            iou[rows], tokens, mixture = decoder.decode(shared, *(tensor[rows] for tensor in given))
+            runs.append(_Run(rows, shared, tokens, mixture))
+        return TorchMaskLogits(iou, lambda rows, columns: self._upscale(decoder, runs, rows, columns))
 
-    def _upscale(self, mask_tokens: Tensor, keys: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    def _upscale(self, decoder: _Decoder, runs: Sequence[_Run], rows: Tensor, columns: Tensor) -> Tensor:
         """Logits [K, 256, 256]. The four masks of a prompt share nearly all the work, so each prompt runs once."""
-        wanted, place = rows.unique(return_inverse=True)
-        masks = keys.new_empty(len(rows), HINT_SIZE, HINT_SIZE)
-        for start in range(0, len(wanted), ROWS_PER_UPSCALE):
-            part = wanted[start : start + ROWS_PER_UPSCALE]
-            logits = self.module.upscale(mask_tokens[part], keys[part])
-            here = ((place >= start) & (place < start + len(part))).nonzero()[:, 0]
-            masks[here] = logits[place[here] - start, columns[here]]
+        asked = rows.cpu().numpy()
+        masks = torch.empty(len(asked), HINT_SIZE, HINT_SIZE, device=self.device)
+        size = ROWS_PER_UPSCALE.get(self.device.type, ROWS_ELSEWHERE)
+        for run in runs:
+            wanted = np.flatnonzero(np.isin(run.rows, asked))
+            for start in range(0, len(wanted), size):
+                part = wanted[start : start + size]
+                logits = decoder.upscale(run, part)
+                here = np.flatnonzero(np.isin(asked, run.rows[part]))
+                place = np.searchsorted(run.rows[part], asked[here])
+                masks[here] = logits[to_tensor(place, self.device), columns[here]]
         return masks
+
+
+class _Decoder:
+    """The fast decoder of a model with its weights as they are now, and what it keeps of images."""
+
+    def __init__(self, module: Sam) -> None:
+        self._module = module
+        self._projector = ImageProjector(module.mask_decoder, module.prompt_encoder)
+        self._decoder = PromptDecoder(module.mask_decoder)
+        self._upscaler = MaskUpscaler(module.mask_decoder)
+        self._kept: KeptImages[ImageSide] = KeptImages()
+
+    def shared(self, embeddings: NDArray[np.float32], image: int) -> ImageSide:
+        """What prompts without hints about one image of `embeddings` share, kept for more of them."""
+        return self._kept.get(embeddings, image, lambda: self.project(embeddings, image, None))
+
+    def project(self, embeddings: NDArray[np.float32], image: int, mask_hint: NDArray[np.float32] | None) -> ImageSide:
+        """The same made anew, with at most one hint [1, 256, 256]."""
+        prompt_encoder, device = self._module.prompt_encoder, self._module.device
+        if mask_hint is None:
+            dense = prompt_encoder.no_mask(1)
+        else:
+            dense = prompt_encoder.embed_mask(to_tensor(mask_hint, device)[:, None])
+        return self._projector(to_tensor(embeddings[image : image + 1], device) + dense)
+
+    def decode(self, shared: ImageSide, points_xy: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Mixture]:
+        """Tokens [P, T, 2], [P, T] of one image → predicted IoU [P, 4], mask tokens, each prompt's image in pieces."""
+        sparse = self._module.prompt_encoder.embed_tokens(points_xy, labels)
+        return self._decoder(shared, sparse, token_bias(labels, sparse.dtype))
+
+    def upscale(self, run: _Run, part: NDArray[np.int64]) -> Tensor:
+        """Logits [len(part), 4, 256, 256] of some prompts of a run, by their places in it."""
+        mixture = Mixture(*(piece[part] for piece in run.mixture))
+        return self._upscaler(run.shared.upscaled, mixture, run.tokens[part])
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Some prompts (`rows` of all, ascending) of one image: what they share, and what the decoder said of each."""
+
+    rows: NDArray[np.int64]
+    shared: ImageSide
+    tokens: Tensor
+    mixture: Mixture
+
+
+class _OfWeights(Generic[Made]):
+    """Something made of weights, made again once they were moved or changed in place. Safe to use from many threads.
+
+    Changes are seen by torch's own count of them: an optimizer's step, `load_state_dict` and `copy_` are counted, a
+    write through `.data` is not.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module], make: Callable[[], Made]) -> None:
+        self._modules = modules
+        self._make = make
+        self._made: tuple[list[tuple[int, int]], Made] | None = None
+        self._lock = Lock()
+
+    def get(self) -> Made:
+        """It, as the weights are now."""
+        with self._lock:
+            weights = [_state(tensor) for module in self._modules for tensor in _tensors(module)]
+            if self._made is None or self._made[0] != weights:
+                self._made = weights, self._make()
+            return self._made[1]
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
+def _state(tensor: Tensor) -> tuple[int, int]:
+    """Where a tensor lies and how often it was changed; one made in inference mode has no count."""
+    return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version
 
 
 class TorchMaskLogits:
