@@ -183,6 +183,81 @@ def test_a_model_that_learns_meanwhile_is_seen_as_it_is(features, change):
     assert np.abs(after.low_res() - before).max() > 1e-2 * before.std()
 
 
+def loud(factor):
+    """The tiny model with an encoder whose first convolution is louder by a factor."""
+    model = deepcopy(tiny_model())
+    with torch.no_grad():
+        model.image_encoder.fine[0].norm.weight.mul_(factor)
+    return model
+
+
+PIXELS = np.random.default_rng(0).standard_normal((1, 3, CANVAS, CANVAS)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("factor", "equal"), [(1.0, False), (1e6, True)])
+def test_float16_that_overflows_is_computed_again(factor, equal):
+    model = loud(factor)
+    whole = TorchBackend(model, model.spec).encode(PIXELS)["image_embeddings"]
+    half = TorchBackend(model, model.spec, precision="float16").encode(PIXELS)["image_embeddings"]
+    assert half.dtype == np.float32
+    assert (half == whole).all() == equal
+    close(half, whole, tolerance=0.02)
+
+
+def test_a_half_encoder_is_that_of_the_weights_as_they_are():
+    model = deepcopy(tiny_model())
+    backend = TorchBackend(model, model.spec, precision="bfloat16")
+    before = backend.encode(PIXELS)["image_embeddings"]
+    model.load_state_dict(loud(3.0).state_dict())
+    after = backend.encode(PIXELS)["image_embeddings"]
+    close(after, TorchBackend(model, model.spec).encode(PIXELS)["image_embeddings"], tolerance=0.1)
+    assert np.abs(after - before).max() > before.std()
+
+
+def test_an_unknown_precision_is_named():
+    with pytest.raises(BackendError, match='no precision "float4": use float32, bfloat16, float16'):
+        TorchBackend(tiny_model(), tiny_model().spec, precision="float4")
+
+
+@pytest.mark.parametrize(("device", "precision"), [("cuda", "float16"), ("cuda:1", "float16"), ("cpu", "float32")])
+def test_what_a_device_computes_in_by_itself(device, precision):
+    assert runtime.default_precision(device) == precision
+
+
+def test_channels_last_says_the_same(monkeypatch):
+    model = deepcopy(tiny_model())
+    before = TorchBackend(model, model.spec).encode(PIXELS)["image_embeddings"]
+    monkeypatch.setattr(runtime, "CHANNELS_LAST_ON", ("cpu",))
+    after = TorchBackend(model, model.spec).encode(PIXELS)["image_embeddings"]
+    close(after, before)
+    assert model.image_encoder.fine[0].conv.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+class FakeGraph:
+    """Stands in for a captured encoder; `fails` at capturing where it is told to."""
+
+    fails = False
+
+    def __init__(self, module, pixels):
+        if self.fails:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        self.side = pixels.shape[0]
+
+    def __call__(self, pixels):
+        return {"image_embeddings": np.full(self.side, 7.0)}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_shape_that_comes_again_is_captured(monkeypatch, fails):
+    monkeypatch.setattr(runtime, "CAPTURED_ON", ("cpu",))
+    monkeypatch.setattr(runtime, "_Captured", FakeGraph)
+    monkeypatch.setattr(FakeGraph, "fails", fails)
+    backend = TorchBackend(tiny_model(), tiny_model().spec)
+    seen = [backend.encode(np.repeat(PIXELS, images, axis=0))["image_embeddings"] for images in (1, 2, 1, 1, 2, 3, 3)]
+    captured = [array.ndim == 1 for array in seen]
+    assert captured == [False, False, *[not fails] * 3, False, False]  # two shapes at most
+
+
 def test_the_decoder_is_folded_where_the_model_lies():
     with torch.device("meta"):
         model = Sam(tiny_model().spec, torch.nn.Identity())
