@@ -57,7 +57,7 @@ def default_precision(device: str | torch.device) -> str:
     bfloat16. What would overflow stays float32 (`samlet.models.half`); an embedding that still holds an infinity or
     a NaN is computed again in float32.
     """
-    return "float16" if torch.device(device).type == "cuda" else "float32"
+    return "float16" if str(device).partition(":")[0] == "cuda" else "float32"
 
 
 class TorchBackend:
