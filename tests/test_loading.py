@@ -28,7 +28,7 @@ def empty_cache(monkeypatch, tmp_path):
 
 @pytest.fixture
 def opened(monkeypatch):
-    """Stands in for ONNX Runtime: lists (folder, threads, device) of each artifact opened; all hold the default model."""
+    """Stands in for ONNX Runtime: lists (folder, threads, device) of artifacts opened; all hold the default model."""
     calls = []
 
     def from_folder(path, threads=None, device=None):
