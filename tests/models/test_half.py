@@ -37,21 +37,33 @@ def small(name: str) -> Sam:
     return model
 
 
-# The artificial weights of RepViT make numbers beyond float16, which are for the backend to notice.
-CASES = [("efficientvit-sam-b0", torch.float16), ("mobile-sam", torch.float16), ("edge-sam-rpn", torch.bfloat16)]
-SLOW = [("efficientvit-sam-b0", torch.bfloat16), *((name, torch.bfloat16) for name in LARGE)]
+# Type, and the largest error in standard deviations. The artificial weights of RepViT make numbers of 1e8: beyond
+# float16, which is for the backend to notice, and rounded often in bfloat16.
+CASES = [
+    ("efficientvit-sam-b0", torch.float16, 0.01),
+    ("mobile-sam", torch.float16, 0.01),
+    ("edge-sam-rpn", torch.bfloat16, 0.3),
+]
+SLOW = [
+    ("efficientvit-sam-b0", torch.bfloat16, 0.08),
+    ("efficientvit-sam-l0", torch.bfloat16, 0.08),
+    ("repvit-sam", torch.bfloat16, 0.3),
+    ("sam-vit-b", torch.float16, 0.01),
+]
 
 
-@pytest.mark.parametrize(("name", "dtype"), [*CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)])
+@pytest.mark.parametrize(
+    ("name", "dtype", "tolerance"), [*CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)]
+)
 @torch.no_grad()
-def test_every_family_says_nearly_the_same(name: str, dtype: torch.dtype) -> None:
+def test_every_family_says_nearly_the_same(name: str, dtype: torch.dtype, tolerance: float) -> None:
     model = small(name)
     side = model.spec.image.canvas
     pixels = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 3, side, side))).float()
     whole, half = model.features(pixels), half_encoder(model, dtype).features(pixels)
     assert whole.keys() == half.keys()
     ours, theirs = half["image_embeddings"].float(), whole["image_embeddings"]
-    assert (ours - theirs).std() < (0.01 if dtype == torch.float16 else 0.08) * theirs.std()
+    assert (ours - theirs).std() < tolerance * theirs.std()
 
 
 @pytest.mark.parametrize("name", FAMILIES)
