@@ -28,11 +28,11 @@ def empty_cache(monkeypatch, tmp_path):
 
 @pytest.fixture
 def opened(monkeypatch):
-    """Stands in for ONNX Runtime: lists (folder, threads) of each artifact opened; all hold the default model."""
+    """Stands in for ONNX Runtime: lists (folder, threads, device) of artifacts opened; all hold the default model."""
     calls = []
 
-    def from_folder(path, threads=None):
-        calls.append((path, threads))
+    def from_folder(path, threads=None, device=None):
+        calls.append((path, threads, device))
         return FakeBackend(name="onnx")
 
     monkeypatch.setattr("samlet.runtime.onnx.OnnxBackend.from_folder", from_folder)
@@ -91,23 +91,23 @@ class TestOnnx:
     def test_the_shipped_model_needs_nothing(self, opened, shipped, arguments):
         model = load(**arguments)
         assert (model.spec.name, model.backend.name) == (DEFAULT_MODEL, "onnx")
-        assert opened == [(shipped, None)]
+        assert opened == [(shipped, None, arguments.get("device"))]
 
     def test_threads_are_passed_on(self, opened, shipped):
         load(threads=3)
-        assert opened == [(shipped, 3)]
+        assert opened == [(shipped, 3, None)]
 
     @pytest.mark.parametrize("as_checkpoint", [False, True])
     def test_an_artifact_folder_is_a_model(self, opened, artifact, as_checkpoint):
         load(checkpoint=artifact) if as_checkpoint else load(str(artifact))
-        assert opened == [(artifact, None)]
+        assert opened == [(artifact, None, None)]
 
     def test_a_folder_that_has_a_models_name_is_not_that_model(self, opened, shipped, monkeypatch, tmp_path):
         (tmp_path / DEFAULT_MODEL).mkdir()
         monkeypatch.chdir(tmp_path)
         load(DEFAULT_MODEL)
         load(f"./{DEFAULT_MODEL}")
-        assert [path.name for path, _ in opened] == ["shipped", DEFAULT_MODEL]
+        assert [path.name for path, *_ in opened] == ["shipped", DEFAULT_MODEL]
 
     def test_an_artifact_of_another_model_is_refused(self, opened, artifact):
         with pytest.raises(CheckpointError, match=f"holds the model {DEFAULT_MODEL}, not mobile-sam"):
@@ -118,11 +118,11 @@ class TestOnnx:
         with pytest.raises(InputError, match='use backend "onnx"'):
             load(artifact, backend="torch")
 
-    def test_a_device_is_for_torch(self, opened, shipped, artifact):
-        with pytest.raises(BackendError, match='"cuda"'):
-            load(backend="onnx", device="cuda")
-        with pytest.raises(BackendError, match='"cuda"'):
-            load(artifact, device="cuda")
+    def test_a_device_is_passed_on(self, opened, shipped, artifact, processor):
+        processor.update(avx512=True)  # for which auto would take OpenVINO, on the CPU
+        load(backend="onnx", device="cuda")
+        load(artifact, device="cuda")
+        assert opened == [(shipped, None, "cuda"), (artifact, None, "cuda")]
 
     def test_a_model_that_does_not_ship_must_be_exported(self, shipped):
         with pytest.raises(WeightsError, match="samlet export mobile-sam --to onnx"):
@@ -139,9 +139,15 @@ class TestOpenVino:
         load(artifact, backend="openvino", threads=2, precision="bfloat16")
         assert compiled == [(shipped, None, "float32"), (artifact, 2, "bfloat16")]
 
-    def test_precision_is_for_openvino(self, opened, shipped):
-        with pytest.raises(InputError, match='only be chosen with backend "openvino"'):
-            load(precision="bfloat16")
+    @pytest.mark.parametrize("backend", ["auto", "onnx", "tensorrt"])
+    def test_precision_is_for_openvino_and_torch(self, opened, shipped, backend):
+        with pytest.raises(InputError, match='only be chosen with backend "openvino" or "torch"'):
+            load(backend=backend, precision="bfloat16")
+
+    @pytest.mark.parametrize(("backend", "device", "only"), [("openvino", "cuda", "cpu"), ("tensorrt", "cpu", "cuda")])
+    def test_a_device_it_does_not_run_on(self, shipped, backend, device, only):
+        with pytest.raises(BackendError, match=f'{backend} runs on the device "{only}", not on "{device}"'):
+            load(backend=backend, device=device)
 
     def test_a_torch_checkpoint_is_not_for_openvino(self, tmp_path):
         with pytest.raises(InputError, match="samlet export"):
@@ -152,6 +158,25 @@ class TestOpenVino:
         monkeypatch.setitem(sys.modules, "openvino", None)
         with pytest.raises(MissingExtraError, match=re.escape('pip install "samlet[openvino]"')):
             load(backend="openvino")
+
+
+class TestTensorRt:
+    @pytest.mark.parametrize("device", [None, "cuda"])
+    def test_it_runs_artifacts_on_cuda(self, shipped, artifact, monkeypatch, device):
+        calls = []
+
+        def from_folder(path, threads=None):
+            calls.append((path, threads))
+            return FakeBackend(name="tensorrt")
+
+        monkeypatch.setattr("samlet.runtime.tensorrt.TensorRtBackend.from_folder", from_folder)
+        assert load(backend="tensorrt", device=device).backend.name == "tensorrt"
+        load(artifact, backend="tensorrt", threads=2, device=device)
+        assert calls == [(shipped, None), (artifact, 2)]
+
+    def test_without_it_one_sentence_says_what_helps(self):
+        with pytest.raises(BackendError, match="no TensorRT: install onnxruntime-gpu"):
+            load(backend="tensorrt")
 
 
 @pytest.mark.parametrize(
@@ -176,6 +201,11 @@ class TestTorch:
         assert (model.spec.name, model.backend.name) == (DEFAULT_MODEL, "torch")
         kinds = {type(module).__name__ for module in model.backend.module.modules()}
         assert "BatchNorm2d" not in kinds  # what inference does not need is fused
+
+    @pytest.mark.parametrize(("wished", "precision"), [(None, "float32"), ("float16", "float16")])
+    def test_precision_is_that_of_the_device_unless_chosen(self, weights_file, wished, precision):
+        model = load(DEFAULT_MODEL, checkpoint=weights_file, backend="torch", precision=wished)
+        assert model.backend.precision == precision
 
     def test_cached_weights_are_found(self, weights_file, monkeypatch):
         monkeypatch.setattr(loading.weights, "find", lambda spec: weights_file if spec.name == DEFAULT_MODEL else None)
@@ -224,5 +254,5 @@ class TestWhatIsNotThere:
             load("mobil-sam")
 
     def test_an_unknown_backend(self):
-        with pytest.raises(UnknownBackendError, match='"tensorflow": use auto, onnx, openvino, torch'):
+        with pytest.raises(UnknownBackendError, match='"tensorflow": use auto, onnx, openvino, tensorrt, torch'):
             load(backend="tensorflow")

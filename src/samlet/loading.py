@@ -27,8 +27,9 @@ from samlet.zoo import DEFAULT_MODEL, get_spec, shipped_folder, weights
 if TYPE_CHECKING:
     from samlet.models import Sam
 
-BACKENDS = ("auto", "onnx", "openvino", "torch")
-ARTIFACT_BACKENDS = ("onnx", "openvino")
+BACKENDS = ("auto", "onnx", "openvino", "tensorrt", "torch")
+ARTIFACT_BACKENDS = ("onnx", "openvino", "tensorrt")
+WITH_PRECISION = ("openvino", "torch")
 AVX512 = 256  # CPU_AVX512_SKX in OpenCV's enum of CPU features, which its Python module does not name
 
 
@@ -44,15 +45,15 @@ def load(
     """Make a ready model; without arguments the one that ships with samlet, offline.
 
     `name`: a model of the zoo, `timm:NAME`, a spec of your own as `module:SPEC`, or the folder of an exported artifact.
-    `checkpoint`: such a folder, or weights (.pt, .pth, .safetensors) for torch. `backend`: one of `BACKENDS`. `device`
-    ("cpu", "cuda", "mps") is for torch, `threads` for onnx and openvino, `precision` ("float32", "bfloat16") for
-    openvino. Raises BackendError (UnknownBackendError, MissingExtraError), UnknownModelError, WeightsError,
-    CheckpointError.
+    `checkpoint`: such a folder, or weights (.pt, .pth, .safetensors) for torch. `backend`: one of `BACKENDS`. `device`:
+    "cpu", "cuda" or (torch) "mps". `threads`: not for torch. `precision`: "float32", "bfloat16" or (torch) "float16",
+    with openvino and torch named as the backend. Raises BackendError (UnknownBackendError, MissingExtraError),
+    UnknownModelError, WeightsError, CheckpointError, InputError.
     """
     if backend not in BACKENDS:
         raise UnknownBackendError(f'There is no backend "{backend}": use {", ".join(BACKENDS)}.')
-    if precision is not None and backend != "openvino":
-        raise InputError('precision can only be chosen with backend "openvino".')
+    if precision is not None and backend not in WITH_PRECISION:
+        raise InputError('precision can only be chosen with backend "openvino" or "torch".')
     wish = _Wish(backend, device, threads, precision)
     folder = _artifact_folder(name, checkpoint)
     if folder is not None:
@@ -154,18 +155,27 @@ def _load_named(spec: ModelSpec, wish: _Wish) -> Predictor:
 
 
 def _open_artifact(folder: Path, wish: _Wish) -> Predictor:
-    if wish.device not in (None, "cpu"):
-        raise BackendError(
-            f'The device "{wish.device}" can only be chosen with backend "torch", not with an onnx artifact.'
-        )
-    backend = artifact_backend()[0] if wish.backend == "auto" else wish.backend
+    backend = wish.backend
+    if backend == "auto":
+        backend = artifact_backend()[0] if wish.device in (None, "cpu") else "onnx"
     if backend == "onnx":
         from samlet.runtime.onnx import OnnxBackend
 
-        return Predictor(OnnxBackend.from_folder(folder, threads=wish.threads))
+        return Predictor(OnnxBackend.from_folder(folder, threads=wish.threads, device=wish.device))
+    if backend == "tensorrt":
+        _check_device(wish.device, "tensorrt", "cuda")
+        from samlet.runtime.tensorrt import TensorRtBackend
+
+        return Predictor(TensorRtBackend.from_folder(folder, threads=wish.threads))
+    _check_device(wish.device, "openvino", "cpu")
     runtime = import_with_extra("samlet.runtime.openvino", "openvino", "The openvino backend")
     precision = wish.precision or "float32"
     return Predictor(runtime.OpenVinoBackend.from_folder(folder, threads=wish.threads, precision=precision))
+
+
+def _check_device(device: str | None, backend: str, only: str) -> None:
+    if device not in (None, only):
+        raise BackendError(f'The backend {backend} runs on the device "{only}", not on "{device}".')
 
 
 def _load_torch(spec: ModelSpec, file: Path, wish: _Wish) -> Predictor:
@@ -178,4 +188,6 @@ def _load_torch(spec: ModelSpec, file: Path, wish: _Wish) -> Predictor:
     )
     module = load_module(spec, file)
     fusion.fuse(module)
-    return Predictor(runtime.TorchBackend(module, spec, wish.device or "cpu"))
+    device = wish.device or "cpu"
+    precision = wish.precision or runtime.default_precision(device)
+    return Predictor(runtime.TorchBackend(module, spec, device, precision))

@@ -53,20 +53,29 @@ def test_a_folder_runs_in_what_it_stores(artifact):
     assert names(folders, ["openvino"], ["int8", "bfloat16"]) == ["small/openvino/int8", "half/openvino/bfloat16"]
 
 
-@pytest.mark.parametrize("options", [{}, {"device": "cuda"}, {"backends": ["torch"]}])
-def test_other_models_and_devices_need_torch(options):
+@pytest.mark.parametrize("options", [{}, {"device": "cpu"}, {"backends": ["torch"]}])
+def test_other_models_need_torch(options):
     assert names(["mobile-sam"], **options) == ["mobile-sam/torch/float32"]
 
 
-def test_a_device_leaves_torch():
-    [target] = find_targets(["efficientvit-sam-b0"], device="cuda", random_weights=True)
-    assert (target.backend, target.device, target.random_weights) == ("torch", "cuda", True)
+def test_a_device_leaves_torch_in_all_its_precisions():
+    targets = find_targets(["efficientvit-sam-b0"], device="cuda", random_weights=True)
+    assert [target.precision for target in targets] == ["float32", "bfloat16", "float16"]
+    assert {(target.backend, target.device, target.random_weights) for target in targets} == {("torch", "cuda", True)}
+
+
+def test_half_precision_on_the_cpu_is_timed_where_it_is_wanted():
+    assert names(["mobile-sam"], precisions=["bfloat16"]) == ["mobile-sam/torch/bfloat16"]
+
+
+def test_tensorrt_is_timed_where_it_is_named(artifact):
+    assert names([artifact("half", "float16")], ["tensorrt"]) == ["half/tensorrt/float16"]
 
 
 @pytest.mark.parametrize(
     ("models", "options", "error", "words"),
     [
-        (["mobile-sam"], {"backends": ["abacus"]}, UnknownBackendError, "abacus.*onnx, openvino, torch"),
+        (["mobile-sam"], {"backends": ["abacus"]}, UnknownBackendError, "abacus.*onnx, openvino, tensorrt, torch"),
         (["no-such-model"], {}, UnknownModelError, "no-such-model"),
         (["mobile-sam"], {"precisions": ["int4"]}, InputError, "runs in int4"),
         (["mobile-sam", "mobile-sam"], {}, InputError, "called mobile-sam/torch/float32"),
@@ -98,8 +107,15 @@ def test_the_best_target_names_what_auto_is(artifact, monkeypatch):
     [
         (Target("a", "onnx", "int8", threads=2), {"backend": "onnx", "threads": 2}),
         (Target("a", "openvino", "bfloat16"), {"backend": "openvino", "precision": "bfloat16"}),
-        (Target("a", "torch", device="cuda", threads=2), {"backend": "torch", "device": "cuda"}),
-        (Target("a", "torch", checkpoint=module.Path("a.pt")), {"backend": "torch", "checkpoint": "a.pt"}),
+        (
+            Target("a", "torch", device="cuda", threads=2),
+            {"backend": "torch", "device": "cuda", "precision": "float32"},
+        ),
+        (
+            Target("a", "torch", "float16", checkpoint=module.Path("a.pt")),
+            {"backend": "torch", "checkpoint": "a.pt", "precision": "float16"},
+        ),
+        (Target("a", "tensorrt", "float16"), {"backend": "tensorrt"}),
     ],
 )
 def test_how_a_target_is_loaded(target, options):
@@ -118,5 +134,5 @@ def test_random_weights_are_opened_without_a_file(monkeypatch):
     monkeypatch.setattr(module, "import_with_extra", lambda name, extra, purpose: parts[name])
     monkeypatch.setattr(module, "load_module", lambda name: built)
     predictor = opened(Target("mobile-sam", "torch", random_weights=True, device="cuda"))
-    assert predictor.backend.given == (built, "spec", "cuda")
+    assert predictor.backend.given == (built, "spec", "cuda", "float32")
     assert fused == [built]

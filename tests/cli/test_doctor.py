@@ -37,7 +37,7 @@ def test_the_report_is_complete(samlet, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     code, out, err = samlet("doctor")
     assert (code, err) == (0, "")
-    headings = "samlet packages cpu threads memory cache default backend backend backend backend"
+    headings = "samlet packages cpu threads memory cache default" + 5 * " backend"
     assert [line.split()[0] for line in out.splitlines()] == headings.split()
     assert "OMP_NUM_THREADS is 7" in out
     lines = {" ".join(line.split()) for line in out.splitlines()}
@@ -55,6 +55,7 @@ def test_json(samlet, tmp_path):
     assert [(state["name"], state["runs"]) for state in facts["backends"]] == [
         ("onnx", True),
         ("openvino", True),
+        ("tensorrt", False),
         ("torch", True),
     ]
     assert facts["auto"] == {"backend": "abacus", "reason": "it is the only one"}
@@ -75,6 +76,14 @@ def test_json(samlet, tmp_path):
 def test_a_backend_that_cannot_run_says_why_and_what_helps(samlet, runtimes, error, detail):
     runtimes["torch"] = error
     assert f'cannot run: {detail}; pip install "samlet[torch]"' in samlet("doctor")[1]
+
+
+def test_tensorrt_needs_an_onnx_runtime_that_was_built_with_it(samlet, runtimes):
+    line = "cannot run: the installed onnxruntime has no TensorrtExecutionProvider; pip install onnxruntime-gpu"
+    assert line in samlet("doctor")[1]
+    runtimes["onnxruntime"].get_available_providers = lambda: ["TensorrtExecutionProvider", "CPUExecutionProvider"]
+    lines = {" ".join(line.split()) for line in samlet("doctor")[1].splitlines()}
+    assert "backend tensorrt runs: TensorrtExecutionProvider" in lines
 
 
 def test_the_backends_are_those_that_can_be_loaded():

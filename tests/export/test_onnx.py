@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import onnx
 import pytest
+import torch
+from onnx import TensorProto
+from tests.filler import fill_
 from tests.tiny import CANVAS, tiny_artifact, tiny_model
 
 from samlet.errors import ExportError
 from samlet.export import onnx as export
+from samlet.export.graphs import plan_graphs
 from samlet.export.parity import TOLERANCES, Tolerance
+from samlet.models import create
 from samlet.nn.prompt_decoder import ImageSide
 from samlet.runtime.artifact import DECODER, ENCODER, GRAPHS, MANIFEST, PARITY, PROJECTOR, UPSCALER
 from samlet.spec import ModelSpec
+from samlet.zoo import get_spec
 
 KEYS, VALUES = [8, 16, 4096], [8, 4096, 16]
 SHARED = {name: VALUES if name.startswith("values") else KEYS for name in ImageSide._fields}
@@ -107,6 +114,49 @@ def test_float16_weights_halve_the_folder_and_keep_the_masks(tmp_path):
     whole, half = ((folder / DECODER).stat().st_size for folder in (tiny_artifact(), tmp_path / "half"))
     assert half < 0.55 * whole
     assert json.loads((tmp_path / "half" / MANIFEST).read_text())["precision"] == "float16-weights"
+
+
+def types(model):
+    """By operator, the element types of first inputs: what it computes in."""
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    values = [*inferred.value_info, *inferred.input, *inferred.output]
+    known = {value.name: value.type.tensor_type.elem_type for value in values}
+    found = {}
+    for node in inferred.node:
+        found.setdefault(node.op_type, set()).add(known.get(node.input[0]))
+    return found
+
+
+def test_float16_computes_so_in_the_encoder_alone(tmp_path, monkeypatch):
+    write = export.write_graph
+    monkeypatch.setattr(
+        export,
+        "write_graph",
+        lambda plan, path: (
+            write(plan, path) if path.name == ENCODER else shutil.copy(tiny_artifact() / path.name, path)
+        ),
+    )
+    parity = export.export_onnx(tiny_model(), tmp_path / "half", precision="float16")
+    assert parity.mean_mask_iou >= 0.99
+    assert parity.embedding > 0
+    encoder, decoder = (onnx.load(tmp_path / "half" / name) for name in (ENCODER, DECODER))
+    assert types(encoder)["Conv"] == {TensorProto.FLOAT16}
+    assert {value.type.tensor_type.elem_type for value in [*encoder.graph.input, *encoder.graph.output]} == {
+        TensorProto.FLOAT
+    }
+    assert types(decoder)["MatMul"] == {TensorProto.FLOAT}
+    assert TensorProto.FLOAT16 in {tensor.data_type for tensor in decoder.graph.initializer}  # stored so
+    assert json.loads((tmp_path / "half" / MANIFEST).read_text())["precision"] == "float16"
+
+
+@pytest.mark.slow
+def test_norms_and_divisions_of_a_float16_encoder_stay_float32(tmp_path):
+    spec = get_spec("efficientvit-sam-b0")
+    model = fill_(create(replace(spec, image=replace(spec.image, canvas=128))))
+    export.write_graph(plan_graphs(model, torch.float16)[ENCODER], tmp_path / ENCODER)
+    found = types(onnx.load(tmp_path / ENCODER))
+    assert found["Conv"] == {TensorProto.FLOAT16}
+    assert found["Div"] == found["LayerNormalization"] == found["MatMul"] == {TensorProto.FLOAT}
 
 
 @pytest.mark.usefixtures("translated")

@@ -12,11 +12,11 @@ from tests.runtime.cases import CASES, IMAGES
 from tests.tiny import CANVAS, tiny_artifact, tiny_model
 
 from samlet.errors import BackendError
+from samlet.export.plain import PlainBackend
 from samlet.runtime import graphs
 from samlet.runtime.artifact import DECODER, ENCODER, MANIFEST, PROJECTOR, UPSCALER, manifest_record
 from samlet.runtime.onnx import OnnxBackend
 from samlet.runtime.openvino import OpenVinoBackend
-from samlet.runtime.torch import TorchBackend
 
 PIXELS = np.random.default_rng(0).standard_normal((IMAGES, 3, CANVAS, CANVAS)).astype(np.float32)
 BACKENDS = {"onnx": OnnxBackend, "openvino": OpenVinoBackend}
@@ -39,7 +39,7 @@ def features(backend):
 
 @pytest.fixture(scope="module")
 def reference():
-    return TorchBackend(tiny_model(), tiny_model().spec)
+    return PlainBackend(tiny_model(), tiny_model().spec)
 
 
 def close(ours, theirs, tolerance=1e-4):

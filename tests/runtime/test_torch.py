@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
-from tests.runtime.cases import CASES
+from tests.runtime.cases import CASES, IMAGES
 from tests.tiny import CANVAS, tiny_model
 
-from samlet.backend import ArrayMaskLogits
+from samlet.backend import ArrayMaskLogits, Embedding
 from samlet.errors import BackendError
+from samlet.export.plain import PlainBackend
 from samlet.geometry.frames import ImageFrame
+from samlet.models import Sam
+from samlet.nn.prompt_decoder import ImageProjector, MaskUpscaler
+from samlet.runtime import torch as runtime
 from samlet.runtime.torch import TorchBackend, TorchMaskLogits, to_tensor
 
 RANDOM = np.random.default_rng(1)
@@ -93,12 +99,170 @@ def test_a_prompt_is_upscaled_once_for_all_its_masks(monkeypatch):
     backend = TorchBackend(model, model.spec)
     features = backend.encode(np.zeros((1, 3, CANVAS, CANVAS), np.float32))
     rows = []
-    upscale = model.mask_decoder.upscale
+    upscale = MaskUpscaler.forward
     monkeypatch.setattr(
-        model.mask_decoder, "upscale", lambda tokens, keys: rows.append(len(keys)) or upscale(tokens, keys)
+        MaskUpscaler, "forward", lambda self, *given: rows.append(len(given[-1])) or upscale(self, *given)
     )
     backend.decode(features, *CASES["ragged rows"]).keep([0, 0, 0, 2], [1, 2, 3, 1]).low_res()
-    assert rows == [2]
+    assert rows == [1, 1]  # one by one, as suits a CPU
+
+
+@pytest.fixture(scope="module")
+def features():
+    """What the tiny model says of two images."""
+    pixels = np.random.default_rng(0).standard_normal((IMAGES, 3, CANVAS, CANVAS)).astype(np.float32)
+    return dict(TorchBackend(tiny_model(), tiny_model().spec).encode(pixels))
+
+
+def close(ours, theirs, tolerance=1e-4):
+    assert ours.shape == theirs.shape
+    assert ours.dtype == theirs.dtype == np.float32
+    if ours.size:
+        assert np.abs(ours - theirs).max() <= tolerance * max(theirs.std(), 1e-3)
+
+
+@pytest.mark.parametrize("rows", [{}, {"cpu": 32}], ids=["as on a CPU", "as elsewhere"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_candidates_equal_those_of_the_plain_decoder(features, case, rows, monkeypatch):
+    for name in ("ROWS_PER_RUN", "ROWS_PER_UPSCALE") if rows else ():
+        monkeypatch.setattr(runtime, name, rows)
+    ours, theirs = (
+        kind(tiny_model(), tiny_model().spec).decode(features, *case) for kind in (TorchBackend, PlainBackend)
+    )
+    close(ours.iou, theirs.iou)
+    close(ours.low_res(), theirs.low_res())
+    if len(ours.iou) == 3:
+        close(ours.keep([2, 0, 2], [3, 1, 0]).low_res(), theirs.low_res()[[2, 0, 2], [3, 1, 0]][:, None])
+
+
+@pytest.mark.parametrize(("frozen", "projections"), [(True, 1), (False, 3)])
+def test_what_prompts_share_is_kept_for_embeddings_that_cannot_change(features, frozen, projections, monkeypatch):
+    made = []
+    project = ImageProjector.forward
+    monkeypatch.setattr(ImageProjector, "forward", lambda self, image: made.append(1) or project(self, image))
+    embeddings = features["image_embeddings"].copy()
+    embeddings.setflags(write=not frozen)
+    backend = TorchBackend(tiny_model(), tiny_model().spec)
+    for _ in range(3):
+        backend.decode({"image_embeddings": embeddings}, *CASES["more than one run takes"])
+    assert len(made) == projections
+
+
+def changed_by_a_step(decoder):
+    optimizer = torch.optim.AdamW(decoder.parameters(), lr=0.01)
+    sum(weights.sum() for weights in decoder.parameters()).backward()
+    optimizer.step()
+
+
+CHANGES = {
+    "an optimizer's step": changed_by_a_step,
+    "other weights are loaded": lambda decoder: decoder.load_state_dict(
+        {name: 2 * weights for name, weights in decoder.state_dict().items()}
+    ),
+    "weights are replaced": lambda decoder: decoder.apply(
+        lambda part: (
+            isinstance(part, torch.nn.Linear) and setattr(part, "weight", torch.nn.Parameter(part.weight.detach() * 2))
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_model_that_learns_meanwhile_is_seen_as_it_is(features, change):
+    model = deepcopy(tiny_model())
+    backend = TorchBackend(model, model.spec)
+    frozen = {
+        name: Embedding({name: array}, FRAMES["one row"], "tiny").features[name] for name, array in features.items()
+    }
+    before = backend.decode(frozen, *CASES["one click"]).low_res()
+    change(model.mask_decoder)
+    after = backend.decode(frozen, *CASES["one click"])
+    expected = PlainBackend(model, model.spec).decode(frozen, *CASES["one click"])
+    close(after.low_res(), expected.low_res())
+    close(after.iou, expected.iou)
+    assert np.abs(after.low_res() - before).max() > 1e-2 * before.std()
+
+
+def loud(factor):
+    """The tiny model with an encoder whose first convolution is louder by a factor."""
+    model = deepcopy(tiny_model())
+    with torch.no_grad():
+        model.image_encoder.fine[0].norm.weight.mul_(factor)
+    return model
+
+
+PIXELS = np.random.default_rng(0).standard_normal((1, 3, CANVAS, CANVAS)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("factor", "equal"), [(1.0, False), (1e6, True)])
+def test_float16_that_overflows_is_computed_again(factor, equal):
+    model = loud(factor)
+    whole = TorchBackend(model, model.spec).encode(PIXELS)["image_embeddings"]
+    half = TorchBackend(model, model.spec, precision="float16").encode(PIXELS)["image_embeddings"]
+    assert half.dtype == np.float32
+    assert (half == whole).all() == equal
+    close(half, whole, tolerance=0.02)
+
+
+def test_a_half_encoder_is_that_of_the_weights_as_they_are():
+    model = deepcopy(tiny_model())
+    backend = TorchBackend(model, model.spec, precision="bfloat16")
+    before = backend.encode(PIXELS)["image_embeddings"]
+    model.load_state_dict(loud(3.0).state_dict())
+    after = backend.encode(PIXELS)["image_embeddings"]
+    close(after, TorchBackend(model, model.spec).encode(PIXELS)["image_embeddings"], tolerance=0.1)
+    assert np.abs(after - before).max() > before.std()
+
+
+def test_an_unknown_precision_is_named():
+    with pytest.raises(BackendError, match='no precision "float4": use float32, bfloat16, float16'):
+        TorchBackend(tiny_model(), tiny_model().spec, precision="float4")
+
+
+@pytest.mark.parametrize(("device", "precision"), [("cuda", "float16"), ("cuda:1", "float16"), ("cpu", "float32")])
+def test_what_a_device_computes_in_by_itself(device, precision):
+    assert runtime.default_precision(device) == precision
+
+
+def test_channels_last_says_the_same(monkeypatch):
+    model = deepcopy(tiny_model())
+    before = TorchBackend(model, model.spec).encode(PIXELS)["image_embeddings"]
+    monkeypatch.setattr(runtime, "CHANNELS_LAST_ON", ("cpu",))
+    after = TorchBackend(model, model.spec).encode(PIXELS)["image_embeddings"]
+    close(after, before)
+    assert model.image_encoder.fine[0].conv.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+class FakeGraph:
+    """Stands in for a captured encoder; `fails` at capturing where it is told to."""
+
+    fails = False
+
+    def __init__(self, module, pixels):
+        if self.fails:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        self.side = pixels.shape[0]
+
+    def __call__(self, pixels):
+        return {"image_embeddings": np.full(self.side, 7.0)}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_shape_that_comes_again_is_captured(monkeypatch, fails):
+    monkeypatch.setattr(runtime, "CAPTURED_ON", ("cpu",))
+    monkeypatch.setattr(runtime, "_Captured", FakeGraph)
+    monkeypatch.setattr(FakeGraph, "fails", fails)
+    backend = TorchBackend(tiny_model(), tiny_model().spec)
+    seen = [backend.encode(np.repeat(PIXELS, images, axis=0))["image_embeddings"] for images in (1, 2, 1, 1, 2, 3, 3)]
+    captured = [array.ndim == 1 for array in seen]
+    assert captured == [False, False, *[not fails] * 3, False, False]  # two shapes at most
+
+
+def test_the_decoder_is_folded_where_the_model_lies():
+    with torch.device("meta"):
+        model = Sam(tiny_model().spec, torch.nn.Identity())
+    projector = ImageProjector(model.mask_decoder, model.prompt_encoder)
+    assert {weights.device.type for weights in projector.parameters()} == {"meta"}
 
 
 def test_no_candidates():

@@ -10,13 +10,14 @@ from typing import Any
 
 from samlet.errors import InputError, UnknownBackendError, UnknownModelError
 from samlet.extras import import_with_extra
-from samlet.loading import ARTIFACT_BACKENDS, BACKENDS, artifact_backend, load, load_module
+from samlet.loading import BACKENDS, artifact_backend, load, load_module
 from samlet.predictor import Predictor
 from samlet.runtime.artifact import read_manifest
 from samlet.zoo import get_spec, shipped_folder
 
 # What a backend can compute float weights in besides the precision they are stored in.
-COMPUTES_IN = {"openvino": ("bfloat16",)}
+COMPUTES_IN = {"openvino": ("bfloat16",), "torch": ("bfloat16", "float16")}
+WITHOUT_BEING_NAMED = ("onnx", "openvino")  # of the backends of artifacts: any machine may have them
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,13 @@ class Target:
             "checkpoint": None if self.checkpoint is None else str(self.checkpoint),
             "device": self.device,
             "threads": None if self.backend == "torch" else self.threads,
-            "precision": self.precision if self.precision in COMPUTES_IN.get(self.backend, ()) else None,
+            # torch is always told: left alone it chooses by device.
+            "precision": self.precision if self.precision in self._can_be_told() else None,
         }
         return {name: value for name, value in options.items() if value is not None}
+
+    def _can_be_told(self) -> tuple[str, ...]:
+        return COMPUTES_IN.get(self.backend, ()) + (("float32",) if self.backend == "torch" else ())
 
 
 def find_targets(
@@ -76,7 +81,7 @@ def find_targets(
                 Target(
                     model, backend, precision, checkpoint if torch else None, torch and random_weights, device, threads
                 )
-                for precision in _precisions_of(artifact, backend)
+                for precision in _precisions_of(artifact, backend, device, precisions)
                 if precisions is None or precision in precisions
             ]
     if not targets:
@@ -107,7 +112,7 @@ def opened(target: Target) -> Predictor:
     )
     module = load_module(target.model)
     fusion.fuse(module)
-    return Predictor(runtime.TorchBackend(module, module.spec, target.device or "cpu"))
+    return Predictor(runtime.TorchBackend(module, module.spec, target.device or "cpu", target.precision))
 
 
 def artifact_of(model: str) -> Path | None:
@@ -145,11 +150,17 @@ def _check_checkpoint(checkpoint: Path, targets: Sequence[Target], models: int) 
 def _backends_of(artifact: Path | None, model: str, device: str | None) -> tuple[str, ...]:
     if artifact is None or device not in (None, "cpu"):
         return ("torch",)
-    return ARTIFACT_BACKENDS if artifact == Path(model) else (*ARTIFACT_BACKENDS, "torch")
+    return WITHOUT_BEING_NAMED if artifact == Path(model) else (*WITHOUT_BEING_NAMED, "torch")
 
 
-def _precisions_of(artifact: Path | None, backend: str) -> tuple[str, ...]:
-    if backend == "torch" or artifact is None:
+def _precisions_of(
+    artifact: Path | None, backend: str, device: str | None, wanted: Sequence[str] | None
+) -> tuple[str, ...]:
+    """All that make sense; half precision in torch on a CPU, slow where the CPU has none, only if it is wanted."""
+    if backend == "torch":
+        half = COMPUTES_IN["torch"]
+        return ("float32", *(each for each in half if device not in (None, "cpu") or each in (wanted or ())))
+    if artifact is None:
         return ("float32",)
     stored = str(read_manifest(artifact).get("precision", "float32"))
-    return (stored,) if stored == "int8" else (stored, *COMPUTES_IN.get(backend, ()))
+    return (stored,) if stored in ("int8", "float16") else (stored, *COMPUTES_IN.get(backend, ()))

@@ -39,9 +39,15 @@ def bench(
     ] = None,
     /,
     *,
-    backends: Annotated[str, Parameter(help="onnx,openvino,torch or some of them; auto: all that run here.")] = AUTO,
+    backends: Annotated[
+        str, Parameter(help="Some of onnx,openvino,tensorrt,torch; auto: all that run here but tensorrt.")
+    ] = AUTO,
     precisions: Annotated[
-        str, Parameter(help="Of float32, float16-weights, int8, bfloat16 those wanted; auto: all there are.")
+        str,
+        Parameter(
+            help="Of float32, float16-weights, float16, int8, bfloat16 those wanted; auto: all there are, of torch's "
+            "half precisions only with a device other than the cpu."
+        ),
     ] = AUTO,
     what: Annotated[
         str,
@@ -54,7 +60,7 @@ def bench(
     image: Annotated[Path | None, Parameter(help="The photo; default: one of 600 x 400 pixels.")] = None,
     checkpoint: Annotated[Path | None, Parameter(help="A weights file of the model, for torch.")] = None,
     random_weights: Annotated[bool, Parameter(help="Time torch without weights: all but everything mode.")] = False,
-    device: Annotated[str | None, Parameter(help="cpu, cuda or mps (torch).")] = None,
+    device: Annotated[str | None, Parameter(help="cpu, cuda or (torch) mps.")] = None,
     threads: Annotated[Count | None, Parameter(help="CPU threads; default: what suits this machine.")] = None,
     repeats: Annotated[Count, Parameter(help="Runs of each, after one that does not count; 3 of slow ones.")] = 10,
     points_per_side: Annotated[Count, Parameter(help="The grid of everything mode has so many clicks in a row.")] = 16,

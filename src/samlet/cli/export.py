@@ -37,8 +37,11 @@ def export(
         Parameter(help="samlet's own graphs, or Meta's single decoder, which other programs know."),
     ] = "samlet",
     precision: Annotated[
-        Literal["float32", "float16-weights", "int8"],
-        Parameter(help="float16-weights: stored so, computed in float32. int8: the encoder in 8-bit integers."),
+        Literal["float32", "float16-weights", "float16", "int8"],
+        Parameter(
+            help="float16-weights: stored so, computed in float32. float16: the encoder computes so where that is "
+            "safe, for GPUs. int8: the encoder in 8-bit integers."
+        ),
     ] = "float32",
     calibration: Annotated[
         Path | None, Parameter(help="Folder of photos (.jpg, .png) that int8 is calibrated on; 100 are plenty.")

@@ -6,12 +6,13 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "openvino", "torch")
+TENSORRT = "TensorrtExecutionProvider"
 PRECISIONS = ("FP32", "BF16", "FP16", "INT8")  # OpenVINO lists more than arithmetic
 
 
@@ -57,6 +58,7 @@ def backend_states() -> list[BackendState]:
     return [
         _probe("onnx", "onnxruntime", "pip install onnxruntime", _onnx_devices),
         _probe("openvino", "openvino", 'pip install "samlet[openvino]"', _openvino_devices),
+        _tensorrt_state(),
         _probe("torch", "torch", 'pip install "samlet[torch]"', _torch_devices),
     ]
 
@@ -71,6 +73,15 @@ def _probe(name: str, module: str, remedy: str, devices: Callable[[], str]) -> B
     except Exception as error:  # noqa: BLE001 - a broken install fails in its own way, and that is the answer
         reason = (str(error) or type(error).__name__).splitlines()[0]
         return BackendState(name, False, f"{module} is installed but fails: {reason}", remedy)
+
+
+def _tensorrt_state() -> BackendState:
+    """Whether ONNX Runtime was built with TensorRT; that its libraries are there shows when a model is run."""
+    state = _probe("tensorrt", "onnxruntime", "pip install onnxruntime-gpu", _onnx_devices)
+    if not state.runs or TENSORRT in state.detail:
+        return replace(state, detail=TENSORRT) if state.runs else state
+    reason = f"the installed onnxruntime has no {TENSORRT}"
+    return BackendState("tensorrt", False, reason, "pip install onnxruntime-gpu in its place, and install TensorRT")
 
 
 def _onnx_devices() -> str:

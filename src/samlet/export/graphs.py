@@ -21,6 +21,7 @@ from torch.export import Dim
 from samlet.errors import ExportError
 from samlet.export.simplify import resize_by_products
 from samlet.models import Sam
+from samlet.models.half import half_encoder
 from samlet.models.sam import token_bias
 from samlet.nn.fusion import fuse
 from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
@@ -40,7 +41,8 @@ class EncoderGraph(nn.Module):
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """All that inference keeps of an image."""
         features = self.model.features(pixels)
-        return tuple(features[name] for name in self.model.feature_names)
+        found = tuple(features[name] for name in self.model.feature_names)
+        return tuple(tensor if tensor.dtype == torch.float32 else tensor.float() for tensor in found)
 
 
 class ProjectorGraph(nn.Module):
@@ -89,10 +91,13 @@ class GraphPlan:
         return [field for name, (value, _) in self.inputs.items() for field in getattr(value, "_fields", (name,))]
 
 
-def plan_graphs(model: Sam) -> dict[str, GraphPlan]:
-    """What to translate for each graph file of the artifact. `model` is on the CPU in eval mode and stays as it is."""
+def plan_graphs(model: Sam, dtype: torch.dtype = torch.float32) -> dict[str, GraphPlan]:
+    """What to translate for each graph file of the artifact. `model` is on the CPU in eval mode and stays as it is.
+
+    `dtype`: what the encoder computes in where that is safe (`samlet.models.half`).
+    """
     return {
-        ENCODER: _encoder_plan(model),
+        ENCODER: _encoder_plan(model, dtype),
         PROJECTOR: _projector_plan(model),
         DECODER: _decoder_plan(model),
         UPSCALER: _upscaler_plan(model),
@@ -125,13 +130,15 @@ def write_graph(plan: GraphPlan, path: Path) -> None:
         raise ExportError(f"{path.name} would be over 2 GB, the limit of an ONNX file: export a smaller model.")
 
 
-def _encoder_plan(model: Sam) -> GraphPlan:
+def _encoder_plan(model: Sam, dtype: torch.dtype) -> GraphPlan:
     encoder = EncoderGraph(deepcopy(model))
     side = model.spec.image.canvas
     pixels = torch.zeros(2, 3, side, side)
     fuse(encoder)
     with torch.no_grad():
         resize_by_products(encoder, pixels[:1])
+    if dtype != torch.float32:
+        encoder.model = half_encoder(encoder.model, dtype)
     return GraphPlan(encoder, {"pixels": (pixels, {0: Dim("images")})}, model.feature_names)
 
 

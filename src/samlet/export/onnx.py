@@ -9,24 +9,26 @@ from pathlib import Path
 from typing import Any, Literal
 
 import onnx
+import torch
 
 from samlet.errors import ExportError
 from samlet.export.artifact import folder_aside
 from samlet.export.graphs import plan_graphs, write_graph
 from samlet.export.official import OfficialBackend, write_official_decoder
 from samlet.export.parity import PHOTOS, TOLERANCES, Parity, compare
+from samlet.export.plain import PlainBackend
 from samlet.export.precision import Precision, store_weights_as_float16
 from samlet.extras import import_with_extra
 from samlet.files import sha256_of
 from samlet.models import Sam
 from samlet.runtime.artifact import DECODER, ENCODER, MANIFEST, PARITY, manifest_record
 from samlet.runtime.onnx import OnnxBackend
-from samlet.runtime.torch import TorchBackend
 
 Layout = Literal["samlet", "official"]
 REMEDIES = {
     "float32": "report this",
     "float16-weights": "use float32 weights",
+    "float16": "use float16-weights, which computes in float32",
     "int8": "calibrate on more photos of your kind, or use another precision",
 }
 
@@ -53,30 +55,30 @@ def export_onnx(
     model = deepcopy(model).cpu().eval()
     with folder_aside(folder) as aside:
         write = _write_official if layout == "official" else _write_graphs
-        names = write(model, aside, progress)
+        names = write(model, aside, torch.float16 if precision == "float16" else torch.float32, progress)
         _reduce(aside, names, model, precision, calibration, progress)
         manifest = _manifest(aside, names, model, precision, layout)
         _write_json(aside / MANIFEST, manifest)
         progress(f"comparing masks on {len(photos)} photos")
         candidate = OfficialBackend(aside, model.spec) if layout == "official" else OnnxBackend.from_folder(aside)
-        parity = compare(TorchBackend(model, model.spec), candidate, photos)
+        parity = compare(PlainBackend(model, model.spec), candidate, photos)
         _check(parity, model.spec.name, precision)
         record = parity.to_json(TOLERANCES[precision]) | {"nodes": {name: _nodes(aside / name) for name in names}}
         _write_json(aside / PARITY, record)
     return parity
 
 
-def _write_graphs(model: Sam, folder: Path, progress: Callable[[str], None]) -> list[str]:
-    plans = plan_graphs(model)
+def _write_graphs(model: Sam, folder: Path, dtype: torch.dtype, progress: Callable[[str], None]) -> list[str]:
+    plans = plan_graphs(model, dtype)
     for name, plan in plans.items():
         progress(f"translating {name}")
         write_graph(plan, folder / name)
     return list(plans)
 
 
-def _write_official(model: Sam, folder: Path, progress: Callable[[str], None]) -> list[str]:
+def _write_official(model: Sam, folder: Path, dtype: torch.dtype, progress: Callable[[str], None]) -> list[str]:
     progress(f"translating {ENCODER}")
-    write_graph(plan_graphs(model)[ENCODER], folder / ENCODER)
+    write_graph(plan_graphs(model, dtype)[ENCODER], folder / ENCODER)
     progress(f"translating {DECODER}")
     write_official_decoder(model, folder / DECODER)
     return [ENCODER, DECODER]
@@ -90,13 +92,13 @@ def _reduce(
     calibration: Sequence[Path],
     progress: Callable[[str], None],
 ) -> None:
-    """Bring the graphs from float32 to `precision`; beside an encoder in int8, weights are stored as float16."""
+    """Bring the graphs to `precision`; beside an encoder in int8 or float16, weights are stored as float16."""
     if precision == "int8":
         progress(f"calibrating on {len(calibration)} photos")
         quantization = import_with_extra("samlet.export.quantize", "quantize", "int8")
         quantization.quantize_encoder(folder / ENCODER, model.spec.image, calibration)
     for name in names:
-        if precision == "float16-weights" or (precision == "int8" and name != ENCODER):
+        if precision == "float16-weights" or (precision in ("int8", "float16") and name != ENCODER):
             store_weights_as_float16(folder / name)
 
 

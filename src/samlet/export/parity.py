@@ -35,6 +35,7 @@ class Tolerance:
 TOLERANCES: Mapping[Precision, Tolerance] = {
     "float32": Tolerance(embedding=1e-4, iou=1e-4, logits=1e-3, mask_iou=0.999),
     "float16-weights": Tolerance(embedding=0.05, iou=0.02, logits=0.1, mask_iou=0.99),
+    "float16": Tolerance(embedding=0.1, iou=0.02, logits=0.1, mask_iou=0.99),
     # Rounding to 8 bits moves single values far; what counts is what is left of the masks.
     "int8": Tolerance(embedding=3.0, iou=0.2, logits=3.0, mask_iou=0.9),
 }

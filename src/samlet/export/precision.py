@@ -1,4 +1,7 @@
-"""The precisions of an artifact; here weights stored at half the size, the arithmetic stays float32."""
+"""The precisions of an artifact; here weights stored at half the size, the arithmetic stays float32.
+
+An encoder that computes in float16 is made before it is translated: `samlet.models.half`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-Precision = Literal["float32", "float16-weights", "int8"]
+Precision = Literal["float32", "float16-weights", "float16", "int8"]
 
 # Biases, norms and the Fourier matrix of the positions are small, and the last one is worth its digits.
 SMALLEST_STORED_AS_FLOAT16 = 1024

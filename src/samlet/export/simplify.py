@@ -50,4 +50,4 @@ class ResizeByProducts(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Rows, then columns."""
-        return self.weights @ x @ self.weights.T
+        return (self.weights @ x.to(self.weights.dtype) @ self.weights.T).to(x.dtype)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samlet.models.sam import Sam
-from samlet.nn.layers import ConvBN, SamNeck
+from samlet.nn.layers import ConvBN, SamNeck, attend
 from samlet.spec import ModelSpec
 
 WIDTHS = (64, 128, 160, 320)
@@ -93,7 +93,7 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(self.norm(x)).unflatten(-1, (self.heads, 3, HEAD_DIM)).permute(3, 0, 2, 1, 4)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=self.attention_biases[:, self.bias_index][None])
+        out = attend(q, k, v, self.attention_biases[:, self.bias_index][None])
         return self.proj(out.transpose(1, 2).flatten(2))
 
 

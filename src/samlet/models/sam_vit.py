@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samlet.models.sam import Sam
-from samlet.nn.layers import SamNeck
+from samlet.nn.layers import SamNeck, attend
 from samlet.spec import ModelSpec
 
 PATCH = 16
@@ -62,7 +62,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv(x).flatten(1, 2).unflatten(-1, (3, self.heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=self._position_bias(q))
+        out = attend(q, k, v, self._position_bias(q))
         return self.proj(out.transpose(1, 2).flatten(2).unflatten(1, x.shape[1:3]))
 
     def _position_bias(self, q: Tensor) -> Tensor:
@@ -73,8 +73,8 @@ class Attention(nn.Module):
         index = torch.arange(self.side, device=q.device)
         offsets = index[:, None] - index[None, :] + self.side - 1
         grid = q.unflatten(2, (self.side, self.side))
-        rows = torch.einsum("bnyxd,ykd->bnyxk", grid, self.rel_pos_h[offsets])
-        columns = torch.einsum("bnyxd,xkd->bnyxk", grid, self.rel_pos_w[offsets])
+        rows = torch.einsum("bnyxd,ykd->bnyxk", grid, self.rel_pos_h[offsets].to(q.dtype))
+        columns = torch.einsum("bnyxd,xkd->bnyxk", grid, self.rel_pos_w[offsets].to(q.dtype))
         return (rows[..., :, None] + columns[..., None, :]).flatten(4, 5).flatten(2, 3)
 
 

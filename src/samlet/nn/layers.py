@@ -14,6 +14,18 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 GRID = 64  # cells along a side of every image embedding
 
 
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """Attention of q [..., Nq, D] on k and v [..., Nk, D] with a bias [..., Nq, Nk] of the scores -> [..., Nq, D].
+
+    Fused kernels take softmax and sums in float32, whatever q is; exported graphs have no such kernel, and so compute
+    half precision in float32.
+    """
+    if torch.compiler.is_exporting() and q.dtype in (torch.float16, torch.bfloat16):
+        out = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=bias.float())
+        return out.to(q.dtype)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+
+
 class LayerNorm2d(nn.LayerNorm):
     """LayerNorm over the channels of [N, C, H, W] at every position (biased variance, eps inside the root).
 

@@ -80,7 +80,7 @@ class ImageProjector(nn.Module):
         shifted = answers[1].q_proj.weight @ first.norm4.bias + answers[1].q_proj.bias
         self.position_bias = _fixed(F.pad(shifted, (128, 128))[:, None])
         # The norms as matrices that act on a column of channels: centred; then scaled; then centred again; and so on.
-        centred = torch.eye(len(first.norm4.weight)) - 1 / len(first.norm4.weight)
+        centred = torch.eye(len(first.norm4.weight)).to(first.norm4.weight) - 1 / len(first.norm4.weight)
         scaled = first.norm4.weight[:, None] * centred
         recentred = centred @ scaled
         rescaled = second.norm4.weight[:, None] * recentred

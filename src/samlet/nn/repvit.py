@@ -67,7 +67,8 @@ class SqueezeExcite(nn.Module):
         self.fc2 = nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        mean = x.mean((2, 3), keepdim=True)
+        # A sum of many: runtimes that take it in float16 would overflow.
+        mean = x.mean((2, 3), keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32)).to(x.dtype)
         return x * self.fc2(F.relu(self.fc1(mean))).sigmoid()
 
 

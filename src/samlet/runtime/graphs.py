@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
-from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +22,12 @@ from samlet.backend import ArrayMaskLogits
 from samlet.errors import BackendError
 from samlet.prompts import HINT_SIZE
 from samlet.runtime.artifact import DECODER, ENCODER, PIECES, PROJECTOR, UPSCALED, UPSCALER, Artifact
+from samlet.runtime.shared import KeptImages, runs_of
 from samlet.spec import ModelSpec
 
 # A prompt takes about 10 MB in the decoder and 30 MB in the upscaler, which takes prompts one by one: more rows in a
 # run only gain memory traffic. Several runs go side by side, one core each: many operations are too small to share.
 ROWS_PER_RUN = 4
-IMAGES_KEPT = 2  # whose shared arrays, 31 MB each, wait for more prompts
 
 Graph = Callable[[dict[str, NDArray[Any]]], dict[str, NDArray[Any]]]  # arrays by name in, arrays by name out
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -48,9 +47,9 @@ class GraphBackend(ABC):
         self.spec: ModelSpec = artifact.spec
         self._artifact = artifact
         self._threads = default_threads() if threads is None else _checked(threads)
-        self._lanes = self._threads or usable_cores()
+        self._lanes = self._threads or usable_cores()  # runs at the same time; 1 where a GPU shares out each operation
         self._graphs: dict[tuple[str, int], Graph] = {}
-        self._kept: dict[tuple[int, int], tuple[ref[NDArray[np.float32]], dict[str, NDArray[Any]]]] = {}
+        self._kept: KeptImages[dict[str, NDArray[Any]]] = KeptImages()
         self._lock = Lock()
 
     @classmethod
@@ -83,7 +82,7 @@ class GraphBackend(ABC):
         iou = np.empty((len(labels), 4), np.float32)
         image_of = np.zeros(len(labels), np.int64) if image_index is None else np.asarray(image_index)
         parts: list[tuple[NDArray[np.int64], dict[str, NDArray[Any]]]] = []
-        for rows in _runs(image_of, one_by_one=mask_hint is not None):
+        for rows in runs_of(image_of, ROWS_PER_RUN if mask_hint is None else 1):
             image = int(image_of[rows[0]])
             if mask_hint is None and parts and image_of[parts[-1][0][0]] == image:
                 shared = parts[-1][1]
@@ -105,19 +104,12 @@ class GraphBackend(ABC):
         self, embeddings: NDArray[np.float32], image: int, mask_hint: NDArray[np.float32] | None
     ) -> dict[str, NDArray[Any]]:
         """What all prompts of an image share. It is kept for embeddings that cannot change, for clicks yet to come."""
-        key = (id(embeddings), image)
-        with self._lock:
-            owner, shared = self._kept.get(key, (None, None))
-        if mask_hint is None and shared is not None and owner is not None and owner() is embeddings:
-            return shared
-        inputs = {"image_embeddings": embeddings[image : image + 1], **_hint_inputs(mask_hint)}
-        shared = self._run(PROJECTOR, inputs)
-        if mask_hint is None and not embeddings.flags.writeable:
-            with self._lock:
-                self._kept[key] = (ref(embeddings), shared)
-                while len(self._kept) > IMAGES_KEPT:
-                    self._kept.pop(next(iter(self._kept)))
-        return shared
+
+        def project() -> dict[str, NDArray[Any]]:
+            inputs = {"image_embeddings": embeddings[image : image + 1], **_hint_inputs(mask_hint)}
+            return self._run(PROJECTOR, inputs)
+
+        return self._kept.get(embeddings, image, project) if mask_hint is None else project()
 
     def _upscale(
         self, runs: Sequence[_Run], rows: NDArray[np.int64], columns: NDArray[np.int64]
@@ -191,14 +183,3 @@ def _hint_inputs(mask_hint: NDArray[np.float32] | None) -> dict[str, NDArray[np.
         mask_hint = np.zeros((1, HINT_SIZE, HINT_SIZE), np.float32)
         return {"mask_hint": mask_hint, "has_mask_hint": np.zeros(1, np.float32)}
     return {"mask_hint": mask_hint, "has_mask_hint": np.ones(1, np.float32)}
-
-
-def _runs(image_of: NDArray[np.int64], one_by_one: bool) -> Iterator[NDArray[np.int64]]:
-    """Rows that one run of the decoder takes: prompts of one image.
-
-    A hint changes the image that a prompt sees, so prompts with hints share nothing and run one by one.
-    """
-    size = 1 if one_by_one else ROWS_PER_RUN
-    for image in np.unique(image_of):
-        rows = np.flatnonzero(image_of == image)
-        yield from np.split(rows, range(size, len(rows), size))

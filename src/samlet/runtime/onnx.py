@@ -1,52 +1,56 @@
 """The default backend: an exported artifact run by ONNX Runtime, on the CPU, or on CUDA where the installed runtime
 offers it.
 
-It knows sessions; what they are asked is in `samlet.runtime.graphs`, how the graphs were made in `samlet.export.onnx`.
+It knows devices; sessions are in `samlet.runtime.sessions`, what they are asked is in `samlet.runtime.graphs`, how the
+graphs were made in `samlet.export.onnx`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import onnxruntime
-from numpy.typing import NDArray
 
 from samlet.errors import BackendError
+from samlet.runtime.artifact import Artifact
 from samlet.runtime.graphs import Graph, GraphBackend
+from samlet.runtime.sessions import CPU, CUDA, has, open_graph
 
-PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # the first one that is there does the work
+DEVICES = ("cpu", "cuda")
 
 
 class OnnxBackend(GraphBackend):
-    """Backend over an artifact folder; safe to use from many threads. Sessions are created when first needed."""
+    """Backend over an artifact folder; safe to use from many threads. Sessions are created when first needed.
+
+    `device`: "cpu", or "cuda" (BackendError where the installed onnxruntime has none); None takes CUDA where it can.
+    """
 
     name = "onnx"
     runtime = "ONNX Runtime"
 
+    def __init__(self, artifact: Artifact, threads: int | None = None, device: str | None = None) -> None:
+        super().__init__(artifact, threads)
+        self._device = _usable(device)
+        self._on_cuda = self._device != "cpu" and has(CUDA)
+        if self._on_cuda:
+            self._lanes = 1
+
+    @classmethod
+    def from_folder(
+        cls, path: str | os.PathLike[str], threads: int | None = None, device: str | None = None
+    ) -> OnnxBackend:
+        """Open an artifact folder; see `GraphBackend.from_folder` and this class."""
+        return cls(Artifact.open(Path(path)), threads, device)
+
     def _open(self, path: Path, threads: int) -> Graph:
-        session = _open_session(path, threads)
-        names = [output.name for output in session.get_outputs()]
-
-        def run(inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-            arrays: Sequence[Any] = session.run(names, inputs)  # typed for sparse tensors and sequences too
-            return dict(zip(names, arrays, strict=True))
-
-        return run
+        providers = [CUDA, CPU] if self._on_cuda else [CPU]
+        return open_graph(path, threads, providers, needed=CUDA if self._device == "cuda" else CPU)
 
 
-def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    available = onnxruntime.get_available_providers()
-    providers = [provider for provider in PROVIDERS if provider in available]
-    try:
-        return onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
-    except Exception as error:  # ONNX Runtime's errors have no common class
-        version = onnxruntime.__version__
+def _usable(device: str | None) -> str | None:
+    if device not in (None, *DEVICES):
+        raise BackendError(f'The backend onnx has no device "{device}": use {", ".join(DEVICES)}, or backend "torch".')
+    if device == "cuda" and not has(CUDA):
         raise BackendError(
-            f"ONNX Runtime {version} cannot load {path}: install a newer onnxruntime or export the model again "
-            f"({error})."
-        ) from error
+            'The installed onnxruntime cannot use the device "cuda": install onnxruntime-gpu instead, or use "cpu".'
+        )
+    return device

@@ -1,27 +1,49 @@
 """The torch backend: a `samlet.models.Sam` where it lies, on CPU, CUDA or MPS.
 
+On CUDA its encoder computes channels last and, from the second time that pixels of a shape come, as one CUDA graph.
+This was never run on a GPU: what a CPU can run of it is tested.
+
 Candidates stay on the device until somebody asks for arrays, so a caller that filters by predicted IoU, stability and
 box moves only what it keeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from samlet.errors import BackendError
 from samlet.geometry.frames import ImageFrame
 from samlet.models import Sam
+from samlet.models.half import half_encoder
+from samlet.models.sam import token_bias
+from samlet.nn.mask_decoder import MASK_TOKENS
+from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
 from samlet.prompts import HINT_SIZE
+from samlet.runtime.shared import KeptImages, runs_of
 from samlet.spec import ModelSpec
 
-ROWS_PER_UPSCALE = 16  # a prompt takes about 20 MB while its masks are upscaled
+# A prompt takes about 10 MB in the decoder and 30 MB in the upscaler. Few rows stay in a CPU's cache; elsewhere each
+# operation is worth starting only for many.
+ROWS_PER_RUN = {"cpu": 4}
+ROWS_PER_UPSCALE = {"cpu": 1}
+ROWS_ELSEWHERE = 32
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}  # of the encoder
+# Where convolutions of channels-last maps are faster, and where an encoder can be captured as one graph.
+CHANNELS_LAST_ON = CAPTURED_ON = ("cuda",)
+CAPTURED_SHAPES = 2  # of pixels; each graph holds the memory of an encoder's activations
+WARM_UPS = 3  # runs before a capture, in which libraries choose their kernels
+
+Made = TypeVar("Made")
 
 
 def to_tensor(array: NDArray[Any], device: str | torch.device) -> Tensor:
@@ -29,24 +51,49 @@ def to_tensor(array: NDArray[Any], device: str | torch.device) -> Tensor:
     return torch.from_numpy(np.array(array, order="C")).to(device)
 
 
+def default_precision(device: str | torch.device) -> str:
+    """What an encoder computes in unless told otherwise: "float16" on CUDA, "float32" elsewhere.
+
+    Tensor cores of every generation take float16 (bfloat16 only since Ampere), and it rounds 8 times finer than
+    bfloat16. What would overflow stays float32 (`samlet.models.half`); an embedding that still holds an infinity or
+    a NaN is computed again in float32.
+    """
+    return "float16" if str(device).partition(":")[0] == "cuda" else "float32"
+
+
 class TorchBackend:
     """Backend over a torch model, which is moved to `device` ("cpu", "cuda", "mps", …) and put in eval mode.
 
-    Safe to use from many threads as long as nobody trains the model. BackendError if the device is not there.
+    `precision` of the encoder: one of `PRECISIONS`; the decoder stays float32. Safe to use from many threads as long as
+    nobody trains the model meanwhile; what is made of its weights is made again once they have changed. BackendError
+    for another precision, or if the device is not there.
     """
 
     name = "torch"
 
-    def __init__(self, module: Sam, spec: ModelSpec, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, module: Sam, spec: ModelSpec, device: str | torch.device = "cpu", precision: str = "float32"
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise BackendError(f'There is no precision "{precision}": use {", ".join(PRECISIONS)}.')
         self.spec: ModelSpec = spec
         self.device = _usable(device)
+        self.precision = precision
         self.module = module.to(self.device).eval()
+        if self.device.type in CHANNELS_LAST_ON:
+            module.image_encoder.to(memory_format=torch.channels_last)
+        encoder = [part for part in module.children() if part not in (module.prompt_encoder, module.mask_decoder)]
+        decoder = [module.prompt_encoder, module.mask_decoder]
+        self._encoder = _OfWeights(encoder, lambda: _Encoder(module, PRECISIONS[precision]))
+        self._decoder = _OfWeights(decoder, lambda: _Decoder(module))
 
     @torch.inference_mode()
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
         """Normalised pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, 256, 64, 64] and what else it has."""
-        features = self.module.features(to_tensor(pixels, self.device))
-        return {name: _to_array(tensor) for name, tensor in features.items()}
+        tensor = to_tensor(pixels, self.device)
+        if self.device.type in CHANNELS_LAST_ON:
+            tensor = tensor.contiguous(memory_format=torch.channels_last)
+        return self._encoder.get()(tensor)
 
     @torch.inference_mode()
     def decode(
@@ -58,25 +105,185 @@ class TorchBackend:
         image_index: NDArray[np.int64] | None = None,
     ) -> TorchMaskLogits:
         """Tokens of P prompts → candidates [P, 4]; see `samlet.backend.Backend`."""
-        iou, mask_tokens, keys = self.module.decode_tokens(
-            to_tensor(features["image_embeddings"], self.device),
-            to_tensor(points_xy, self.device),
-            to_tensor(labels, self.device),
-            None if mask_hint is None else to_tensor(mask_hint, self.device),
-            None if image_index is None else to_tensor(image_index, self.device),
-        )
-        return TorchMaskLogits(iou, lambda rows, columns: self._upscale(mask_tokens, keys, rows, columns))
+        decoder, embeddings = self._decoder.get(), features["image_embeddings"]
+        given = (to_tensor(points_xy, self.device), to_tensor(labels, self.device))
+        image_of = np.zeros(len(labels), np.int64) if image_index is None else np.asarray(image_index)
+        size = ROWS_PER_RUN.get(self.device.type, ROWS_ELSEWHERE)
+        runs: list[_Run] = []
+        iou = torch.empty(len(labels), 4, device=self.device)
+        for rows in runs_of(image_of, size if mask_hint is None else 1):
+            image = int(image_of[rows[0]])
+            if mask_hint is not None:
+                shared = decoder.project(embeddings, image, mask_hint[rows])
+            elif runs and image_of[runs[-1].rows[0]] == image:
+                shared = runs[-1].shared
+            else:
+                shared = decoder.shared(embeddings, image)
+            iou[rows], tokens, mixture = decoder.decode(shared, *(tensor[rows] for tensor in given))
+            runs.append(_Run(rows, shared, tokens, mixture))
+        return TorchMaskLogits(iou, lambda rows, columns: self._upscale(decoder, runs, rows, columns))
 
-    def _upscale(self, mask_tokens: Tensor, keys: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    def _upscale(self, decoder: _Decoder, runs: Sequence[_Run], rows: Tensor, columns: Tensor) -> Tensor:
         """Logits [K, 256, 256]. The four masks of a prompt share nearly all the work, so each prompt runs once."""
-        wanted, place = rows.unique(return_inverse=True)
-        masks = keys.new_empty(len(rows), HINT_SIZE, HINT_SIZE)
-        for start in range(0, len(wanted), ROWS_PER_UPSCALE):
-            part = wanted[start : start + ROWS_PER_UPSCALE]
-            logits = self.module.upscale(mask_tokens[part], keys[part])
-            here = ((place >= start) & (place < start + len(part))).nonzero()[:, 0]
-            masks[here] = logits[place[here] - start, columns[here]]
+        asked = rows.cpu().numpy()
+        masks = torch.empty(len(asked), HINT_SIZE, HINT_SIZE, device=self.device)
+        size = ROWS_PER_UPSCALE.get(self.device.type, ROWS_ELSEWHERE)
+        for run in runs:
+            wanted = np.flatnonzero(np.isin(run.rows, asked))
+            for start in range(0, len(wanted), size):
+                part = wanted[start : start + size]
+                logits = decoder.upscale(run, part)
+                here = np.flatnonzero(np.isin(asked, run.rows[part]))
+                place = np.searchsorted(run.rows[part], asked[here])
+                masks[here] = logits[to_tensor(place, self.device), columns[here]]
         return masks
+
+
+class _Encoder:
+    """The encoder of a model in a precision, with its weights as they are now.
+
+    Pixels of a shape that comes a second time are encoded by a captured graph, if their device has such and the model's
+    features are its embedding alone: others move numbers to and from the CPU, which no graph can hold.
+    """
+
+    def __init__(self, module: Sam, dtype: torch.dtype) -> None:
+        self._whole = module
+        self._module = module if dtype == torch.float32 else half_encoder(module, dtype)
+        self._overflows = dtype == torch.float16
+        self._capturable = module.device.type in CAPTURED_ON and type(module).features is Sam.features
+        self._seen: set[torch.Size] = set()
+        self._captured: dict[torch.Size, _Captured | None] = {}
+        self._lock = Lock()
+
+    def __call__(self, pixels: Tensor) -> dict[str, NDArray[Any]]:
+        captured = self._graph_for(pixels) if self._capturable else None
+        arrays = _arrays(self._module.features(pixels)) if captured is None else captured(pixels)
+        if self._overflows and not np.isfinite(arrays["image_embeddings"]).all():
+            return _arrays(self._whole.features(pixels))
+        return arrays
+
+    def _graph_for(self, pixels: Tensor) -> _Captured | None:
+        """The graph for pixels of this shape; None the first time, for too many shapes, and where capturing fails."""
+        shape = pixels.shape
+        with self._lock:
+            if shape not in self._seen:
+                self._seen.add(shape)
+                return None
+            if shape not in self._captured and len(self._captured) < CAPTURED_SHAPES:
+                try:
+                    self._captured[shape] = _Captured(self._module, pixels)
+                except RuntimeError:  # an encoder with a step that no graph can hold runs step by step
+                    self._captured[shape] = None
+            return self._captured.get(shape)
+
+
+class _Captured:
+    """An encoder captured as a CUDA graph for pixels of one shape: its kernels are started all at once."""
+
+    def __init__(self, module: Sam, pixels: Tensor) -> None:
+        self._device = pixels.device
+        self._pixels = pixels.clone()
+        self._lock = Lock()
+        with torch.cuda.device(self._device):
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                for _ in range(WARM_UPS):
+                    module.features(self._pixels)
+            torch.cuda.current_stream().wait_stream(aside)
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+                self._features = module.features(self._pixels)
+
+    def __call__(self, pixels: Tensor) -> dict[str, NDArray[Any]]:
+        """What the encoder says, one caller at a time: the graph writes into the same tensors."""
+        with self._lock, torch.cuda.device(self._device):
+            self._pixels.copy_(pixels)
+            self._graph.replay()
+            return _arrays(self._features)
+
+
+class _Decoder:
+    """The fast decoder of a model with its weights as they are now, and what it keeps of images."""
+
+    def __init__(self, module: Sam) -> None:
+        self._module = module
+        self._projector = ImageProjector(module.mask_decoder, module.prompt_encoder)
+        self._decoder = PromptDecoder(module.mask_decoder)
+        self._upscaler = MaskUpscaler(module.mask_decoder)
+        self._kept: KeptImages[ImageSide] = KeptImages()
+
+    def shared(self, embeddings: NDArray[np.float32], image: int) -> ImageSide:
+        """What prompts without hints about one image of `embeddings` share, kept for more of them."""
+        return self._kept.get(embeddings, image, lambda: self.project(embeddings, image, None))
+
+    def project(self, embeddings: NDArray[np.float32], image: int, mask_hint: NDArray[np.float32] | None) -> ImageSide:
+        """The same made anew, with at most one hint [1, 256, 256]."""
+        prompt_encoder, device = self._module.prompt_encoder, self._module.device
+        if mask_hint is None:
+            dense = prompt_encoder.no_mask(1)
+        else:
+            dense = prompt_encoder.embed_mask(to_tensor(mask_hint, device)[:, None])
+        return self._projector(to_tensor(embeddings[image : image + 1], device) + dense)
+
+    def decode(self, shared: ImageSide, points_xy: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Mixture]:
+        """Tokens [P, T, 2], [P, T] of one image → predicted IoU [P, 4], mask tokens, each prompt's image in pieces."""
+        sparse = self._module.prompt_encoder.embed_tokens(points_xy, labels)
+        return self._decoder(shared, sparse, token_bias(labels, sparse.dtype))
+
+    def upscale(self, run: _Run, part: NDArray[np.int64]) -> Tensor:
+        """Logits [len(part), 4, 256, 256] of some prompts of a run, by their places in it."""
+        mixture = Mixture(*(piece[part] for piece in run.mixture))
+        every = torch.arange(MASK_TOKENS, device=mixture.scale.device)
+        return self._upscaler(run.shared.upscaled, mixture, run.tokens[part], every)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Some prompts (`rows` of all, ascending) of one image: what they share, and what the decoder said of each."""
+
+    rows: NDArray[np.int64]
+    shared: ImageSide
+    tokens: Tensor
+    mixture: Mixture
+
+
+class _OfWeights(Generic[Made]):
+    """Something made of weights, made again once they were moved or changed in place. Safe to use from many threads.
+
+    Changes are seen by torch's own count of them: an optimizer's step, `load_state_dict` and `copy_` are counted, a
+    write through `.data` is not.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module], make: Callable[[], Made]) -> None:
+        self._modules = modules
+        self._make = make
+        self._made: tuple[list[tuple[int, int]], Made] | None = None
+        self._lock = Lock()
+
+    def get(self) -> Made:
+        """It, as the weights are now."""
+        with self._lock:
+            state = _state(self._modules)
+            if self._made is None or self._made[0] != state:
+                self._made = state, self._make()
+            return self._made[1]
+
+
+def _state(modules: Sequence[nn.Module]) -> list[tuple[int, int]]:
+    """Where each weight lies and how often it was changed; one made in inference mode has no count.
+
+    A walk of its own, in a third of the time that `parameters` and `buffers` take: it comes before every click.
+    """
+    parts: list[nn.Module | None] = list(modules)
+    weights: list[Tensor | None] = []
+    while parts:
+        part = parts.pop()
+        if part is not None:
+            parts.extend(part._modules.values())
+            weights.extend(part._parameters.values())
+            weights.extend(part._buffers.values())
+    return [(w.data_ptr(), 0 if w.is_inference() else w._version) for w in weights if w is not None]
 
 
 class TorchMaskLogits:
@@ -145,6 +352,10 @@ def _usable(device: str | torch.device) -> torch.device:
 
 def _to_array(tensor: Tensor) -> NDArray[Any]:
     return tensor.cpu().numpy()
+
+
+def _arrays(features: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    return {name: _to_array(tensor.float()) for name, tensor in features.items()}
 
 
 def _first_and_last(line: Tensor) -> tuple[Tensor, Tensor]:

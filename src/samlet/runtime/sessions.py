@@ -1,0 +1,53 @@
+"""ONNX Runtime's sessions, for the backends that run their graphs in them. It knows providers, not graphs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+from numpy.typing import NDArray
+
+from samlet.errors import BackendError
+from samlet.runtime.graphs import Graph
+
+TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
+
+Provider = str | tuple[str, Mapping[str, str]]  # by name, perhaps with options
+
+
+def has(provider: str) -> bool:
+    """Whether the installed ONNX Runtime was built with a provider. Its libraries may still be missing."""
+    return provider in onnxruntime.get_available_providers()
+
+
+def open_graph(path: Path, threads: int, providers: Sequence[Provider], needed: str = CPU) -> Graph:
+    """A graph file, ready to run on the first of `providers` that takes each of its nodes.
+
+    BackendError if it cannot be read, or if the provider `needed` is not among those that the session has: ONNX Runtime
+    itself would go on without one whose libraries it does not find.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(os.fspath(path), options, providers=list(providers))
+    except Exception as error:  # ONNX Runtime's errors have no common class
+        version = onnxruntime.__version__
+        raise BackendError(
+            f"ONNX Runtime {version} cannot load {path}: install a newer onnxruntime or export the model again "
+            f"({error})."
+        ) from error
+    if needed not in session.get_providers():
+        raise BackendError(
+            f"ONNX Runtime cannot start its {needed}, most likely for want of NVIDIA's libraries: install those that "
+            f"onnxruntime-gpu {onnxruntime.__version__} names, or use the backend onnx on the cpu."
+        )
+    names = [output.name for output in session.get_outputs()]
+
+    def run(inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        arrays: Sequence[Any] = session.run(names, inputs)  # typed for sparse tensors and sequences too
+        return dict(zip(names, arrays, strict=True))
+
+    return run
