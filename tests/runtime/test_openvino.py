@@ -48,6 +48,6 @@ def test_an_unknown_precision_is_named():
 
 def test_a_compiled_graph_has_the_threads_and_the_precision_asked_for():
     backend = OpenVinoBackend.from_folder(tiny_artifact(), threads=1)
-    compiled = backend._graph(UPSCALER, 1)._compiled
+    compiled = backend._graph(UPSCALER)._compiled
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
     assert compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"

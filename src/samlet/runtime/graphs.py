@@ -135,13 +135,14 @@ class GraphBackend(ABC):
             return list(pool.map(lambda item: work(item, 1), items))
 
     def _run(self, name: str, inputs: dict[str, NDArray[Any]], threads: int | None = None) -> dict[str, NDArray[Any]]:
-        graph = self._graph(name, self._threads if threads is None else threads)
+        graph = self._graph(name, threads)
         try:
             return graph(inputs)
         except Exception as error:  # the errors of a runtime have no common class
             raise BackendError(f"{self.runtime} could not run {name} of {self.spec.name}: {error}") from error
 
-    def _graph(self, name: str, threads: int) -> Graph:
+    def _graph(self, name: str, threads: int | None = None) -> Graph:
+        threads = self._threads if threads is None else threads
         with self._lock:
             if (name, threads) not in self._graphs:
                 self._graphs[name, threads] = self._open(self._artifact.folder / name, threads)
