@@ -11,7 +11,7 @@ from tests.tiny import CANVAS, tiny_artifact, tiny_model
 
 from samlet.errors import ExportError
 from samlet.export import onnx as export
-from samlet.export.parity import TOLERANCES, Tolerance
+from samlet.export.parity import PHOTOS, TOLERANCES, Tolerance
 from samlet.nn.prompt_decoder import ImageSide
 from samlet.runtime.artifact import DECODER, ENCODER, GRAPHS, MANIFEST, PARITY, PROJECTOR, UPSCALER
 from samlet.spec import ModelSpec
@@ -113,7 +113,7 @@ def test_float16_weights_halve_the_folder_and_keep_the_masks(tmp_path):
 def test_nothing_is_written_above_tolerance(tmp_path, monkeypatch):
     monkeypatch.setitem(TOLERANCES, "float32", Tolerance(embedding=0, iou=0, logits=0, mask_iou=1))
     with pytest.raises(ExportError, match=r"tiny does not match the model in torch: .*logits differ"):
-        export.export_onnx(tiny_model(), tmp_path / "model")
+        export.export_onnx(tiny_model(), tmp_path / "model", photos=PHOTOS[:1])
     assert list(tmp_path.iterdir()) == []
 
 
