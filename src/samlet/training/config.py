@@ -152,8 +152,8 @@ class FinetuneConfig(PromptedConfig):
 
     `points` (0: every pixel) is how many points of a mask the losses look at, most of them where the mask is
     uncertain; `focal` is the focal loss's power (0: plain BCE). With `boxes_teach_all` a box, which leaves no doubt
-    what is meant, teaches all masks and not the best alone. The parts in `frozen` do not learn; with `lora` above 0, only
-    additions of that rank do.
+    what is meant, teaches all masks and not the best alone. The parts in `frozen` do not learn; with `lora` above 0,
+    only additions of that rank do.
     """
 
     stage: ClassVar[str] = "finetune"

@@ -60,7 +60,7 @@ class Finetune(nn.Module):
         return click_on_errors(shown > 0, batch.masks > 0.5, batch.valid, batch.clicks[:, turn], canvas)
 
     def _losses(self, logits: Tensor, iou: Tensor, batch: MaskBatch) -> dict[str, Tensor]:
-        """Mask 0 counts, and of masks 1 to 3 the best, or for boxes all if the config says so; each IoU is regressed."""
+        """Mask 0 counts, and of masks 1 to 3 the best, or for boxes all if told so; every IoU is regressed."""
         masks, valid = batch.masks[:, None], batch.valid[:, None]
         bce, dice = self._mask_losses(logits, masks, valid, batch.spots)
         bce, dice = self._config.bce_weight * bce, self._config.dice_weight * dice
