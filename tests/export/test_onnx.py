@@ -14,6 +14,7 @@ from samlet.export import onnx as export
 from samlet.export.parity import PHOTOS, TOLERANCES, Tolerance
 from samlet.nn.prompt_decoder import ImageSide
 from samlet.runtime.artifact import DECODER, ENCODER, GRAPHS, MANIFEST, PARITY, PROJECTOR, UPSCALER
+from samlet.runtime.onnx import OnnxBackend
 from samlet.spec import ModelSpec
 
 KEYS, VALUES = [8, 16, 4096], [8, 4096, 16]
@@ -107,6 +108,19 @@ def test_float16_weights_halve_the_folder_and_keep_the_masks(tmp_path):
     whole, half = ((folder / DECODER).stat().st_size for folder in (tiny_artifact(), tmp_path / "half"))
     assert half < 0.55 * whole
     assert json.loads((tmp_path / "half" / MANIFEST).read_text())["precision"] == "float16-weights"
+
+
+@pytest.mark.usefixtures("translated")
+def test_int8_rounds_the_encoder_and_halves_the_weights_beside_it(tmp_path):
+    pytest.importorskip("samlet.export.quantize")
+    parity = export.export_onnx(tiny_model(), tmp_path / "int8", precision="int8", photos=PHOTOS[:1])
+    assert TOLERANCES["int8"].mask_iou <= parity.mean_mask_iou < 1
+    kinds = {name: {node.op_type for node in onnx.load(tmp_path / "int8" / name).graph.node} for name in GRAPHS}
+    assert [name for name in GRAPHS if "QuantizeLinear" in kinds[name]] == [ENCODER]
+    whole, half = ((folder / DECODER).stat().st_size for folder in (tiny_artifact(), tmp_path / "int8"))
+    assert half < 0.55 * whole
+    assert OnnxBackend.from_folder(tmp_path / "int8").spec == tiny_model().spec
+    assert json.loads((tmp_path / "int8" / MANIFEST).read_text())["precision"] == "int8"
 
 
 @pytest.mark.usefixtures("translated")
