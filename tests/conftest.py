@@ -2,8 +2,39 @@
 
 from __future__ import annotations
 
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers share the cores: one thread each. Read when numpy and torch are first imported, hence before them.
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadFileScheduling
 
 # A busy machine is no defect: timings are not assertions.
 settings.register_profile("samlet", deadline=None)
 settings.load_profile("samlet")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Files go to workers whole, as with `--dist loadfile`; all that use the tiny model's artifact go to one.
+
+    It takes half a minute to export: once, so, not once a worker.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    @cache
+    def unit(file: str) -> str:
+        return "tiny_artifact" if "tiny_artifact" in (config.rootpath / file).read_text(encoding="utf-8") else file
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit(super()._split_scope(nodeid))
+
+    return Scheduling(config, log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -210,8 +211,8 @@ def test_compare_prints_the_difference(model, data: Path, tmp_path: Path, capsys
 
 
 def test_compare_shows_the_recalls_of_everything_mode(model, data: Path, tmp_path: Path, capsys) -> None:
-    for name in ("a", "b"):
-        run_app("--data", data, "--output", tmp_path / name, "--protocol", "everything", "--limit", 1)
+    run_app("--data", data, "--output", tmp_path / "a", "--protocol", "everything", "--limit", 1)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
     capsys.readouterr()
     run_app("compare", tmp_path / "a", tmp_path / "b")
     assert "recall of 1000" in " ".join(capsys.readouterr().out.split())

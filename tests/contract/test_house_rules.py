@@ -25,7 +25,8 @@ each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.rel
 def text_files() -> Iterator[Path]:
     inside = (path for folder in TRACKED_FOLDERS for path in (ROOT / folder).rglob("*"))
     for path in (*ROOT.iterdir(), *inside):
-        if path.is_file() and path.suffix in TEXT_SUFFIXES and "__pycache__" not in path.parts:
+        ours = path.name != ".git" and "__pycache__" not in path.parts  # a worktree's .git is a file
+        if ours and path.is_file() and path.suffix in TEXT_SUFFIXES:
             yield path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,16 @@ class RectangleBackend:
 
     def decode(self, features, points_xy, labels, mask_hint=None, image_index=None) -> ArrayMaskLogits:
         self.seen.append((points_xy, labels, mask_hint))
-        masks = np.stack([_candidates(points, row) for points, row in zip(points_xy, labels, strict=True)])
-        logits = np.where(masks, np.float32(8), np.float32(-8))
-        return ArrayMaskLogits(np.tile(self.iou, (len(labels), 1)), lambda rows, columns: logits[rows, columns])
+
+        @cache
+        def candidates(row: int) -> NDArray[np.bool_]:
+            return _candidates(points_xy[row], labels[row])
+
+        def upscale(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
+            masks = np.stack([candidates(row)[column] for row, column in zip(rows, columns, strict=True)])
+            return np.where(masks, np.float32(8), np.float32(-8))
+
+        return ArrayMaskLogits(np.tile(self.iou, (len(labels), 1)), upscale)
 
 
 def predictor(**options: Any) -> Predictor:

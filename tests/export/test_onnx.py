@@ -16,10 +16,11 @@ from tests.tiny import CANVAS, tiny_artifact, tiny_model
 from samlet.errors import ExportError
 from samlet.export import onnx as export
 from samlet.export.graphs import plan_graphs
-from samlet.export.parity import TOLERANCES, Tolerance
+from samlet.export.parity import PHOTOS, TOLERANCES, Tolerance
 from samlet.models import create
 from samlet.nn.prompt_decoder import ImageSide
 from samlet.runtime.artifact import DECODER, ENCODER, GRAPHS, MANIFEST, PARITY, PROJECTOR, UPSCALER
+from samlet.runtime.onnx import OnnxBackend
 from samlet.spec import ModelSpec
 from samlet.zoo import get_spec
 
@@ -160,10 +161,23 @@ def test_norms_and_divisions_of_a_float16_encoder_stay_float32(tmp_path):
 
 
 @pytest.mark.usefixtures("translated")
+def test_int8_rounds_the_encoder_and_halves_the_weights_beside_it(tmp_path):
+    pytest.importorskip("samlet.export.quantize")
+    parity = export.export_onnx(tiny_model(), tmp_path / "int8", precision="int8", photos=PHOTOS[:1])
+    assert TOLERANCES["int8"].mask_iou <= parity.mean_mask_iou < 1
+    kinds = {name: {node.op_type for node in onnx.load(tmp_path / "int8" / name).graph.node} for name in GRAPHS}
+    assert [name for name in GRAPHS if "QuantizeLinear" in kinds[name]] == [ENCODER]
+    whole, half = ((folder / DECODER).stat().st_size for folder in (tiny_artifact(), tmp_path / "int8"))
+    assert half < 0.55 * whole
+    assert OnnxBackend.from_folder(tmp_path / "int8").spec == tiny_model().spec
+    assert json.loads((tmp_path / "int8" / MANIFEST).read_text())["precision"] == "int8"
+
+
+@pytest.mark.usefixtures("translated")
 def test_nothing_is_written_above_tolerance(tmp_path, monkeypatch):
     monkeypatch.setitem(TOLERANCES, "float32", Tolerance(embedding=0, iou=0, logits=0, mask_iou=1))
     with pytest.raises(ExportError, match=r"tiny does not match the model in torch: .*logits differ"):
-        export.export_onnx(tiny_model(), tmp_path / "model")
+        export.export_onnx(tiny_model(), tmp_path / "model", photos=PHOTOS[:1])
     assert list(tmp_path.iterdir()) == []
 
 

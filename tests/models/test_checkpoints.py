@@ -61,7 +61,10 @@ def assert_loaded(model: Sam, state: State) -> None:
         assert torch.equal(value, state[name]), name
 
 
-@pytest.mark.parametrize("wrap", [dict, lambda s: {"state_dict": s}, lambda s: {"model": s, "epoch": 3}], ids=str)
+WRAPPERS = {"bare": dict, "state_dict": lambda s: {"state_dict": s}, "model": lambda s: {"model": s, "epoch": 3}}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
 @pytest.mark.parametrize("suffix", [".pt", ".pth"])
 def test_wrapped_or_bare(tmp_path: Path, model: Sam, state: State, wrap: Any, suffix: str) -> None:
     load_checkpoint(model, saved(wrap(state), tmp_path / f"weights{suffix}"))

@@ -31,7 +31,8 @@ def test_fusion_gives_the_official_number_of_parameters() -> None:
 @pytest.mark.slow
 @torch.no_grad()
 def test_the_fused_embedding_is_official() -> None:
-    model = filler.fill_(create("repvit-sam"))
+    """In float64: from there the official float32 is 1.1e-5 of the std, and ours 2.1e-5 on one CPU."""
+    model = filler.fill_(create("repvit-sam")).double()
     fuse(model)
-    embedding = model.encode(torch.from_numpy(filler.array("encoder", 1, 3, 1024, 1024)))
+    embedding = model.encode(torch.from_numpy(filler.array("encoder", 1, 3, 1024, 1024)).double())
     assert parity.wrong({"fused": (embedding, parity.numbers("repvit-sam")["fused"])}) == {}

@@ -61,3 +61,14 @@ def test_other_maps_are_resized_in_float32_and_keep_their_type(dtype: torch.dtyp
     assert resized.dtype == dtype
     expected = F.interpolate(x.float(), size=(64, 64), mode="bicubic", align_corners=False)
     torch.testing.assert_close(resized, expected.to(dtype))
+
+
+def test_where_gradients_are_wanted_autocast_does_not_round_the_products() -> None:
+    x = torch.randn(1, 2, 16, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        resized = ToGrid()(x.clone().requires_grad_())
+    torch.testing.assert_close(resized, ToGrid()(x), rtol=0, atol=1e-5)
+
+
+def test_a_map_without_values_has_a_size_too() -> None:
+    assert ToGrid()(torch.empty(1, 2, 16, 16, device="meta", requires_grad=True)).shape == (1, 2, 64, 64)

@@ -128,6 +128,15 @@ def state_at(end, trainer, settings):
     return checkpoint_of(trainer.folder)
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C interrupts, also where pytest was started to ignore it: in the background, or as a worker."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_lets_the_step_end_saves_it_and_a_second_one_acts_at_once(tmp_path):
     settings = toy_config(checkpoint_every=100)
 

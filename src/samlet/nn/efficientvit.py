@@ -6,12 +6,12 @@ Source: mit-han-lab/efficientvit `models/nn/ops.py`. Shared by the SAM, classifi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from samlet.nn.layers import without_autocast
 
 Activation = Callable[[], nn.Module]
 
@@ -94,12 +94,6 @@ class ResBlock(nn.Sequential):
         self.add_module("conv2", ConvLayer(hidden, out_channels, 3))
 
 
-def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """A block in which types are as written; where no autocast is on, no context at all, so that exporters see none."""
-    on = torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
-    return torch.autocast(device.type, enabled=False) if on else nullcontext()
-
-
 class LiteMLA(nn.Module):
     """Multi-scale ReLU linear attention. [N, C, H, W] -> same.
 
@@ -124,7 +118,7 @@ class LiteMLA(nn.Module):
         n, _, height, width = qkv.shape
         heads = qkv.reshape(n, -1, 3 * self.head_dim, height * width)
         half = heads.dtype in (torch.float16, torch.bfloat16)
-        with _without_autocast(heads.device):
+        with without_autocast(heads.device):
             out = self._attend(heads.float() if half else heads).to(heads.dtype)
         return self.proj(out.reshape(n, -1, height, width))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,6 +73,12 @@ class SamNeck(nn.Sequential):
         )
 
 
+def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """A block in which types are as written; where no autocast is on, no context at all, so that exporters see none."""
+    on = torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
+    return torch.autocast(device.type, enabled=False) if on else nullcontext()
+
+
 class ToGrid(nn.Module):
     """Bicubic resize to 64x64 in float32; a map that has this size already passes untouched.
 
@@ -82,7 +90,7 @@ class ToGrid(nn.Module):
             return x
         if x.requires_grad:
             rows, columns = (torch.as_tensor(bicubic_weights(side), device=x.device) for side in x.shape[-2:])
-            with torch.autocast(x.device.type, enabled=False):
+            with without_autocast(x.device):
                 return (rows @ x.float() @ columns.T).to(x.dtype)
         return F.interpolate(x.float(), size=(GRID, GRID), mode="bicubic", align_corners=False).to(x.dtype)
 
