@@ -21,8 +21,17 @@ from samlet.training.trainer import Trainer
 
 HELD = "held-{}.json"
 SETTINGS = {
-    **{"steps": 6, "batch_size": 4, "accumulate": 2, "checkpoint_every": 2, "canvases": ((1.0, 64),), "rounds": 2},
-    **{"clip_norm": 0.1, "clip_value": 0.02, "layer_decay": 0.8, "ema_decay": 0.8},
+    "steps": 4,
+    "batch_size": 4,
+    "accumulate": 2,
+    "checkpoint_every": 1,
+    "canvases": ((1.0, 64),),
+    "masks_per_image": 2,
+    "rounds": 2,
+    "clip_norm": 0.1,
+    "clip_value": 0.02,
+    "layer_decay": 0.8,
+    "ema_decay": 0.8,
 }
 
 
