@@ -25,7 +25,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from samlet.errors import TrainingError
 from samlet.training.config import TrainConfig
 from samlet.training.optimization import blocks
-from samlet.training.processes import count, is_first
+from samlet.training.processes import count, full, is_first
 
 
 def check_sharded(config: TrainConfig) -> None:
@@ -50,7 +50,8 @@ def shard(stage: nn.Module, device: torch.device) -> nn.Module:
     mesh = init_device_mesh(device.type, (count(),))
     for block in blocks(stage):
         fully_shard(block, mesh=mesh)
-    return fully_shard(stage, mesh=mesh)
+    fully_shard(stage, mesh=mesh)
+    return stage
 
 
 def gathered(state: Any) -> Any:
@@ -58,7 +59,7 @@ def gathered(state: Any) -> Any:
     process. All processes must ask.
     """
     if isinstance(state, DTensor):
-        whole = state.full_tensor()
+        whole = full(state)
         return torch.empty_like(whole, device="cpu").copy_(whole) if is_first() else None
     if isinstance(state, Mapping):
         return {name: gathered(value) for name, value in state.items()}
@@ -74,7 +75,7 @@ def scattered_moments(state: Mapping[str, Any], optimizer: torch.optim.Optimizer
     """The state of an optimizer whose moments are whole, with parts as its parameters have them."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     moments = {
-        number: scattered(values, dict.fromkeys(values, parameters[number]))
+        number: {name: _scattered(value, parameters[number]) for name, value in values.items()}
         for number, values in state["state"].items()
     }
     return {**state, "state": moments}
@@ -85,7 +86,7 @@ def make_whole(stage: nn.Module) -> None:
     for module in stage.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             if isinstance(parameter, DTensor):
-                whole = parameter.detach().full_tensor().clone()
+                whole = full(parameter.detach()).clone()
                 setattr(module, name, nn.Parameter(whole, parameter.requires_grad))
 
 
