@@ -85,6 +85,8 @@ def test_what_cannot_be_run_cannot_be_planned(photos, tmp_path):
         plan(settings(FinetuneConfig, validation_images=2), run, data=source)
     with pytest.raises(TrainingError, match="multiple of 3"):
         plan(settings(FinetuneConfig, accumulate=3), run, data=source)
+    with pytest.raises(TrainingError, match="one process cannot shard"):
+        plan(settings(FinetuneConfig, sharded=True), run, data=source)
 
 
 def test_no_images_make_no_folders():

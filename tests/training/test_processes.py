@@ -2,70 +2,54 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from tests.training.joined import logged, run_joined
 from tests.training.toy_stage import Doubling, config, stream
 
-from samlet.training.checkpoint import CHECKPOINT, LOG
+from samlet.training.checkpoint import CHECKPOINT
 from samlet.training.processes import count, is_first, rank, spread
 from samlet.training.trainer import Trainer
 
-ROOT = Path(__file__).parents[2]
+SETTINGS = {"steps": 30, "checkpoint_every": 10, "learning_rate": 0.05, "clip_norm": 0.1}
 
-PROGRAM = """
+PROGRAM = f"""
 import sys
+from contextlib import suppress
 from pathlib import Path
 from samlet.training.processes import joined
 from samlet.training.trainer import Trainer
 from tests.training.toy_stage import Doubling, config, stream
 
+def stop(step, values):
+    if settings.sharded and step == 20:
+        raise ZeroDivisionError
+
 with joined():
-    settings = config(steps=30, checkpoint_every=30, accumulate=2, learning_rate=0.05)
-    Trainer(Doubling(), settings, Path(sys.argv[1])).run(stream(settings))
+    for folder, sharded in zip(sys.argv[1:], (False, True), strict=True):
+        settings = config(**{SETTINGS}, accumulate=2, sharded=sharded)
+        with suppress(ZeroDivisionError):
+            Trainer(Doubling(), settings, Path(folder)).run(stream(settings), stop)
 """
 
 
-def train_in(folder, processes):
-    """Train in processes of their own, joined as `torchrun` joins them; the weights and the log's losses."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    # The program imports from tests/, which only pytest has on its path.
-    common = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "WORLD_SIZE": str(processes)}
-    common.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port, OMP_NUM_THREADS="1")
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(folder)],
-            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(processes)
-    ]
-    said = [process.communicate(timeout=300)[1] for process in started]
-    assert [process.returncode for process in started] == [0] * processes, said
-    rows = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
-    return torch.load(folder / CHECKPOINT, weights_only=True)["stage"], [(row["step"], row["loss"]) for row in rows]
-
-
 def test_two_processes_give_the_losses_and_the_weights_of_one(tmp_path):
-    settings = config(steps=30, checkpoint_every=30, learning_rate=0.05)
-    alone = Trainer(Doubling(), settings, tmp_path / "one")
-    alone.run(stream(settings))
-    one = torch.load(tmp_path / "one" / CHECKPOINT, weights_only=True)["stage"]
-    rows = [json.loads(line) for line in (tmp_path / "one" / LOG).read_text().splitlines()]
-    two, losses = train_in(tmp_path / "two", 2)
-    assert [step for step, _ in losses] == [10, 20, 30]  # one process writes, not both
-    assert [loss for _, loss in losses] == pytest.approx([row["loss"] for row in rows], rel=1e-5)
-    for name, value in one.items():
-        assert torch.allclose(value, two[name], atol=1e-5), name
+    """Each with the whole model; and each with a part of it, which after two thirds one process takes over whole."""
+    settings = config(**SETTINGS)
+    one, two, parts = (tmp_path / name for name in ("one", "two", "parts"))
+    Trainer(Doubling(), settings, one).run(stream(settings))
+    run_joined(PROGRAM, 2, two, parts)
+    assert logged(two, "step") == [(10,), (20,), (30,)]  # one process writes, not both
+    assert logged(parts, "step") == [(10,), (20,)]
+    Trainer(Doubling(), settings, parts, resume=True).run(stream(settings))
+    wanted = torch.load(one / CHECKPOINT, weights_only=True)
+    for folder in (two, parts):
+        for name in ("loss", "grad_norm"):
+            assert sum(logged(folder, name), ()) == pytest.approx(sum(logged(one, name), ()), rel=1e-5)
+        found = torch.load(folder / CHECKPOINT, weights_only=True)
+        for held in ("stage", "ema"):
+            for name, value in wanted[held].items():
+                assert torch.allclose(value, found[held][name], atol=1e-5), (folder, held, name)
 
 
 def test_a_process_alone_is_the_first_of_one():

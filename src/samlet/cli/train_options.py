@@ -58,6 +58,10 @@ class RunOptions:
     accumulate: Annotated[
         int | None, Parameter(help="Cut each step into so many parts: the same result in less memory.")
     ] = None
+    sharded: Annotated[
+        bool | None,
+        Parameter(help="Under torchrun, give each process a part of the student, for one too large to hold whole."),
+    ] = None
     precision: Annotated[
         Literal["fp32", "bf16", "fp16"] | None, Parameter(help="Numbers to compute with; fp16 on CUDA only.")
     ] = None
@@ -76,8 +80,8 @@ class RunOptions:
 
     def changes(self) -> dict[str, Any]:
         """What the options change of a recipe's config; None: nothing."""
-        names = ("student", "steps", "batch_size", "accumulate", "precision", "batch_norm", "checkpoint_every", "keep")
-        return {name: getattr(self, name) for name in (*names, "seed")}
+        names = ("student", "steps", "batch_size", "accumulate", "sharded", "precision", "batch_norm")
+        return {name: getattr(self, name) for name in (*names, "checkpoint_every", "keep", "seed")}
 
 
 @Parameter(name="*")

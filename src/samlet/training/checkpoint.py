@@ -42,13 +42,16 @@ def open_run(folder: Path, config: TrainConfig, resume: bool) -> dict[str, Any] 
         _claim(make_folder(folder), config, resume)
     wait_for_all()
     checkpoint = folder / CHECKPOINT
-    return load_checkpoint(checkpoint) if resume and checkpoint.exists() else None
+    return load_checkpoint(checkpoint, config.sharded) if resume and checkpoint.exists() else None
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """What `save_checkpoint` wrote; TrainingError if the file is damaged, with what to do."""
+def load_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
+    """What `save_checkpoint` wrote; `mapped` tensors are read when they are used, and copying them is up to the caller.
+
+    Raises TrainingError if the file is damaged, with what to do.
+    """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise TrainingError(
             f"{path} cannot be read: copy an older checkpoint-*.pt of the folder over it, or start the run anew."

@@ -15,7 +15,7 @@ BatchNorm = Literal["per-process", "synced", "frozen", "re-estimated"]
 Undecayed = Literal["vectors", "by-name"]
 
 # What a resumed run may change: none of these touches what a step computes, beyond the last digits.
-FREE = ("accumulate", "checkpoint_every", "keep", "max_broken")
+FREE = ("accumulate", "checkpoint_every", "keep", "max_broken", "sharded")
 PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
 
 
@@ -28,7 +28,8 @@ class TrainConfig:
     `images` how many images are used (0: all); half of the views are mirrored if `mirror`, and the student sees colours
     changed by factors within `colour` of 1. `decoder_rate` multiplies the mask decoder's learning rate. The modules
     `optimization`, `batch_norm` and `precision` explain the fields they read. `accumulate` cuts each step into that
-    many parts, to save memory; `validation_images` are held out; `keep` is how many checkpoints stay.
+    many parts, to save memory, and `sharded` cuts the model into as many as there are processes (see the module
+    `sharding`); `validation_images` are held out; `keep` is how many checkpoints stay.
     """
 
     stage: ClassVar[str]
@@ -57,6 +58,7 @@ class TrainConfig:
     precision: Precision = "fp32"
     batch_norm: BatchNorm = "per-process"
     accumulate: int = 1
+    sharded: bool = False
     validation_images: int = 0
     max_broken: int = 10
     keep: int = 2

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from samlet.training.config import TrainConfig, Undecayed
+from samlet.training.processes import full
 
 # How the families number their blocks: TinyViT and SAM, EfficientViT, RepViT.
 _BLOCK = re.compile(r".*image_encoder\..*?(?:blocks|op_list|features)\.\d+(?=\.)")
@@ -73,12 +74,22 @@ def clip(stage: nn.Module, config: TrainConfig) -> float:
     Returns the norm before: not finite if a gradient is not.
     """
     parameters = [parameter for parameter in stage.parameters() if parameter.grad is not None]
-    before = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).item()
+    before = _gradients_norm(parameters)
     if config.clip_value:
         nn.utils.clip_grad_value_(parameters, config.clip_value)
     if config.clip_norm:
-        nn.utils.clip_grad_norm_(parameters, config.clip_norm)
-    return before
+        nn.utils.clip_grads_with_norm_(parameters, config.clip_norm, _gradients_norm(parameters))
+    return before.item()
+
+
+def _gradients_norm(parameters: list[nn.Parameter]) -> Tensor:
+    return full(nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
+
+
+def blocks(stage: nn.Module) -> list[nn.Module]:
+    """The numbered blocks of a stage's image encoder, the outermost where they are nested."""
+    names = {found.group() for name, _ in stage.named_parameters() if (found := _BLOCK.match(name))}
+    return [module for name, module in stage.named_modules() if name in names]
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:

@@ -15,6 +15,8 @@ from samlet.models import Sam
 from samlet.training.batches import check_shares, choose
 from samlet.training.config import TrainConfig
 from samlet.training.memory import activation_bytes, state_bytes
+from samlet.training.processes import count
+from samlet.training.sharding import check_sharded
 from samlet.training.sources import Source
 
 TABLES = ("manifest.tsv", "photos.tsv")
@@ -98,6 +100,7 @@ def plan_run(
 ) -> Plan:
     """Plan the training of a stage around a student (whose weights are given up) on data."""
     check_shares(config)
+    check_sharded(config)
     learning = sum(parameter.numel() for parameter in stage.parameters() if parameter.requires_grad)
     total = sum(parameter.numel() for parameter in student.parameters())
     return Plan(
@@ -107,7 +110,7 @@ def plan_run(
         learned_from=len(choose(data, config)),
         learning=learning,
         frozen=total - learning,
-        state=state_bytes(stage),
+        state=state_bytes(stage) // (count() if config.sharded else 1),
         activations=activation_bytes(student, config),
         cache=cache,
         broken=[] if broken is None else list(broken.reasons.values()),

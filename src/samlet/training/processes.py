@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from samlet.errors import TrainingError
@@ -69,6 +70,11 @@ def average(value: Tensor) -> Tensor:
     total = value.detach().clone()
     distributed.all_reduce(total)
     return total / count()
+
+
+def full(value: Tensor) -> Tensor:
+    """The whole of a tensor of which each process may hold a part; all of them must ask."""
+    return value.full_tensor() if isinstance(value, DTensor) else value
 
 
 def any_of_all(flag: bool, device: torch.device) -> bool:

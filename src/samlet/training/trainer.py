@@ -35,6 +35,7 @@ from samlet.training.processes import (
     spread,
     wait_for_all,
 )
+from samlet.training.sharding import check_sharded, gathered, make_whole, scattered, scattered_moments, shard
 from samlet.training.stopping import StopRequest, stop_requests
 from samlet.training.views import generator
 
@@ -50,10 +51,11 @@ class Trainer:
         self, stage: nn.Module, config: TrainConfig, folder: Path, resume: bool = False, device: str | None = None
     ) -> None:
         check_shares(config)
+        check_sharded(config)
         self.device = own_device(device)
-        self.stage, self.config, self.folder = stage.to(self.device), config, folder
+        self.stage, self.config, self.folder = stage, config, folder
         share_statistics(stage, config.batch_norm, self.device)
-        self._call = spread(stage)
+        self._call = shard(stage, self.device) if config.sharded else spread(stage.to(self.device))
         self._autocast = autocast(config.precision, self.device)
         self._scaler = loss_scaler(config.precision, self.device)
         self.optimizer = build_optimizer(stage, config)
@@ -146,8 +148,9 @@ class Trainer:
         self._recent.clear()
         is_best = loss < self.best
         self.best = min(loss, self.best)
+        state = gathered(self._state())
         if is_first():
-            save_checkpoint(self.folder, self._state(), self.config.keep, is_best)
+            save_checkpoint(self.folder, state, self.config.keep, is_best)
         wait_for_all()
 
     @torch.no_grad()
@@ -160,11 +163,12 @@ class Trainer:
         return average(torch.stack(sums).float().mean()).item()
 
     def _finish(self, stream: Stream, validation: Stream | None) -> None:
-        best = load_checkpoint(self.folder / BEST)["ema"] if validation else self.ema.state
-        self.stage.load_state_dict(best)
+        best = load_checkpoint(self.folder / BEST, self.config.sharded)["ema"] if validation else self.ema.state
+        self.stage.load_state_dict(scattered(best, self.ema.state))
         if self.config.batch_norm == "re-estimated":
             last = stream(max(0, self.config.steps - RE_ESTIMATED_OVER))
             re_estimate(self.stage, last, lambda batch: self._losses(self.stage, batch))
+        make_whole(self.stage)
         self.stage.eval()
 
     def _state(self) -> dict[str, Any]:
@@ -179,9 +183,9 @@ class Trainer:
 
     def _restore(self, checkpoint: dict[str, Any]) -> None:
         self.step = checkpoint["step"]
-        self.stage.load_state_dict(checkpoint["stage"])
-        self.ema.load(checkpoint["ema"])
-        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        self.stage.load_state_dict(scattered(checkpoint["stage"], self.ema.state))
+        self.ema.load(scattered(checkpoint["ema"], self.ema.state))
+        self.optimizer.load_state_dict(scattered_moments(checkpoint["optimizer"], self.optimizer))
         # Checkpoints of earlier versions hold neither.
         self._scaler.load_state_dict(checkpoint.get("scaler", {}))
         self.best = checkpoint.get("best", math.inf)
