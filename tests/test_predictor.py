@@ -44,7 +44,7 @@ class TestEmbed:
 
     def test_it_knows_its_frame_and_model(self, embedding):
         assert embedding.frame.size_hw == (120, 200)
-        assert (embedding.frame.canvas, embedding.frame.prompt_canvas) == (640, 1024)
+        assert (embedding.frame.canvas, embedding.frame.prompt_canvas) == (768, 1024)
         assert embedding.model == "efficientvit-sam-b0"
 
     def test_a_missing_file_is_an_image_error(self, model, tmp_path):

@@ -97,7 +97,7 @@ def test_a_spec_of_your_own_is_found_by_its_import_string(tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)
 def test_a_spec_is_sound(spec):
-    smaller = {"efficientvit-sam-b0": 640, "efficientvit-sam-b1": 512} | {
+    smaller = {"efficientvit-sam-b0": 768, "efficientvit-sam-b1": 512} | {
         f"efficientvit-sam-l{i}": 512 for i in (0, 1, 2)
     }
     assert spec.image.canvas == smaller.get(spec.name, 1024)

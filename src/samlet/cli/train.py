@@ -98,6 +98,17 @@ def rpn(
 
 
 @app.command
+def average(
+    checkpoints: Annotated[list[Path], Parameter(help="Two or more weights files of one model.")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(help="The weights file to write (.safetensors).")],
+) -> None:
+    """Average the weights of a student before and after a stage: it keeps much of what either is better at."""
+    print(import_with_extra("samlet.training.average", "torch", "Averaging weights").average(checkpoints, output))
+
+
+@app.command
 def curves(
     runs: Annotated[list[Path], Parameter(help="The --output folders of runs.")],
     /,
