@@ -122,6 +122,7 @@ def types(model):
     inferred = onnx.shape_inference.infer_shapes(model).graph
     values = [*inferred.value_info, *inferred.input, *inferred.output]
     known = {value.name: value.type.tensor_type.elem_type for value in values}
+    known |= {tensor.name: tensor.data_type for tensor in inferred.initializer}
     found = {}
     for node in inferred.node:
         found.setdefault(node.op_type, set()).add(known.get(node.input[0]))
@@ -141,12 +142,13 @@ def test_float16_computes_so_in_the_encoder_alone(tmp_path, monkeypatch):
     assert parity.mean_mask_iou >= 0.99
     assert parity.embedding > 0
     encoder, decoder = (onnx.load(tmp_path / "half" / name) for name in (ENCODER, DECODER))
-    assert types(encoder)["Conv"] == {TensorProto.FLOAT16}
-    assert {value.type.tensor_type.elem_type for value in [*encoder.graph.input, *encoder.graph.output]} == {
-        TensorProto.FLOAT
-    }
-    assert types(decoder)["MatMul"] == {TensorProto.FLOAT}
-    assert TensorProto.FLOAT16 in {tensor.data_type for tensor in decoder.graph.initializer}  # stored so
+    # Named first, because a failing assertion prints whole graphs.
+    convolutions, products = types(encoder)["Conv"], types(decoder)["MatMul"]
+    ends = {value.type.tensor_type.elem_type for value in [*encoder.graph.input, *encoder.graph.output]}
+    stored = {tensor.data_type for tensor in decoder.graph.initializer}
+    assert convolutions == {TensorProto.FLOAT16}
+    assert ends == products == {TensorProto.FLOAT}
+    assert TensorProto.FLOAT16 in stored
     assert json.loads((tmp_path / "half" / MANIFEST).read_text())["precision"] == "float16"
 
 
