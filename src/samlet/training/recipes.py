@@ -106,18 +106,18 @@ def ablation_encoder() -> DistillEncoderConfig:
     """What benchmarks/ablation.md compares: encoder distillation on few photos, for minutes of one CPU core."""
     return DistillEncoderConfig(
         student="efficientvit-sam-b0",
-        steps=2000,
+        steps=1200,
         batch_size=2,
         learning_rate=2e-3,
         canvases=((1.0, 384),),
-        images=300,
+        images=180,
     )
 
 
 def ablation_prompted() -> DistillPromptedConfig:
     """The other side of that comparison: prompts in the loop, on the same photos at the same canvas."""
     return replace(
-        efficientvit_sam_b0_stage4(), steps=200, images=300, masks_per_image=2, canvases=((1.0, 384),), ema_decay=0.98
+        efficientvit_sam_b0_stage4(), steps=100, images=180, masks_per_image=2, canvases=((1.0, 384),), ema_decay=0.98
     )
 
 
