@@ -19,6 +19,7 @@ from samlet.geometry.points import build_point_grid
 from samlet.geometry.rle import from_counts
 from samlet.images import ImageSource, read_image
 from samlet.masks import Mask, MaskSet
+from samlet.models import plain_decoder
 from samlet.models.sam import Sam
 from samlet.preprocess import to_pixels
 
@@ -56,7 +57,8 @@ class ReferenceGenerator:
         encoder, decoder = self.model.prompt_encoder, self.model.mask_decoder
         coordinates = torch.from_numpy(frame.to_prompt(points_xy[:, None]))
         sparse, dense = encoder((coordinates, torch.ones(len(points_xy), 1)), None, None)
-        low_res, iou = decoder(embedding, encoder.get_dense_pe(), sparse, dense, multimask_output=True)
+        low_res, iou = plain_decoder.decode(decoder, embedding + dense[:1], encoder.get_dense_pe(), sparse)
+        low_res, iou = low_res[:, 1:], iou[:, 1:]
         logits = _to_image(low_res, frame).flatten(0, 1)
         iou, click = iou.flatten(), torch.arange(len(points_xy)).repeat_interleave(low_res.shape[1])
         passed = iou > self.pred_iou_thresh
