@@ -51,20 +51,31 @@ def _best(
 
 
 def suppressed(boxes_xyxy: Tensor, iou_threshold: float) -> Tensor:
-    """Which of the boxes [K, 4], best first, greedy non-maximum suppression removes: bool [K].
+    """Which of the boxes [N, K, 4], best first, greedy non-maximum suppression removes: bool [N, K].
 
     A box goes when its IoU with a better one that stays is above the threshold. All boxes are judged at once by those
     that stayed the time before, until nothing changes: the answer is that of one box after the other.
     """
-    top_left = torch.maximum(boxes_xyxy[:, None, :2], boxes_xyxy[None, :, :2])
-    bottom_right = torch.minimum(boxes_xyxy[:, None, 2:], boxes_xyxy[None, :, 2:])
-    overlap = (bottom_right - top_left).clamp(min=0).prod(dim=-1)
-    areas = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(dim=-1)
-    # two boxes without area have the IoU 0 / 0, which is above nothing
-    removes = (overlap / (areas[:, None] + areas - overlap) > iou_threshold).triu(diagonal=1)
-    gone = torch.zeros_like(areas, dtype=torch.bool)
-    while True:
-        now = (removes & ~gone[:, None]).any(dim=0)
-        if torch.equal(now, gone):
-            return gone
-        gone = now
+    x0, y0, x1, y1 = boxes_xyxy.unbind(-1)
+    overlap = _common(x0, x1) * _common(y0, y1)
+    areas = (x1 - x0) * (y1 - y0)
+    # Two boxes without area have the IoU 0 / 0, which is above nothing.
+    removes = (overlap / (areas[:, :, None] + areas[:, None] - overlap) > iou_threshold).triu(diagonal=1)
+
+    def judge(gone: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        now = (removes & ~gone[..., None]).any(dim=1)
+        return now, now != gone
+
+    none = torch.zeros_like(areas, dtype=torch.bool)
+    gone, changed = none, ~none
+    if torch.compiler.is_exporting():  # a graph holds no loop of Python's
+        return torch.while_loop(lambda _, changed: changed.any(), judge, (gone, changed))[0]
+    while changed.any():
+        gone, changed = judge(gone, changed)
+    return gone
+
+
+def _common(start: Tensor, end: Tensor) -> Tensor:
+    """How much of a line any two stretches [N, K] of it share: [N, K, K]."""
+    shared = torch.minimum(end[:, :, None], end[:, None]) - torch.maximum(start[:, :, None], start[:, None])
+    return shared.clamp(min=0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -51,5 +50,4 @@ class RpnHead(nn.Module):
 
 def _apart(boxes_xyxy: Tensor, scores: Tensor) -> Proposals:
     """One level's proposals, the score 0 for those that overlap a better one."""
-    gone = torch.stack([suppressed(boxes, MAX_IOU) for boxes in boxes_xyxy])
-    return boxes_xyxy, scores * ~gone
+    return boxes_xyxy, scores * ~suppressed(boxes_xyxy, MAX_IOU)
