@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from samlet.models.edge_sam import EdgeSamEncoder
-from samlet.models.edge_sam_rpn import EdgeSamRpn
+from samlet.models.edge_sam_rpn import EdgeSamRpn, Head
 from samlet.nn.repvit import RepViTConfig
 from samlet.spec import ImageSpec
 from samlet.zoo import get_spec
@@ -22,8 +22,8 @@ class GridEncoder(EdgeSamEncoder):
         return torch.nn.functional.interpolate(super().embed(maps), (64, 64))
 
 
-def small_rpn() -> EdgeSamRpn:
+def small_rpn(head: Head = "efficient_det") -> EdgeSamRpn:
     """Random weights, always the same, in eval mode."""
     torch.manual_seed(0)
     encoder = GridEncoder(RepViTConfig((8, 96, 192, 384), (1, 1, 1, 1)))
-    return EdgeSamRpn(replace(get_spec("edge-sam-rpn"), name="small-rpn", image=IMAGE), encoder).eval()
+    return EdgeSamRpn(replace(get_spec("edge-sam-rpn"), name="small-rpn", image=IMAGE), encoder, head).eval()

@@ -15,8 +15,9 @@ from samlet.runtime.artifact import ENCODER
 
 
 @pytest.mark.slow
-def test_the_encoder_graph_gives_the_proposals(tmp_path):
-    model = filler.fill_(small_rpn())
+@pytest.mark.parametrize("head", ["efficient_det", "rpn", "centernet"])
+def test_the_encoder_graph_gives_the_proposals(tmp_path, head):
+    model = filler.fill_(small_rpn(head))
     write_graph(plan_graphs(model)[ENCODER], tmp_path / ENCODER)
     session = onnxruntime.InferenceSession(tmp_path / ENCODER)
     pixels = filler.array("small", 2, 3, 128, 128)

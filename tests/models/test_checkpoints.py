@@ -21,6 +21,7 @@ from samlet.models.checkpoints import identify, read_state_dict
 from samlet.models.creation import skeleton
 from samlet.nn.fusion import fuse
 from samlet.zoo import MODELS
+from samlet.zoo.edge_sam import OTHER_HEADS
 
 NAME = "efficientvit-sam-b0"
 WEIGHT = "mask_decoder.iou_token.weight"
@@ -124,7 +125,7 @@ def test_parameters_no_forward_pass_reads_may_be_absent(tmp_path: Path) -> None:
     assert model.image_encoder.get_parameter("neck.0.weight").eq(2).all()
 
 
-@pytest.mark.parametrize("name", [spec.name for spec in MODELS])
+@pytest.mark.parametrize("name", [spec.name for spec in (*MODELS, *OTHER_HEADS)])
 def test_every_model_is_told_by_its_names_and_shapes(name: str) -> None:
     assert identify(state_of(name)) == name
 

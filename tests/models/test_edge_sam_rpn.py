@@ -10,7 +10,8 @@ from tests.small_rpn import small_rpn
 
 from samlet.geometry.box_prior import BOXES, SCORES, box_of_click
 from samlet.models import create
-from samlet.models.edge_sam_rpn import BEST_PER_LEVEL, proposals
+from samlet.models.edge_sam_rpn import EfficientDetHead
+from samlet.nn.proposals import BEST_PER_LEVEL
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
 from samlet.runtime.torch import TorchBackend
@@ -56,14 +57,14 @@ def test_neck_and_head_on_the_maps_of_the_encoder(model):
     assert {name: error for name, error in errors.items() if not error <= UNSCALED} == {}
 
 
-def test_proposals(from_maps):
+def test_proposals(model, from_maps):
     """Scores, the best boxes, and all boxes of the three coarse levels.
 
     In the fine ones hundreds of anchors have one score, and which of them stay is the sort's own affair.
     """
     _, scores, offsets = from_maps
     official = NUMBERS["from_maps"]["proposals"]
-    boxes_xyxy, found = (tensor[0].numpy() for tensor in proposals(scores, offsets, 1024))
+    boxes_xyxy, found = (tensor[0].numpy() for tensor in model.rpn_head.proposals(scores, offsets, 1024))
     assert len(found) == official["count"]
     assert parity.wrong({"scores": (found, official["scores"])}) == {}
     np.testing.assert_allclose(boxes_xyxy[:5], official["first"], atol=1e-3)
@@ -78,7 +79,7 @@ def test_boxes_stay_on_the_canvas_and_one_without_area_has_no_score():
     logits = [torch.zeros(1, 9, side, side) for side in (16, 8, 4, 2, 1)]
     away = [torch.zeros(1, 36, side, side) for side in (16, 8, 4, 2, 1)]
     away[0][:, 0::4] = 1000.0  # every box of the finest level far to the right
-    boxes, scores = proposals(logits, away, 128)
+    boxes, scores = EfficientDetHead().proposals(logits, away, 128)
     assert boxes.min() >= 0
     assert boxes.max() <= 128
     fine = min(BEST_PER_LEVEL, 16 * 16 * 9)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from samlet.nn.anchors import MAX_LOG_RATIO, anchors, decode, encode, iou
+from samlet.nn.anchors import MAX_LOG_RATIO, AnchorShapes, anchors, decode, encode, iou
 
 BOXES = torch.tensor([[10.0, 20, 30, 60], [0, 0, 4, 4], [100, 50, 101, 250]])
 
@@ -23,6 +23,12 @@ def test_sides_are_four_strides_and_thirds_of_an_octave_more_in_three_aspects():
     width, height = (anchors((1, 1), 16)[:, 2:] - anchors((1, 1), 16)[:, :2]).T
     assert (width * height).sqrt().tolist() == pytest.approx([64, 64 * 2 ** (1 / 3), 64 * 2 ** (2 / 3)] * 3, rel=1e-5)
     assert (height / width).tolist() == pytest.approx([1] * 3 + [0.5] * 3 + [2] * 3, rel=1e-5)
+
+
+def test_other_shapes_lie_aspect_by_aspect_around_another_centre():
+    boxes = anchors((1, 2), 4, AnchorShapes(aspects=(0.25, 4.0), scales=(1.0, 2.0), centre=0.0))
+    first = [[-4, -1, 4, 1], [-8, -2, 8, 2], [-1, -4, 1, 4], [-2, -8, 2, 8]]
+    assert boxes.tolist() == [*first, *([x0 + 4, y0, x1 + 4, y1] for x0, y0, x1, y1 in first)]
 
 
 def test_offsets_move_by_sides_and_stretch_by_logs():

@@ -137,6 +137,12 @@ def test_the_loss_falls_and_nothing_but_neck_and_head_learns(folder):
     assert all(name.startswith(("student.fpn", "student.rpn_head")) for name in norms)
 
 
+@pytest.mark.parametrize("head", ["rpn", "centernet"])
+def test_the_other_heads_are_not_trained(head):
+    with pytest.raises(TrainingError, match="runs the head of small-rpn and does not train it"):
+        TrainRpn(small_rpn(head))
+
+
 def test_an_image_without_boxes_is_all_background(folder):
     batch = BoxBatches(open_folders([folder]), IMAGE, config()).at(0)
     empty = replace(batch, boxes_xyxy=torch.zeros(0, 4), image_index=torch.zeros(0, dtype=torch.long))

@@ -20,6 +20,7 @@ from samlet.models.sam import Sam
 from samlet.nn.fusion import fuse
 from samlet.spec import ModelSpec
 from samlet.zoo import MODELS
+from samlet.zoo.edge_sam import OTHER_HEADS
 
 WRAPPERS = ("state_dict", "model")
 NAMES_SHOWN = 3
@@ -65,8 +66,9 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 def identify(state: Mapping[str, Tensor]) -> str | None:
-    """The name of the zoo's model whose names and shapes these are, or None."""
-    return next((spec.name for spec in MODELS if not _differences(skeleton(spec.name), state)), None)
+    """The name by which samlet has the model whose names and shapes these are, or None."""
+    specs = (*MODELS, *OTHER_HEADS)
+    return next((spec.name for spec in specs if not _differences(skeleton(spec.name), state)), None)
 
 
 def _fused_skeleton(spec: ModelSpec) -> Sam:

@@ -1,34 +1,43 @@
 """EdgeSAM with a region proposal network, which says what a lone click means on the data it was trained on.
 
-Source: the EdgeSAM paper and chongzhou96/EdgeSAM `sam.py` with `efficient_det`; the head's names and details are those
-of open-mmlab/mmdetection `projects/EfficientDet` (Apache-2.0). Its weights were never published: `samlet train rpn`.
+Source: the EdgeSAM paper and chongzhou96/EdgeSAM `sam.py`, whose names of the three heads are ours. The paper has
+`efficient_det`, with names and details of open-mmlab/mmdetection `projects/EfficientDet` (Apache-2.0); no weights of
+any were published. `samlet train rpn` makes those of `efficient_det`; the others are run, not trained.
 How a click is read by the proposals is in `samlet.geometry.box_prior`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal, get_args
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from samlet.errors import ModelError
 from samlet.geometry.box_prior import BOXES, SCORES
 from samlet.models.edge_sam import EdgeSamEncoder, Upsampling, build_encoder
 from samlet.models.sam import Sam
-from samlet.nn.anchors import PER_CELL, STRIDES, anchors, decode
+from samlet.nn.anchors import EFFICIENT_DET, STRIDES, anchors, decode
 from samlet.nn.bifpn import BiFpn, SeparableConv, batch_norm
+from samlet.nn.centernet_head import CenterNetHead
+from samlet.nn.fpn import Fpn
+from samlet.nn.proposals import Proposals, best_of_levels, joined
+from samlet.nn.rpn_head import RpnHead
 from samlet.spec import ModelSpec
 
 WIDTHS = (96, 192, 384)  # of the encoder's maps at strides 8, 16 and 32
 CHANNELS = 64
+FPN_CHANNELS = 96
 DEPTH = 3
-BEST_PER_LEVEL = 2000
+PER_CELL = EFFICIENT_DET.per_cell
 START_SCORE = 0.01  # of every anchor of an untrained head: nearly all of them are background
 
+Head = Literal["efficient_det", "rpn", "centernet"]
 
-class RpnHead(nn.Module):
+
+class EfficientDetHead(nn.Module):
     """Five maps [N, 64, Hi, Wi] -> per map score logits [N, 9, Hi, Wi] and box offsets [N, 36, Hi, Wi] of its anchors.
 
     The maps share convolutions and have batch norms of their own.
@@ -51,26 +60,36 @@ class RpnHead(nn.Module):
         ]
         return scores, offsets
 
+    def proposals(self, scores: Sequence[Tensor], offsets: Sequence[Tensor], canvas: int) -> Proposals:
+        """What `forward` says as boxes [N, K, 4] on the canvas and scores [N, K]; the levels one after the other.
+
+        Neighbours overlap much.
+        """
+        starts = [anchors((x.shape[-2], x.shape[-1]), stride) for x, stride in zip(scores, STRIDES, strict=True)]
+        return joined(best_of_levels(scores, offsets, starts, decode, canvas))
+
 
 class EdgeSamRpn(Sam):
-    """EdgeSAM with a BiFPN (`fpn`) and a class-agnostic head (`rpn_head`) on three maps of its encoder.
+    """EdgeSAM with a neck (`fpn`) and a class-agnostic head (`rpn_head`) on three maps of its encoder.
 
     Its features hold, beside the embedding, the boxes [N, K, 4] in prompt-canvas pixels and scores [N, K] in 0..1 of K
-    proposals, the best of each level: 8,576 on a canvas of 1024.
+    proposals: on a canvas of 1024, 8,576 of `efficient_det`, 1,000 of `rpn`, 5,344 of `centernet`.
+    ModelError for another head.
     """
 
     feature_names = (*Sam.feature_names, BOXES, SCORES)
 
-    def __init__(self, spec: ModelSpec, image_encoder: EdgeSamEncoder) -> None:
+    def __init__(self, spec: ModelSpec, image_encoder: EdgeSamEncoder, head: Head = "efficient_det") -> None:
         super().__init__(spec, image_encoder)
-        self.fpn = BiFpn(WIDTHS, CHANNELS)
-        self.rpn_head = RpnHead()
+        if head not in _PARTS:
+            raise ModelError(f'There is no head "{head}" that proposes regions: use {", ".join(get_args(Head))}.')
+        self.fpn, self.rpn_head = _PARTS[head]()
 
     def features(self, pixels: Tensor) -> dict[str, Tensor]:
         """Normalised pixels [N, 3, S, S] -> embedding and proposals, named as in `feature_names`."""
         maps = self.maps(pixels)
         scores, offsets = self.rpn_head(self.fpn(maps[2:]))
-        boxes_xyxy, scores = proposals(scores, offsets, pixels.shape[-1])
+        boxes_xyxy, scores = self.rpn_head.proposals(scores, offsets, pixels.shape[-1])
         scale = self.spec.image.prompt_canvas / pixels.shape[-1]
         return {"image_embeddings": self._encoder.embed(maps), BOXES: boxes_xyxy * scale, SCORES: scores}
 
@@ -84,35 +103,16 @@ class EdgeSamRpn(Sam):
         return self.image_encoder
 
 
-def flat(maps: Sequence[Tensor], values: int) -> list[Tensor]:
-    """Per level [N, 9 * values, H, W] -> [N, H * W * 9, values], in the order of `anchors`."""
-    return [x.permute(0, 2, 3, 1).reshape(len(x), -1, values) for x in maps]
+_PARTS: dict[str, Callable[[], tuple[BiFpn | Fpn, EfficientDetHead | RpnHead | CenterNetHead]]] = {
+    "efficient_det": lambda: (BiFpn(WIDTHS, CHANNELS), EfficientDetHead()),
+    "rpn": lambda: (Fpn(WIDTHS, FPN_CHANNELS), RpnHead(FPN_CHANNELS)),
+    "centernet": lambda: (Fpn(WIDTHS, FPN_CHANNELS), CenterNetHead(FPN_CHANNELS)),
+}
 
 
-def proposals(scores: Sequence[Tensor], offsets: Sequence[Tensor], canvas: int) -> tuple[Tensor, Tensor]:
-    """What `RpnHead` says as boxes [N, K, 4], clipped to the canvas, and scores [N, K]; 0 for a box without area.
-
-    At most `BEST_PER_LEVEL` of each level, best first; the levels one after the other. Neighbours overlap much.
-    """
-    levels = zip(flat(scores, 1), flat(offsets, 4), scores, STRIDES, strict=True)
-    found = [
-        _best(logits[..., 0], moves, anchors((x.shape[-2], x.shape[-1]), stride), canvas)
-        for logits, moves, x, stride in levels
-    ]
-    return torch.cat([boxes for boxes, _ in found], dim=1), torch.cat([best for _, best in found], dim=1)
-
-
-def _best(logits: Tensor, offsets: Tensor, boxes_xyxy: Tensor, canvas: int) -> tuple[Tensor, Tensor]:
-    """The best of one level's A anchors: logits [N, A], offsets [N, A, 4], anchors [A, 4] -> [N, K, 4], [N, K]."""
-    best, order = logits.topk(min(BEST_PER_LEVEL, logits.shape[1]), dim=1)
-    moves = offsets.gather(1, order[..., None].expand(-1, -1, 4))
-    moved = decode(boxes_xyxy.to(moves)[order], moves).clamp(0, canvas)
-    return moved, best.sigmoid() * (moved[..., 2:] > moved[..., :2]).all(dim=-1)
-
-
-def build(spec: ModelSpec, size: str, upsampling: Upsampling = "bicubic") -> EdgeSamRpn:
-    """The model with random weights; `size` and `upsampling` are those of EdgeSAM."""
-    return EdgeSamRpn(spec, build_encoder(size, upsampling))
+def build(spec: ModelSpec, size: str, upsampling: Upsampling = "bicubic", head: Head = "efficient_det") -> EdgeSamRpn:
+    """The model with random weights; `size` and `upsampling` are those of EdgeSAM. ModelError for another head."""
+    return EdgeSamRpn(spec, build_encoder(size, upsampling), head)
 
 
 def _tower() -> nn.ModuleList:

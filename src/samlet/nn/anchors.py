@@ -1,29 +1,45 @@
 """Anchor boxes and the offsets that turn them into other boxes. Boxes are XYXY pixels of the encoder's canvas.
 
-Source: mmdetection's `AnchorGenerator` and `DeltaXYWHBBoxCoder` with EfficientDet's settings.
+Source: mmdetection's `AnchorGenerator` and `DeltaXYWHBBoxCoder`.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+
+@dataclass(frozen=True)
+class AnchorShapes:
+    """The boxes of a cell: every aspect (height over width) in every scale (its side in strides).
+
+    `centre`: where in the cell their centre lies, 0.5 is its middle.
+    """
+
+    aspects: tuple[float, ...]
+    scales: tuple[float, ...]
+    centre: float = 0.5
+
+    @property
+    def per_cell(self) -> int:
+        return len(self.aspects) * len(self.scales)
+
+
 STRIDES = (8, 16, 32, 64, 128)
-ASPECTS = (1.0, 0.5, 2.0)  # height over width
-SCALES = tuple(4 * 2 ** (third / 3) for third in range(3))  # sides in strides
-PER_CELL = len(ASPECTS) * len(SCALES)
+EFFICIENT_DET = AnchorShapes((1.0, 0.5, 2.0), tuple(4 * 2 ** (third / 3) for third in range(3)))
 # No offset makes a side more than 62.5 times as long or as short as the anchor's.
 MAX_LOG_RATIO = math.log(1000 / 16)
 
 
-def anchors(size_hw: tuple[int, int], stride: int) -> Tensor:
-    """The nine boxes of every cell of a map, row by row, aspect by aspect: float32 [H * W * 9, 4]."""
+def anchors(size_hw: tuple[int, int], stride: int, shapes: AnchorShapes = EFFICIENT_DET) -> Tensor:
+    """The boxes of every cell of a map, row by row, aspect by aspect: float32 [H * W * per_cell, 4]."""
     height, width = size_hw
-    sides = torch.tensor([(s / math.sqrt(a), s * math.sqrt(a)) for a in ASPECTS for s in SCALES]) * stride
+    sides = torch.tensor([(s / math.sqrt(a), s * math.sqrt(a)) for a in shapes.aspects for s in shapes.scales]) * stride
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    centres = (torch.stack([x, y], dim=-1).reshape(-1, 1, 2) + 0.5) * stride
+    centres = (torch.stack([x, y], dim=-1).reshape(-1, 1, 2) + shapes.centre) * stride
     return torch.cat([centres - sides / 2, centres + sides / 2], dim=-1).reshape(-1, 4)
 
 

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from samlet.data import Broken, Sample
 from samlet.errors import TrainingError
-from samlet.models.edge_sam_rpn import EdgeSamRpn, flat
+from samlet.models.edge_sam_rpn import EdgeSamRpn, EfficientDetHead
 from samlet.nn.anchors import STRIDES, anchors, encode, iou
+from samlet.nn.proposals import flat
 from samlet.preprocess import to_pixels
 from samlet.spec import ImageSpec
 from samlet.training.batches import Batch, Readable, choose, drawn, in_order, share
@@ -44,10 +45,18 @@ class BoxBatch(Batch):
 
 
 class TrainRpn(nn.Module):
-    """Batch in, named losses out. Trains `fpn` and `rpn_head` alone; the rest stays in eval mode."""
+    """Batch in, named losses out. Trains `fpn` and `rpn_head` alone; the rest stays in eval mode.
+
+    TrainingError for a student whose head is not `efficient_det`.
+    """
 
     def __init__(self, student: EdgeSamRpn) -> None:
         super().__init__()
+        if not isinstance(student.rpn_head, EfficientDetHead):
+            raise TrainingError(
+                f"samlet runs the head of {student.spec.name} and does not train it: the student of this stage is "
+                "edge-sam-rpn."
+            )
         self.student = student.requires_grad_(False)
         for part in self._learning():
             part.requires_grad_(True)
@@ -73,8 +82,8 @@ class TrainRpn(nn.Module):
         count = average(found.sum().float()).clamp(min=1)
         targets = encode(grid.expand(len(owners), -1, -1)[found], wanted[owners[found]])
         return {
-            "objectness": focal_loss(torch.cat(flat(scores, 1), 1)[..., 0].float(), found) / count,
-            "box": BOX_WEIGHT * _huber(torch.cat(flat(offsets, 4), 1)[found].float(), targets) / (4 * count),
+            "objectness": focal_loss(_every(scores, 1)[..., 0].float(), found) / count,
+            "box": BOX_WEIGHT * _huber(_every(offsets, 4)[found].float(), targets) / (4 * count),
         }
 
     def _learning(self) -> tuple[nn.Module, nn.Module]:
@@ -114,6 +123,11 @@ def focal_loss(logits: Tensor, found: Tensor) -> Tensor:
     error = (target - logits.sigmoid()).abs()
     weight = torch.where(found, FOREGROUND_WEIGHT, 1 - FOREGROUND_WEIGHT) * error.pow(FOCAL_POWER)
     return (weight * F.binary_cross_entropy_with_logits(logits, target, reduction="none")).sum()
+
+
+def _every(maps: Sequence[Tensor], values: int) -> Tensor:
+    """What the head says of the anchors of all levels: [N, A, values]."""
+    return torch.cat([flat(x, values) for x in maps], dim=1)
 
 
 def _huber(offsets: Tensor, targets: Tensor) -> Tensor:

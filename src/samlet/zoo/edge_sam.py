@@ -1,10 +1,13 @@
 """EdgeSAM: SAM with a RepViT-M1 encoder, distilled with prompts in the loop (Zhou et al., 2023).
 
+The two specs behind `MODELS` are for who trained another head with the official code: their names are import strings.
 `edge_sam_3x.pth` is the better of the two published files; `edge_sam.pth` loads as a checkpoint too. Size and hash are
 those of a public listing of the space chongzhou/EdgeSAM on Hugging Face. The files are not free for commercial use.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from samlet.spec import Checkpoint, ImageSpec, ModelSpec
 
@@ -43,3 +46,22 @@ MODELS: tuple[ModelSpec, ...] = (
         summary="EdgeSAM that proposes regions and reads a lone click by them; train it with `samlet train rpn`",
     ),
 )
+
+RPN = replace(
+    MODELS[1],
+    name="samlet.zoo.edge_sam:RPN",
+    options={"size": "m1", "head": "rpn"},
+    parameters=9_980_527,
+    encoder_macs=23_935_105_024,
+    aliases=(),
+    summary="EdgeSAM that proposes regions with the head `rpn` of its code; samlet runs it and does not train it",
+)
+CENTERNET = replace(
+    RPN,
+    name="samlet.zoo.edge_sam:CENTERNET",
+    options={"size": "m1", "head": "centernet"},
+    parameters=10_565_450,
+    encoder_macs=36_669_147_136,
+    summary="EdgeSAM that proposes regions with the head `centernet` of its code; samlet runs it and does not train it",
+)
+OTHER_HEADS: tuple[ModelSpec, ...] = (RPN, CENTERNET)
