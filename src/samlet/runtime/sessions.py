@@ -31,6 +31,8 @@ def open_graph(path: Path, threads: int, providers: Sequence[Provider], needed: 
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # Else the threads of one graph go on spinning when it has ended, on the cores that the next graph needs.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         session = onnxruntime.InferenceSession(os.fspath(path), options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's errors have no common class
