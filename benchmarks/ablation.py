@@ -2,7 +2,7 @@
 
     cd benchmarks
     samlet train distill-encoder --student ablation:SPEC --recipe ablation_encoder TEACHER DATA --output whole
-    samlet train distill-encoder --student ablation:SPEC --recipe ablation_encoder --steps 600 … --output half
+    samlet train distill-encoder --student ablation:SPEC --recipe ablation_encoder --steps 300 … --output half
     samlet train distill-prompted --student ablation:SPEC --recipe ablation_prompted … --output prompted
     samlet eval --model ablation:SPEC --checkpoint whole/student.safetensors --protocol box … --output eval-whole-box
     python ablation.py eval-whole-box eval-whole-point eval-prompted-box …

@@ -106,7 +106,7 @@ def ablation_encoder() -> DistillEncoderConfig:
     """What benchmarks/ablation.md compares: encoder distillation on few photos, for minutes of one CPU core."""
     return DistillEncoderConfig(
         student="efficientvit-sam-b0",
-        steps=1200,
+        steps=600,
         batch_size=2,
         learning_rate=2e-3,
         canvases=((1.0, 384),),
@@ -117,7 +117,7 @@ def ablation_encoder() -> DistillEncoderConfig:
 def ablation_prompted() -> DistillPromptedConfig:
     """The other side of that comparison: prompts in the loop, on the same photos at the same canvas."""
     return replace(
-        efficientvit_sam_b0_stage4(), steps=100, images=180, masks_per_image=2, canvases=((1.0, 384),), ema_decay=0.98
+        efficientvit_sam_b0_stage4(), steps=50, images=180, masks_per_image=2, canvases=((1.0, 384),), ema_decay=0.98
     )
 
 
