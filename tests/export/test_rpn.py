@@ -9,13 +9,14 @@ import torch
 from tests import filler
 from tests.small_rpn import small_rpn
 
+from samlet.errors import ExportError
 from samlet.export.graphs import plan_graphs, write_graph
 from samlet.geometry.box_prior import BOXES, SCORES
 from samlet.runtime.artifact import ENCODER
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("head", ["efficient_det", "rpn", "centernet"])
+@pytest.mark.parametrize("head", ["efficient_det", "centernet"])
 def test_the_encoder_graph_gives_the_proposals(tmp_path, head):
     model = filler.fill_(small_rpn(head))
     write_graph(plan_graphs(model)[ENCODER], tmp_path / ENCODER)
@@ -34,3 +35,8 @@ def test_the_encoder_graph_gives_the_proposals(tmp_path, head):
     alone = (np.pad(gaps, ((0, 0), (1, 0))) > 1e-5) & (np.pad(gaps, ((0, 0), (0, 1))) > 1e-5)
     assert alone.sum() > 20
     np.testing.assert_allclose(theirs[BOXES][alone], features[BOXES][alone], atol=0.05)
+
+
+def test_the_head_that_compares_its_proposals_is_not_exported():
+    with pytest.raises(ExportError, match="small-rpn drops overlapping proposals in a loop, .* run it with torch"):
+        plan_graphs(small_rpn("rpn"))

@@ -129,7 +129,7 @@ def test_a_click_gets_the_masks_of_the_click_and_its_box(small):
     sides = (boxes[:, 2:] - boxes[:, :2]) * (scores[:, None] > 0)
     large = boxes[sides.min(axis=1).argmax()]
     x, y = ((large[:2] + large[2:]) / 16).round().tolist()
-    click = np.float32([[x, y]]) * 8
+    click = np.array([[x, y]], np.float32) * 8
     box = box_of_click(click[0], boxes, scores)
     assert box is not None
     tokens = np.concatenate([click, box.reshape(2, 2)])[None].astype(np.float32)

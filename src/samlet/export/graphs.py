@@ -21,10 +21,12 @@ from torch.export import Dim
 from samlet.errors import ExportError
 from samlet.export.simplify import resize_by_products
 from samlet.models import Sam
+from samlet.models.edge_sam_rpn import EdgeSamRpn
 from samlet.models.half import half_encoder
 from samlet.models.sam import token_bias
 from samlet.nn.fusion import fuse
 from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
+from samlet.nn.rpn_head import RpnHead
 from samlet.prompts import HINT_SIZE
 from samlet.runtime.artifact import DECODER, ENCODER, PROJECTOR, UPSCALER
 
@@ -94,7 +96,8 @@ class GraphPlan:
 def plan_graphs(model: Sam, dtype: torch.dtype = torch.float32) -> dict[str, GraphPlan]:
     """What to translate for each graph file of the artifact. `model` is on the CPU in eval mode and stays as it is.
 
-    `dtype`: what the encoder computes in where that is safe (`samlet.models.half`).
+    `dtype`: what the encoder computes in where that is safe (`samlet.models.half`). ExportError for EdgeSAM's head
+    `rpn`.
     """
     return {
         ENCODER: _encoder_plan(model, dtype),
@@ -131,6 +134,10 @@ def write_graph(plan: GraphPlan, path: Path) -> None:
 
 
 def _encoder_plan(model: Sam, dtype: torch.dtype) -> GraphPlan:
+    if isinstance(model, EdgeSamRpn) and isinstance(model.rpn_head, RpnHead):
+        raise ExportError(
+            f"{model.spec.name} drops overlapping proposals in a loop, which samlet does not export: run it with torch."
+        )
     encoder = EncoderGraph(deepcopy(model))
     side = model.spec.image.canvas
     pixels = torch.zeros(2, 3, side, side)

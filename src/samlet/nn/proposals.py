@@ -61,17 +61,11 @@ def suppressed(boxes_xyxy: Tensor, iou_threshold: float) -> Tensor:
     areas = (x1 - x0) * (y1 - y0)
     # Two boxes without area have the IoU 0 / 0, which is above nothing.
     removes = (overlap / (areas[:, :, None] + areas[:, None] - overlap) > iou_threshold).triu(diagonal=1)
-
-    def judge(gone: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
-        now = (removes & ~gone[..., None]).any(dim=1)
-        return now, now != gone
-
-    none = torch.zeros_like(areas, dtype=torch.bool)
-    gone, changed = none, ~none
-    if torch.compiler.is_exporting():  # a graph holds no loop of Python's
-        return torch.while_loop(lambda _, changed: changed.any(), judge, (gone, changed))[0]
+    gone = torch.zeros_like(areas, dtype=torch.bool)
+    changed = ~gone
     while changed.any():
-        gone, changed = judge(gone, changed)
+        before, gone = gone, (removes & ~gone[..., None]).any(dim=1)
+        changed = gone != before
     return gone
 
 
