@@ -38,5 +38,5 @@ def test_the_encoder_graph_gives_the_proposals(tmp_path, head):
 
 
 def test_the_head_that_compares_its_proposals_is_not_exported():
-    with pytest.raises(ExportError, match="small-rpn drops overlapping proposals in a loop, .* run it with torch"):
+    with pytest.raises(ExportError, match=r"small-rpn drops overlapping proposals in a loop, .* run it with torch"):
         plan_graphs(small_rpn("rpn"))
