@@ -28,7 +28,8 @@ from samlet.masks import Mask, MaskSet
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
 
-Item, Made = TypeVar("Item"), TypeVar("Made")
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of clicks done and their total."""
 

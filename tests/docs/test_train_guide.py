@@ -55,7 +55,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_training_commands_run_one_after_the_other(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in commands("train"):
         app(words, result_action="return_value")
-    assert len(commands("train")) == 7
+    assert len(commands("train")) == 8
     stages = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("runs/*/config.json")}
     assert {name: config["stage"] for name, config in stages.items()} == {
         "mine": "finetune",
@@ -72,6 +72,7 @@ def test_the_training_commands_run_one_after_the_other(folder: Path, capsys: pyt
     assert moved["mine"] == moved["lora"] == {"image_encoder", "mask_decoder"}
     assert moved["decoder"] == {"mask_decoder"}
     assert (folder / "curves.png").is_file()
+    assert (folder / "mean.safetensors").is_file()
     assert "for want of a mask large enough to learn from: 1 of 3 images" in capsys.readouterr().err
 
 

@@ -24,8 +24,7 @@ from samlet.nn.mask_decoder import MASK_TOKENS, MaskDecoder
 from samlet.nn.prompt_encoder import PromptEncoder
 from samlet.nn.two_way_transformer import Attention, TwoWayBlock
 
-HEADS, WIDTH = 8, 16  # of the attentions between tokens and image
-SCALE = WIDTH**-0.5
+HEADS = 8  # of every attention; those between tokens and image have 16 channels each in SAM
 
 
 class ImageSide(NamedTuple):
@@ -78,7 +77,7 @@ class ImageProjector(nn.Module):
         self.first_look, self.first_answer = looks[0], answers[0]
         self.position_keys = _fixed(torch.cat([looks[1].k_proj.weight, answers[1].q_proj.weight, last.k_proj.weight]))
         shifted = answers[1].q_proj.weight @ first.norm4.bias + answers[1].q_proj.bias
-        self.position_bias = _fixed(F.pad(shifted, (128, 128))[:, None])
+        self.position_bias = _fixed(F.pad(shifted, (len(shifted), len(shifted)))[:, None])
         # The norms as matrices that act on a column of channels: centred; then scaled; then centred again; and so on.
         centred = torch.eye(len(first.norm4.weight)).to(first.norm4.weight) - 1 / len(first.norm4.weight)
         scaled = first.norm4.weight[:, None] * centred
@@ -167,7 +166,7 @@ class PromptDecoder(nn.Module):
         tokens = _after_look(second, tokens, _look(look, tokens + token_pe, left1, parts, first.norm4.bias))
         answer = second.cross_attn_image_to_token
         keys = _keys(answer, tokens + token_pe, token_bias)
-        scores = _scores(keys[..., :WIDTH], answer.q_proj.weight, left1, image.queries2)
+        scores = _scores(keys[..., :-1], answer.q_proj.weight, left1, image.queries2)
         scores = scores + (keys @ image.position_queries2).flatten(1, 2)
         weights = _shares_of_tokens(scores.unflatten(1, (HEADS, -1)))
         said2 = _by_head(answer.v_proj(tokens))
@@ -281,12 +280,12 @@ def _after_look(block: TwoWayBlock, tokens: Tensor, update: Tensor) -> Tensor:
 
 def _queries(attention: Attention, tokens: Tensor) -> Tensor:
     """[P, T, C] -> [P, H, T, D], scaled."""
-    return _by_head(attention.q_proj(tokens)) * SCALE
+    return _by_head(attention.q_proj(tokens)) * attention.scale
 
 
 def _keys(attention: Attention, tokens: Tensor, token_bias: Tensor) -> Tensor:
     """[P, T, C] -> [P, H, T, D + 1], scaled; the last channel is the bias of the token."""
-    keys = _by_head(attention.k_proj(tokens)) * SCALE
+    keys = _by_head(attention.k_proj(tokens)) * attention.scale
     return torch.cat([keys, token_bias.transpose(2, 3).expand(-1, HEADS, -1, -1)], dim=-1)
 
 
@@ -306,12 +305,12 @@ def _summed(rows: Tensor) -> Tensor:
 
 def _vectors(attention: Attention, said: Tensor) -> Tensor:
     """What tokens add to a pixel that attends to them, centred: [P, H, T, D] -> [P, H * T, C]."""
-    return _centred((said @ attention.out_proj.weight.T.unflatten(0, (HEADS, WIDTH))).flatten(1, 2))
+    return _centred((said @ attention.out_proj.weight.T.unflatten(0, (HEADS, -1))).flatten(1, 2))
 
 
 def _by_head(rows: Tensor) -> Tensor:
     """[..., T, H * D] -> [..., H, T, D]."""
-    return rows.unflatten(-1, (HEADS, WIDTH)).transpose(-3, -2)
+    return rows.unflatten(-1, (HEADS, -1)).transpose(-3, -2)
 
 
 def _joined(heads: Tensor) -> Tensor:
@@ -321,7 +320,7 @@ def _joined(heads: Tensor) -> Tensor:
 
 def _heads(rows: Tensor) -> Tensor:
     """[H * D, N] -> [H, D, N]."""
-    return rows.unflatten(0, (HEADS, WIDTH))
+    return rows.unflatten(0, (HEADS, -1))
 
 
 def _with_ones(heads: Tensor) -> Tensor:

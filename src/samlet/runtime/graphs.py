@@ -30,7 +30,8 @@ from samlet.spec import ModelSpec
 ROWS_PER_RUN = 4
 
 Graph = Callable[[dict[str, NDArray[Any]]], dict[str, NDArray[Any]]]  # arrays by name in, arrays by name out
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 AnyGraphBackend = TypeVar("AnyGraphBackend", bound="GraphBackend")
 
 

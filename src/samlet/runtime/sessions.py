@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from samlet.runtime.graphs import Graph
 
 TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
 
-Provider = str | tuple[str, Mapping[str, str]]  # by name, perhaps with options
+Provider = str | tuple[str, dict[Any, Any]]  # by name, perhaps with options
 
 
 def has(provider: str) -> bool:

@@ -81,7 +81,7 @@ class TorchBackend:
         self.precision = precision
         self.module = module.to(self.device).eval()
         if self.device.type in CHANNELS_LAST_ON:
-            module.image_encoder.to(memory_format=torch.channels_last)
+            module.image_encoder.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stubs
         encoder = [part for part in module.children() if part not in (module.prompt_encoder, module.mask_decoder)]
         decoder = [module.prompt_encoder, module.mask_decoder]
         self._encoder = _OfWeights(encoder, lambda: _Encoder(module, PRECISIONS[precision]))
