@@ -26,7 +26,13 @@ from samlet.zoo import get_spec
 
 KEYS, VALUES = [8, 16, 4096], [8, 4096, 16]
 SHARED = {name: VALUES if name.startswith("values") else KEYS for name in ImageSide._fields}
-SHARED |= {"queries1": [8, 17, 4096], "position_queries2": [8, 17, 4096], "lengths": [3, 4096], "upscaled": [4096, 256]}
+SHARED |= {
+    "cross2": [16, 16, 4096],
+    "queries1": [8, 17, 4096],
+    "position_queries2": [8, 17, 4096],
+    "lengths": [3, 4096],
+    "upscaled": [4096, 256],
+}
 
 
 def graph(name):
@@ -74,8 +80,9 @@ def test_the_folder_is_complete():
                 "vectors": ["prompts", "rank", 256],
                 "scale": ["prompts", 1, 4096],
                 "mask_tokens": ["prompts", 4, 256],
+                "columns": ["columns"],
             },
-            {"logits": ["prompts", 4, 256, 256]},
+            {"logits": ["prompts", "columns", 256, 256]},
         ),
     ],
 )

@@ -42,7 +42,7 @@ PUBLISHED_PARAMETERS = {
     "sam-vit-h": (641_090_608, 0),
 }
 # What samlet's own models promise: MACs in G.
-BUDGETS = {"efficientvit-sam-b0": 2.5, "efficientvit-sam-b1": 5}
+BUDGETS = {"efficientvit-sam-b0": 3, "efficientvit-sam-b1": 5}
 PROMPT_ENCODER_PARAMETERS, MASK_DECODER_PARAMETERS = 6_220, 4_058_340
 
 

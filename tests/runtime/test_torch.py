@@ -101,7 +101,7 @@ def test_a_prompt_is_upscaled_once_for_all_its_masks(monkeypatch):
     rows = []
     upscale = MaskUpscaler.forward
     monkeypatch.setattr(
-        MaskUpscaler, "forward", lambda self, *given: rows.append(len(given[-1])) or upscale(self, *given)
+        MaskUpscaler, "forward", lambda self, *given: rows.append(len(given[-2])) or upscale(self, *given)
     )
     backend.decode(features, *CASES["ragged rows"]).keep([0, 0, 0, 2], [1, 2, 3, 1]).low_res()
     assert rows == [1, 1]  # one by one, as suits a CPU

@@ -53,7 +53,7 @@ class TestImage:
             ask(predictor)
 
     def test_a_torch_image_must_be_resized_already(self, predictor):
-        with pytest.raises(InputError, match=r"\[1, 3, 384, 640\]"):
+        with pytest.raises(InputError, match=r"\[1, 3, 461, 768\]"):
             predictor.set_torch_image(np.zeros((1, 3, 120, 200)), (120, 200))
 
     def test_a_torch_image_is_normalised_and_padded(self, predictor):
