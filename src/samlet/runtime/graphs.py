@@ -125,7 +125,8 @@ class GraphBackend(ABC):
             shared = {UPSCALED: run.shared[UPSCALED], "columns": columns[here]}
             masks[here] = self._run(UPSCALER, {**inputs, **shared}, threads)["logits"][0]
 
-        self._side_by_side(upscale, [(run, place) for run in runs for place in np.flatnonzero(np.isin(run.rows, rows))])
+        wanted = [(run, int(place)) for run in runs for place in np.flatnonzero(np.isin(run.rows, rows))]
+        self._side_by_side(upscale, wanted)
         return masks
 
     def _side_by_side(self, work: Callable[[Item, int], Result], items: Sequence[Item]) -> list[Result]:
