@@ -94,7 +94,7 @@ def total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         found = [row[way] for row in rows if way in row]
         if found:
             whole[way] = {key: sum(each[key] for each in found) for key in ("masks", "seconds", "cpu_seconds")}
-            whole[way]["peak_memory_mb"] = max((each["peak_memory_mb"] or 0 for each in found), default=0) or None
+            whole[way]["peak_memory_mb"] = max(each["peak_memory_mb"] or 0 for each in found) or None
     if "fast" in whole:
         shares = [(row["fast"]["recall"], row["ours"]["masks"]) for row in rows]
         whole["fast"]["recall"] = _weighted(shares)

@@ -266,9 +266,9 @@ def _share(value: float | None) -> str:
 
 def _print_json(facts: dict[str, Any], output: Path | None) -> None:
     """One line that says what was run, on what, and what came out; `output` gets the same."""
-    from samlet.cli.machine import usable_cores
     from samlet.evaluation.provenance import machine, versions
     from samlet.files import make_folder, write_files
+    from samlet.runtime.graphs import usable_cores
 
     load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     here = {**machine(), "usable_cores": usable_cores(), "load_average": load_average}

@@ -14,6 +14,7 @@ import samlet
 from samlet.cli import machine
 from samlet.cli.tables import megabytes, print_table
 from samlet.loading import artifact_backend
+from samlet.runtime.graphs import usable_cores
 from samlet.zoo import DEFAULT_MODEL, shipped_folder, weights
 
 
@@ -36,7 +37,7 @@ def _facts() -> dict[str, Any]:
         "cpu": {
             "name": machine.cpu_name(),
             "cores": os.cpu_count(),
-            "usable_cores": machine.usable_cores(),
+            "usable_cores": usable_cores(),
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
         },
         "memory": {"total_bytes": total, "available_bytes": available},

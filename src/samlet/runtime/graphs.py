@@ -170,7 +170,7 @@ def default_threads() -> int:
 
 
 def usable_cores() -> int:
-    """Logical cores this process may use."""
+    """Logical cores this process may use; a container or `taskset` may allow fewer than there are."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
