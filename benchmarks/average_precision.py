@@ -70,15 +70,15 @@ def with_pycocotools(path: Path, detections: list[Any], kind: str, _lvis: bool) 
     from pycocotools.cocoeval import COCOeval
 
     truth = COCO(str(path))
-    run = COCOeval(truth, truth.loadRes(detections), kind)
+    run = COCOeval(truth, truth.loadRes(detections), kind)  # pyright: ignore[reportArgumentType] - its stubs
     run.evaluate()
     run.accumulate()
-    return mean(run.eval["precision"])
+    return mean(run.eval["precision"])  # pyright: ignore[reportOptionalSubscript] - counted by accumulate
 
 
 def with_faster_coco_eval(path: Path, detections: list[Any], kind: str, lvis: bool) -> float:
     """C++ behind pycocotools' interface."""
-    from faster_coco_eval import COCO, COCOeval_faster
+    from faster_coco_eval import COCO, COCOeval_faster  # pyright: ignore[reportMissingImports] - not a dependency
 
     truth = COCO(str(path))
     run = COCOeval_faster(truth, truth.loadRes(detections), kind, lvis_style=lvis, print_function=print)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from tests.cli.disc import predictor
 
+import samlet
 from samlet.benchmarking import steps
 from samlet.benchmarking.steps import COLD_START, PHOTO, Plan, cold_start, measure, photo_facts
 from samlet.benchmarking.target import Target
@@ -101,7 +102,7 @@ def test_a_cold_start_is_a_new_process_that_makes_a_mask(monkeypatch):
 def test_the_cold_start_program_is_what_a_user_writes(monkeypatch, capsys):
     """Run here, with a model that has no network: its names and arguments exist."""
     asked = []
-    monkeypatch.setattr("samlet.loading.load", lambda name, **options: asked.append((name, options)) or predictor())
+    monkeypatch.setattr(samlet, "load", lambda name, **options: asked.append((name, options)) or predictor())
 
     def run(command, **_):
         monkeypatch.setattr("sys.argv", ["-c", command[-1]])
