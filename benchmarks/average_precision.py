@@ -97,7 +97,7 @@ def with_hotcoco(path: Path, detections: list[Any], kind: str, lvis: bool) -> fl
     run = (LVISEval if lvis else COCOeval)(truth, truth.load_res(detections), kind)
     run.evaluate()
     run.accumulate()
-    return mean(np.asarray(run.eval["precision"]))
+    return mean(np.asarray(run.eval["precision"]))  # pyright: ignore[reportOptionalSubscript] - counted by accumulate
 
 
 LIBRARIES = {
