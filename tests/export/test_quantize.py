@@ -47,11 +47,37 @@ def test_a_photo_that_cannot_be_read_is_named(encoder, tmp_path):
         quantize.quantize_encoder(encoder, tiny_model().spec.image, [tmp_path / "missing.jpg"])
 
 
-def test_products_of_two_activations_are_told_from_layers():
-    nodes = [
-        helper.make_node("MatMul", ["x", "weights"], ["q"], name="layer"),
-        helper.make_node("MatMul", ["q", "x"], ["y"], name="attention"),
+def matmul(left, right, result):
+    return helper.make_node("MatMul", [left, right], [result], name=result)
+
+
+def in_float32(*nodes):
+    constants = [
+        helper.make_tensor(name, onnx.TensorProto.FLOAT, [2, 2], np.eye(2).ravel()) for name in ("weights", "more")
     ]
-    weights = helper.make_tensor("weights", onnx.TensorProto.FLOAT, [2, 2], np.eye(2).ravel())
-    model = helper.make_model(helper.make_graph(nodes, "both", [], [], [weights]))
-    assert quantize._products_of_activations(model) == ["attention"]
+    return sorted(quantize._in_float32(helper.make_graph(nodes, "some", [], [], constants)))
+
+
+def test_products_of_two_activations_are_told_from_layers():
+    assert in_float32(matmul("x", "weights", "q"), matmul("q", "q", "y")) == ["y"]
+
+
+def test_a_layer_that_reads_what_attention_reads_stays_as_it_is():
+    qkv = matmul("x", "weights", "qkv")
+    q = helper.make_node("Relu", ["qkv"], ["q"], name="relu")
+    aside, after = matmul("qkv", "more", "aside"), matmul("y", "more", "after")
+    assert in_float32(qkv, q, aside, matmul("q", "q", "y"), after) == ["aside", "y"]
+
+
+def test_both_products_of_a_resize_are_told_from_layers():
+    rows, columns, layer = matmul("weights", "x", "rows"), matmul("rows", "more", "columns"), matmul("x", "more", "l")
+    assert in_float32(rows, columns, layer) == ["columns", "rows"]
+
+
+def test_no_more_photos_are_read_than_are_of_use_and_they_are_told(encoder, monkeypatch, capsys):
+    monkeypatch.setattr(quantize, "CALIBRATION_PHOTOS", 2)
+    told = []
+    photos = [PHOTOS[0], PHOTOS[0].with_name("never read.jpg"), PHOTOS[1], PHOTOS[1].with_name("nor this.jpg")]
+    quantize.quantize_encoder(encoder, tiny_model().spec.image, photos, told.append)
+    assert told == ["calibrating on photo 1 of 2", "calibrating on photo 2 of 2"]
+    assert capsys.readouterr().out == ""

@@ -44,7 +44,7 @@ def export(
         ),
     ] = "float32",
     calibration: Annotated[
-        Path | None, Parameter(help="Folder of photos (.jpg, .png) that int8 is calibrated on; 100 are plenty.")
+        Path | None, Parameter(help="Folder of photos (.jpg, .png) that int8 is calibrated on: 64 of them.")
     ] = None,
     photos: Annotated[
         list[Path] | None,

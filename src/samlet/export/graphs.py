@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from samlet.errors import ExportError
-from samlet.export.simplify import resize_by_products
+from samlet.export.simplify import norm_by_squares, resize_before_mixing, resize_by_products
 from samlet.models import Sam
 from samlet.models.edge_sam_rpn import EdgeSamRpn
 from samlet.models.half import half_encoder
@@ -144,6 +144,8 @@ def _encoder_plan(model: Sam, dtype: torch.dtype) -> GraphPlan:
     fuse(encoder)
     with torch.no_grad():
         resize_by_products(encoder, pixels[:1])
+        norm_by_squares(encoder, pixels[:1])
+    resize_before_mixing(encoder)
     if dtype != torch.float32:
         encoder.model = half_encoder(encoder.model, dtype)
     return GraphPlan(encoder, {"pixels": (pixels, {0: Dim("images")})}, model.feature_names)

@@ -94,9 +94,8 @@ def _reduce(
 ) -> None:
     """Bring the graphs to `precision`; beside an encoder in int8 or float16, weights are stored as float16."""
     if precision == "int8":
-        progress(f"calibrating on {len(calibration)} photos")
         quantization = import_with_extra("samlet.export.quantize", "quantize", "int8")
-        quantization.quantize_encoder(folder / ENCODER, model.spec.image, calibration)
+        quantization.quantize_encoder(folder / ENCODER, model.spec.image, calibration, progress)
     for name in names:
         if precision == "float16-weights" or (precision in ("int8", "float16") and name != ENCODER):
             store_weights_as_float16(folder / name)
