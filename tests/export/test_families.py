@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
+from numpy.typing import NDArray
 from tests.filler import fill_
-from torch import nn
+from torch import Tensor, nn
 
+from samlet.export.graphs import GraphPlan, plan_graphs, write_graph
 from samlet.export.onnx import export_onnx
+from samlet.export.parity import PHOTOS, TOLERANCES
 from samlet.export.simplify import resize_by_products
+from samlet.images import read_image
 from samlet.models import create
 from samlet.models.edge_sam import EdgeSamEncoder, Upsampling
 from samlet.nn.fusion import fuse
-from samlet.nn.repvit import RepViTConfig
+from samlet.nn.repvit import RepViTConfig, SqueezeExcite
+from samlet.preprocess import to_pixels
+from samlet.runtime.artifact import ENCODER
 
 TINY = RepViTConfig((8, 16, 24, 32), (2, 1, 3, 2))
 
@@ -33,8 +42,47 @@ def test_a_rewritten_encoder_of_edge_sam_gives_the_same_embedding(upsampling: Up
     torch.testing.assert_close(rewritten(pixels), encoder(pixels), rtol=0, atol=1e-4)
 
 
+def far(found: NDArray[np.float32], exact: Tensor) -> float:
+    """Root mean square difference, in standard deviations."""
+    return float(torch.from_numpy(found).sub(exact).square().mean().sqrt() / exact.std())
+
+
+def run(plan: GraphPlan, path: Path, inputs: Tensor) -> NDArray[np.float32]:
+    """What ONNX Runtime answers to the only input of a graph."""
+    write_graph(plan, path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: inputs.numpy()})[0]
+
+
+@torch.no_grad()
+def test_the_means_of_a_large_map_keep_their_digits(tmp_path: Path) -> None:
+    """ONNX Runtime adds up one value after the other: of 256 x 256 at once, it was seven times as far as torch."""
+    gate = fill_(SqueezeExcite(8))
+    x = 30 + torch.randn(1, 8, 256, 256, generator=torch.Generator().manual_seed(0))
+    found = run(GraphPlan(gate, {"x": (x, {})}, ("y",)), tmp_path / "gate.onnx", x)
+    here = gate(x).numpy()
+    exact = gate.double()(x.double())
+    assert 0 < far(found, exact) < 3 * far(here, exact)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["edge-sam", "repvit-sam"])
-def test_the_exported_model_has_the_masks_of_the_unfused_one(name: str, tmp_path: Path) -> None:
-    parity = export_onnx(fill_(create(name)), tmp_path / name)
-    assert parity.mean_mask_iou >= 0.999
+@torch.no_grad()
+def test_the_exported_encoder_is_as_near_to_exact_numbers_as_torch(name: str, tmp_path: Path) -> None:
+    """Fifty layers of random weights magnify each rounding: float64 tells what is rounding and what is wrong."""
+    model = fill_(create(name)).eval()
+    for photo in PHOTOS:
+        pixels = torch.from_numpy(to_pixels(read_image(photo), model.spec.image)[0])[None]
+        exact = deepcopy(model).double().encode(pixels.double())
+        here = far(model.encode(pixels).numpy(), exact)
+        assert 0 < far(run(plan_graphs(model)[ENCODER], tmp_path / ENCODER, pixels), exact) < 4 * here
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["edge-sam", "repvit-sam"])
+def test_the_exported_model_has_the_masks_of_the_unfused_one(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tolerance = replace(TOLERANCES["float32"], embedding=1e-3)  # random weights: see above
+    monkeypatch.setitem(TOLERANCES, "float32", tolerance)
+    assert export_onnx(fill_(create(name)), tmp_path / name).mean_mask_iou >= 0.999
