@@ -32,9 +32,12 @@ MULTIPLIES = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 def small(name: str) -> Sam:
     """A fused model of a family, for a small canvas."""
     spec = get_spec(name)
-    model = fill_(create(replace(spec, image=replace(spec.image, canvas=(FAMILIES | LARGE)[name]))))
+    torch.manual_seed(0)
+    model = create(replace(spec, image=replace(spec.image, canvas=(FAMILIES | LARGE)[name])))
+    if name != "repvit-sam":  # whose 50 layers turn a thousandth of the input into all of the output, so filled
+        fill_(model)
     fuse(model)
-    return model
+    return model.eval()
 
 
 # Type, and the largest error in standard deviations. The artificial weights of RepViT make numbers of 1e8: beyond
@@ -47,7 +50,7 @@ CASES = [
 SLOW = [
     ("efficientvit-sam-b0", torch.bfloat16, 0.08),
     ("efficientvit-sam-l0", torch.bfloat16, 0.08),
-    ("repvit-sam", torch.bfloat16, 0.3),
+    ("repvit-sam", torch.bfloat16, 0.05),
     ("sam-vit-b", torch.float16, 0.01),
 ]
 
@@ -120,7 +123,7 @@ def test_sums_that_leave_float16_stay_finite() -> None:
         if isinstance(part, LiteMLA):
             nn.init.constant_(part.qkv.get_parameter("conv.weight"), 3.0)
             nn.init.constant_(part.proj.get_parameter("conv.weight"), 1e-3)
-    pixels = torch.rand(1, 3, 256, 256)
+    pixels = torch.rand(1, 3, 128, 128)
     whole, half = (m.features(pixels)["image_embeddings"] for m in (model, half_encoder(model, torch.float16)))
     assert half.isfinite().all()
     assert (half.float() - whole).std() < 0.02 * whole.std()
@@ -140,6 +143,7 @@ def test_softmax_survives_scores_beyond_float16(
     torch.testing.assert_close(out.float(), expected, rtol=0, atol=0.02)
 
 
+@pytest.mark.slow
 def test_masks_of_the_default_model_survive() -> None:
     """One photo, one box and two clicks: IoU with float32's masks."""
     model = create("efficientvit-sam-b0")
