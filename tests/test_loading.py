@@ -66,6 +66,8 @@ def processor(monkeypatch):
 def shipped(monkeypatch, tmp_path):
     """The default model ships, and no other."""
     folder = tmp_path / "shipped"
+    folder.mkdir()
+    (folder / "manifest.json").write_text('{"precision": "float16-weights"}')
     monkeypatch.setattr(loading, "shipped_folder", lambda name: folder if name == DEFAULT_MODEL else None)
     return folder
 
@@ -104,6 +106,7 @@ class TestOnnx:
 
     def test_a_folder_that_has_a_models_name_is_not_that_model(self, opened, shipped, monkeypatch, tmp_path):
         (tmp_path / DEFAULT_MODEL).mkdir()
+        (tmp_path / DEFAULT_MODEL / "manifest.json").write_text("{}")
         monkeypatch.chdir(tmp_path)
         load(DEFAULT_MODEL)
         load(f"./{DEFAULT_MODEL}")
@@ -193,6 +196,21 @@ def test_auto_takes_what_is_fastest_here(machine, backend, reason, processor, op
     assert load().backend.name == backend
     assert loading.artifact_backend()[0] == backend
     assert reason in loading.artifact_backend()[1]
+
+
+@pytest.mark.parametrize(
+    ("machine", "backend"),
+    [
+        ({"avx512": False}, "openvino"),
+        ({"openvino": False}, "onnx"),
+        ({"providers": ["CUDAExecutionProvider"]}, "onnx"),
+    ],
+)
+def test_in_int8_auto_takes_openvino_wherever_it_is(machine, backend, processor, opened, compiled, artifact):
+    processor.update(machine)
+    (artifact / "manifest.json").write_text('{"precision": "int8"}')
+    assert load(artifact).backend.name == backend
+    assert "int8" in loading.artifact_backend("int8")[1] or backend == "onnx"
 
 
 class TestTorch:

@@ -96,7 +96,9 @@ def test_a_folder_without_a_manifest_is_named(tmp_path):
 
 
 def test_the_best_target_names_what_auto_is(artifact, monkeypatch):
-    monkeypatch.setattr(module, "artifact_backend", lambda: ("openvino", "it is fast"))
+    monkeypatch.setattr(
+        module, "artifact_backend", lambda precision: ("openvino" if precision == "int8" else "onnx", "it is fast")
+    )
     assert best_target(artifact("small", "int8"), threads=2).name == "small/openvino/int8"
     assert best_target("mobile-sam", checkpoint="a.pt") == Target("mobile-sam", "torch", checkpoint="a.pt")
     assert best_target("efficientvit-sam-b0", "onnx", checkpoint="a.pt") == Target("efficientvit-sam-b0", "onnx")

@@ -38,7 +38,7 @@ class HereAndNow:
 def _no_processes(monkeypatch):
     monkeypatch.setattr(processes, "Worker", HereAndNow)
     monkeypatch.setattr(side_by_side, "Worker", HereAndNow)
-    monkeypatch.setattr(target, "read_manifest", lambda folder: {"name": "efficientvit-sam-b0", "precision": "float32"})
+    monkeypatch.setattr(target, "precision_of", lambda folder: "float32")
 
 
 @pytest.fixture
@@ -88,6 +88,14 @@ def test_table_and_json(samlet, measured, tmp_path):
     assert err.count("left out: ") == 2
 
 
+def test_a_precision_that_was_not_asked_for_is_passed_over(samlet, measured):
+    code, out, _ = samlet("bench", "--backends", "openvino", "--what", "encode")
+    assert code == 0
+    record = json.loads(out.splitlines()[-1])
+    assert [target["name"] for target in record["targets"]] == [FAST]
+    assert list(record["left_out"]) == ["efficientvit-sam-b0/openvino/bfloat16"]
+
+
 def test_without_a_baseline_there_are_no_ratios(samlet, measured):
     _, out, _ = samlet("bench", "--what", "encode")
     assert "×" not in out
@@ -106,6 +114,7 @@ def test_without_a_baseline_there_are_no_ratios(samlet, measured):
         (["--image", "gone.jpg"], "gone.jpg"),
         (["--repeats", "0"], "--repeats"),
         (["--backends", "torch"], 'pip install "samlet[torch]"'),  # asked for, so not passed over
+        (["--backends", "openvino", "--precisions", "bfloat16"], "cannot compute in bfloat16"),
         (["--checkpoint", "a.pt", "--backends", "onnx"], "a.pt is for torch"),
         (["everything", "--checkpoint", "a.pt", "--backend", "onnx"], "a.pt is for torch"),
         (["everything", "--reference"], "no published weights"),

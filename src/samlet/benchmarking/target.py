@@ -12,7 +12,7 @@ from samlet.errors import InputError, UnknownBackendError, UnknownModelError
 from samlet.extras import import_with_extra
 from samlet.loading import BACKENDS, artifact_backend, load, load_module
 from samlet.predictor import Predictor
-from samlet.runtime.artifact import read_manifest
+from samlet.runtime.artifact import precision_of
 from samlet.zoo import get_spec, shipped_folder
 
 # What a backend can compute float weights in besides the precision they are stored in.
@@ -97,7 +97,8 @@ def best_target(
 ) -> Target:
     """What `samlet.load` would run, with the backend it would choose. Errors of `find_targets`."""
     if backend == "auto":
-        backend = "torch" if artifact_of(model) is None else artifact_backend()[0]
+        artifact = artifact_of(model)
+        backend = "torch" if artifact is None else artifact_backend(precision_of(artifact))[0]
     torch_weights = checkpoint if backend == "torch" else None
     return find_targets([model], [backend], checkpoint=torch_weights, threads=threads)[0]
 
@@ -162,5 +163,5 @@ def _precisions_of(
         return ("float32", *(each for each in half if device not in (None, "cpu") or each in (wanted or ())))
     if artifact is None:
         return ("float32",)
-    stored = str(read_manifest(artifact).get("precision", "float32"))
+    stored = precision_of(artifact)
     return (stored,) if stored in ("int8", "float16") else (stored, *COMPUTES_IN.get(backend, ()))

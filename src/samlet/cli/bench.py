@@ -89,7 +89,8 @@ def bench(
     )
     _check_baseline(baseline, targets)
     photo = photo_facts(plan.photo)
-    measured, left_out = _measure_all(targets, plan, passing_over=backends == AUTO)
+    named = [target for target in targets if _was_named(target, backends, precisions)]
+    measured, left_out = _measure_all(targets, plan, named)
     if baseline in left_out:
         raise BackendError(f"The baseline {baseline} does not run here: {left_out[baseline]}")
     against = None if baseline is None else measured[baseline].figures
@@ -145,10 +146,18 @@ def bench_everything(
     _print_json({**settings, **facts}, output)
 
 
+def _was_named(target: Target, backends: str, precisions: str) -> bool:
+    """Whether a target was asked for by its backend and, if it computes in another precision than usual, by that."""
+    from samlet.benchmarking.target import COMPUTES_IN
+
+    usual = target.precision not in COMPUTES_IN.get(target.backend, ())
+    return backends != AUTO and (usual or precisions != AUTO)
+
+
 def _measure_all(
-    targets: Sequence[Target], plan: Plan, *, passing_over: bool
+    targets: Sequence[Target], plan: Plan, named: Sequence[Target]
 ) -> tuple[dict[str, Measurement], dict[str, str]]:
-    """Measurements by name and, where targets that do not run here are passed over, why the others were not made."""
+    """Measurements by name, and why those of other targets than the `named` ones were not made."""
     measured: dict[str, Measurement] = {}
     left_out: dict[str, str] = {}
     with Console(stderr=True).status("") as status:
@@ -157,7 +166,7 @@ def _measure_all(
             try:
                 measured[target.name] = _measure(target, plan)
             except (BackendError, ModelError) as error:
-                if not passing_over:
+                if target in named:
                     raise
                 left_out[target.name] = str(error)
                 print(f"left out: {target.name}: {error}", file=sys.stderr)

@@ -60,6 +60,11 @@ def manifest_record(folder: Path, spec: ModelSpec, precision: str) -> dict[str, 
     return spec.to_json() | {"precision": precision, "files": files}
 
 
+def precision_of(folder: Path) -> str:
+    """In which precision an artifact's encoder is; BackendError as for `read_manifest`."""
+    return str(read_manifest(folder).get("precision", "float32"))
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The content of a folder's manifest.json, unchecked; BackendError if there is none, or it cannot be read."""
     path = folder / MANIFEST
