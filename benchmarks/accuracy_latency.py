@@ -69,10 +69,10 @@ def draw(points: Sequence[dict[str, Any]], figure: str, output: Path) -> None:
     for point in points:
         middle, percent = point["median"], 100 * point["miou"]
         spread = [[middle - point["p10"]], [point["p90"] - middle]]
-        axes.errorbar(middle, percent, xerr=spread, fmt="o", capsize=3)
-        axes.annotate(point["name"], (middle, percent), xytext=(5, 5), textcoords="offset points", fontsize=8)
+        axes.errorbar(middle, percent, xerr=spread, fmt="o", capsize=3, label=point["name"])
     axes.set(xlabel=f"{figure} ({points[0]['unit']})", ylabel="mIoU (%)", xscale="log")
-    axes.margins(x=0.3, y=0.2)
+    axes.margins(x=0.1, y=0.2)
+    picture.legend(loc="outside lower center", ncols=2, fontsize=8)  # beside the points, names would overlap
     axes.grid(alpha=0.3)
     with write_aside(output) as aside:
         picture.savefig(aside, dpi=130, format="png")
