@@ -68,7 +68,7 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # Sums of many: in float16 they would overflow, and ONNX Runtime adds 65,536 values one after the other, at the
-        # cost of four digits, where rows have no mean of their own first.
+        # cost of two digits, where rows have no mean of their own first.
         rows = x.mean(3, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
         mean = rows.mean(2, keepdim=True).to(x.dtype)
         return x * self.fc2(F.relu(self.fc1(mean))).sigmoid()
