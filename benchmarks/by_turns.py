@@ -18,13 +18,13 @@ from statistics import median
 
 import cyclopts
 
+from samlet.benchmarking.steps import PHOTO
 from samlet.cli.machine import cpu_name
 from samlet.cli.tables import print_table
 from samlet.images import read_image
 from samlet.loading import load
 from samlet.preprocess import to_pixels
 
-PHOTO = Path(__file__).parents[1] / "examples" / "coffee.jpg"
 COLUMNS = (("", "left"), ("median (ms)", "right"), ("least (ms)", "right"), ("ratio", "right"))
 
 

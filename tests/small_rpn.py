@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from tests import filler
+from torch import Tensor
 
+from samlet.geometry.box_prior import BOXES, SCORES
 from samlet.models.edge_sam import EdgeSamEncoder
 from samlet.models.edge_sam_rpn import EdgeSamRpn, Head
 from samlet.nn.repvit import RepViTConfig
@@ -27,3 +30,13 @@ def small_rpn(head: Head = "efficient_det") -> EdgeSamRpn:
     torch.manual_seed(0)
     encoder = GridEncoder(RepViTConfig((8, 96, 192, 384), (1, 1, 1, 1)))
     return EdgeSamRpn(replace(get_spec("edge-sam-rpn"), name="small-rpn", image=IMAGE), encoder, head).eval()
+
+
+def checked_features(model: EdgeSamRpn) -> tuple[Tensor, dict[str, Tensor]]:
+    """Two images, and their features: the embedding, and a score for each box."""
+    pixels = torch.from_numpy(filler.array("small", 2, 3, IMAGE.canvas, IMAGE.canvas))
+    features = model.features(pixels)
+    assert tuple(features) == model.feature_names
+    assert torch.equal(features["image_embeddings"], model.encode(pixels))
+    assert features[BOXES].shape == (*features[SCORES].shape, 4)
+    return pixels, features

@@ -14,8 +14,7 @@ script = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "ablation
 
 
 def test_a_row_for_each_report(tmp_path, capsys):
-    sources = {"a": {"miou": 0.5, "instances": 3}, "b": {"miou": 0.7, "instances": 1}}
-    metrics = {"miou": {"all": 0.55}, "per_source": sources}
+    metrics = {"miou": {"all": 0.55}, "mean_of_sources": 0.6}
     record = {"format": 1, "protocol": {"start": "box"}, "metrics": metrics}
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole" / "report.json").write_text(json.dumps(record))

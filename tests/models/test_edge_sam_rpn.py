@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tests import filler, parity
-from tests.small_rpn import small_rpn
+from tests.small_rpn import checked_features, small_rpn
 
 from samlet.geometry.box_prior import BOXES, SCORES, box_of_click
 from samlet.models import create
@@ -98,11 +98,7 @@ def small():
 
 
 def test_features_are_the_embedding_and_proposals_in_prompt_pixels(small):
-    pixels = torch.from_numpy(filler.array("small", 2, 3, 128, 128))
-    features = small.features(pixels)
-    assert tuple(features) == small.feature_names
-    assert torch.equal(features["image_embeddings"], small.encode(pixels))
-    assert features[BOXES].shape == (*features[SCORES].shape, 4)
+    pixels, features = checked_features(small)
     assert features[BOXES].max() == 1024
     arrays = TorchBackend(small, small.spec).encode(pixels.numpy())
     assert arrays.keys() == features.keys()

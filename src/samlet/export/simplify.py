@@ -53,16 +53,16 @@ def norm_by_squares(encoder: nn.Module, pixels: Tensor) -> None:
     OpenVINO, whose maps have their channels last already. Subtracting the mean is linear, so it costs nothing when it
     is part of the weights. `pixels` show which convolution comes before which norm.
     """
-    makers: list[tuple[Tensor, nn.Conv2d]] = []
+    latest: tuple[Tensor, nn.Conv2d] | None = None
     pairs: dict[LayerNorm2d, nn.Conv2d] = {}
 
     def made(module: nn.Conv2d, _given: tuple[Tensor, ...], result: Tensor) -> None:
-        makers.append((result, module))
+        nonlocal latest
+        latest = result, module
 
     def normed(module: LayerNorm2d, given: tuple[Tensor, ...]) -> None:
-        for result, maker in makers:
-            if result is given[0]:
-                pairs[module] = maker
+        if latest is not None and latest[0] is given[0]:
+            pairs[module] = latest[1]
 
     norms = {name: module for name, module in encoder.named_modules() if isinstance(module, LayerNorm2d)}
     convolutions = [module for module in encoder.modules() if isinstance(module, nn.Conv2d)]
