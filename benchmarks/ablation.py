@@ -20,7 +20,7 @@ import cyclopts
 
 from samlet.cli.tables import print_table
 from samlet.evaluation import read_report
-from samlet.zoo import get_spec
+from samlet.models.registry import get_spec
 
 _DEFAULT = get_spec("efficientvit-sam-b0")
 # The default's architecture on the canvas that minutes of training can afford.

@@ -1,6 +1,6 @@
 """How fast `samlet eval` measures: one embedding and batched prompts per image, against one call per mask.
 
-    python benchmarks/eval_speed.py                                the default model on tests/data/tiny
+    python benchmarks/eval_speed.py                                the default model on tests/fixtures/tiny
     python benchmarks/eval_speed.py --data FOLDER --model FOLDER   an exported artifact on other annotated photos
 
 Against two scripts over a SAM predictor, which ask for one box after the other: one embeds the image for every mask,
@@ -25,7 +25,7 @@ from samlet.cli.machine import cpu_name
 from samlet.cli.tables import print_table
 from samlet.data import Annotation, Sample, open_folders
 from samlet.evaluation import Protocol, evaluate_image, select
-from samlet.evaluation.metrics import mask_iou
+from samlet.evaluation.metrics.overlap import mask_iou
 from samlet.evaluation.selection import box_in_image, spread
 from samlet.loading import load
 from samlet.predictor import Predictor

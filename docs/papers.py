@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from samlet.evaluation import Protocol, read_report
-from samlet.zoo import MODELS
+from samlet.models.registry import MODELS
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"

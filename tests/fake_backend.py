@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from samlet.backend import ArrayMaskLogits
-from samlet.zoo import get_spec
+from samlet.models.registry import get_spec
 
 RADII = (16.0, 8.0, 16.0, 32.0)  # of the four candidates, in pixels of the 256 grid
 SPEC = replace(get_spec("efficientvit-sam-b0"), pred_iou_thresh=0.88, stability_score_thresh=0.95)

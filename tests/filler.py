@@ -1,7 +1,7 @@
 """Deterministic weights and inputs, so that two implementations of one network are compared without sharing weights.
 
 Every tensor is drawn from its *name* by NumPy's frozen legacy generator: a network with the same parameter names gets
-the same weights on every machine. `digest` is what the files in tests/data store of an official output.
+the same weights on every machine. `digest` is what the files in tests/fixtures store of an official output.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import numpy as np
 from tests import filler
 from torch import Tensor
 
-FOLDER = Path(__file__).parent / "data" / "parity"
+FOLDER = Path(__file__).parent / "fixtures" / "parity"
 # Relative to the output's std. The official code against itself: 3e-6; a forgotten norm eps: 7e-5; erf for tanh: 1e-3.
 TOLERANCE = 2e-5
 LAST_DIGIT = 1e-6  # samples are stored with six decimals, which noise below that can tip over

@@ -9,11 +9,11 @@ from tests import filler
 from torch import Tensor
 
 from samlet.geometry.box_prior import BOXES, SCORES
-from samlet.models.edge_sam import EdgeSamEncoder
-from samlet.models.edge_sam_rpn import EdgeSamRpn, Head
+from samlet.models.edge_sam.network import EdgeSamEncoder
+from samlet.models.edge_sam.rpn import EdgeSamRpn, Head
+from samlet.models.registry import get_spec
 from samlet.nn.repvit import RepViTConfig
 from samlet.spec import ImageSpec
-from samlet.zoo import get_spec
 
 IMAGE = ImageSpec(canvas=128)
 

@@ -10,8 +10,8 @@ from tests.fake_backend import FakeBackend
 from samlet.backend import ArrayMaskLogits
 from samlet.errors import InputError
 from samlet.everything import MaskGenerator
+from samlet.models.registry import get_spec
 from samlet.predictor import Predictor
-from samlet.zoo import get_spec
 
 DARK = np.zeros((240, 320, 3), np.uint8)
 

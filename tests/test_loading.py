@@ -18,7 +18,7 @@ from samlet.errors import (
     WeightsError,
 )
 from samlet.loading import load, load_module
-from samlet.zoo import DEFAULT_MODEL, get_spec
+from samlet.models.registry import DEFAULT_MODEL, get_spec
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,9 @@ from samlet.backend import Embedding
 from samlet.errors import ImageError, InputError, PromptError
 from samlet.everything import MaskGenerator
 from samlet.geometry.box_prior import BOXES, SCORES
+from samlet.models.registry import get_spec
 from samlet.predictor import Predictor
 from samlet.prompts import PointLabel, Prompts
-from samlet.zoo import get_spec
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (120, 200, 3), np.uint8)
 

@@ -14,10 +14,10 @@ from torch import nn
 
 from samlet.export.onnx import export_onnx
 from samlet.models import Sam
-from samlet.nn.efficientvit import ConvLayer
+from samlet.models.efficientvit.blocks import ConvLayer
+from samlet.models.registry import get_spec
 from samlet.nn.layers import ToGrid
 from samlet.spec import ImageSpec
-from samlet.zoo import get_spec
 
 CANVAS = 128
 

@@ -59,7 +59,7 @@ _HOME_OF = {
     "SamletError": "samlet.errors",
     "load": "samlet.loading",
 }
-_MODULES = ("errors", "sam_api")
+_MODULES = ("errors", "models", "sam_api")
 
 
 def __getattr__(name: str) -> Any:
@@ -71,10 +71,6 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _MODULES:
         return import_module(f"samlet.{name}")
-    if name == "models":
-        from samlet.extras import import_with_extra
-
-        return import_with_extra("samlet.models", "torch", "samlet.models")
     raise AttributeError(f"module 'samlet' has no attribute {name!r}")
 
 

@@ -20,10 +20,11 @@ from samlet.errors import (
     WeightsError,
 )
 from samlet.extras import import_with_extra
+from samlet.hub import weights
+from samlet.models.registry import DEFAULT_MODEL, get_spec, shipped_folder
 from samlet.predictor import Predictor
 from samlet.runtime.artifact import precision_of
 from samlet.spec import ModelSpec
-from samlet.zoo import DEFAULT_MODEL, get_spec, shipped_folder, weights
 
 if TYPE_CHECKING:
     from samlet.models import Sam
@@ -91,10 +92,12 @@ def load_module(model: str | ModelSpec, checkpoint: str | os.PathLike[str] | Non
 
     Raises UnknownModelError, CheckpointError, MissingExtraError.
     """
-    models = import_with_extra("samlet.models", "torch", "A torch model")
-    module = models.create(model)
+    creation, checkpoints = (
+        import_with_extra(f"samlet.models.{module}", "torch", "A torch model") for module in ("creation", "checkpoints")
+    )
+    module = creation.create(model)
     if checkpoint is not None:
-        models.load_checkpoint(module, checkpoint)
+        checkpoints.load_checkpoint(module, checkpoint)
     return module
 
 

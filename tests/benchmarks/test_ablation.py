@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from samlet.zoo import DEFAULT_MODEL, get_spec
+from samlet.models.registry import DEFAULT_MODEL, get_spec
 
 script = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "ablation.py"))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.data.records import write_shard
 from tests.evaluation.fake import SIDE, gray_image, predictor
-from tests.readers.records import write_shard
 
 from samlet import loading
 from samlet.cli.eval import app

@@ -4,11 +4,12 @@ import dataclasses
 import hashlib
 
 import pytest
-from tests.zoo.server import Site, serve
+from tests.hub.server import Site, serve
 
 from samlet.cli import models as module
+from samlet.hub import download, weights
+from samlet.models.registry import MODELS, get_spec
 from samlet.spec import Checkpoint
-from samlet.zoo import MODELS, download, get_spec, weights
 
 CONTENT = b"weights" * 100_000
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from samlet.models.registry import DEFAULT_MODEL, MODELS
 from samlet.spec import ModelSpec
-from samlet.zoo import DEFAULT_MODEL, MODELS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

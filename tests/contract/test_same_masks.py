@@ -18,7 +18,7 @@ from pycocotools import mask as coco_mask
 import samlet
 
 ROOT = Path(__file__).parents[2]
-STORED = ROOT / "tests" / "data" / "same_masks.json"
+STORED = ROOT / "tests" / "fixtures" / "same_masks.json"
 AVX512 = 256  # CPU_AVX512_SKX in OpenCV's enum: runtimes choose their kernels by it, and with them the last digit
 POINT, BOX = "point", "box"
 QUESTIONS = [

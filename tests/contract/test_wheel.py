@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ROOT / "src" / "samlet" / "zoo" / "shipped"
+SHIPPED = ROOT / "src" / "samlet" / "models" / "shipped"
 LARGEST_SHIPPED_BYTES = 20_000_000
 
 
@@ -39,6 +39,6 @@ def test_wheel_holds_the_licences(names: set[str]) -> None:
 def test_wheel_holds_the_shipped_model(names: set[str]) -> None:
     files = [path for path in SHIPPED.rglob("*") if path.is_file()]
     if not files:
-        pytest.skip("no model is in src/samlet/zoo/shipped yet")
+        pytest.skip("no model is in src/samlet/models/shipped yet")
     assert {path.relative_to(ROOT / "src").as_posix() for path in files} <= names
     assert sum(path.stat().st_size for path in files) <= LARGEST_SHIPPED_BYTES

@@ -16,13 +16,13 @@ from safetensors.torch import load_file
 from samlet.cli.eval import app as eval_app
 from samlet.cli.train import app
 from samlet.models import create
+from samlet.models.registry import get_spec
 from samlet.training import recipes, runs
 from samlet.training.config import PromptedConfig, TrainConfig
-from samlet.zoo import get_spec
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "add-an-encoder.md").read_text(encoding="utf-8")
-TINY = ROOT / "tests" / "data" / "tiny"
+TINY = ROOT / "tests" / "fixtures" / "tiny"
 ENCODER, CHECK, LOAD = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from samlet.zoo import DEFAULT_MODEL, shipped_folder
+from samlet.models.registry import DEFAULT_MODEL, shipped_folder
 
 ROOT = Path(__file__).parents[2]
 OTHERWISE = {"add-an-encoder.md"}  # its file and its commands are run by test_encoder_guide.py
@@ -41,7 +41,7 @@ def test_python_of_a_document_runs(document: Path, tmp_path: Path) -> None:
     code = python_of(document.read_text(encoding="utf-8"))
     assert code.strip()
     if shipped_folder(DEFAULT_MODEL) is None:
-        pytest.skip(f"the default model {DEFAULT_MODEL} is not in src/samlet/zoo/shipped yet")
+        pytest.skip(f"the default model {DEFAULT_MODEL} is not in src/samlet/models/shipped yet")
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     script = tmp_path / "document.py"
     script.write_text(code, encoding="utf-8")

@@ -21,7 +21,7 @@ from samlet.training.config import PromptedConfig, TrainConfig
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "train.md").read_text(encoding="utf-8")
-TINY = ROOT / "tests" / "data" / "tiny"
+TINY = ROOT / "tests" / "fixtures" / "tiny"
 
 
 def commands(verb: str) -> list[list[str]]:

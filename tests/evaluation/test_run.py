@@ -11,8 +11,8 @@ from tests.evaluation.fake import SIDE, RectangleBackend, annotation, predictor,
 
 from samlet.errors import DataError
 from samlet.evaluation import run
-from samlet.evaluation.dialogue import center_on_canvas
-from samlet.evaluation.protocols import Protocol
+from samlet.evaluation.protocols.dialogue import center_on_canvas
+from samlet.evaluation.protocols.protocol import Protocol
 from samlet.evaluation.results import ResultLog
 from samlet.geometry.frames import ImageFrame
 from samlet.prompts import PointLabel

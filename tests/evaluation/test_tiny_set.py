@@ -14,9 +14,9 @@ from samlet.cli import main
 from samlet.data import open_folders
 from samlet.evaluation import left_out, select
 from samlet.geometry import rle
-from samlet.zoo import DEFAULT_MODEL, shipped_folder
+from samlet.models.registry import DEFAULT_MODEL, shipped_folder
 
-TINY = Path(__file__).parents[1] / "data" / "tiny"
+TINY = Path(__file__).parents[1] / "fixtures" / "tiny"
 LARGEST_BYTES = 40_000
 
 
@@ -70,7 +70,7 @@ def test_a_model_that_answers_with_the_box(monkeypatch, tmp_path: Path) -> None:
 
 def test_the_default_model_finds_the_boxed_objects(tmp_path: Path) -> None:
     if shipped_folder(DEFAULT_MODEL) is None:
-        pytest.skip(f"the default model {DEFAULT_MODEL} is not in src/samlet/zoo/shipped yet")
+        pytest.skip(f"the default model {DEFAULT_MODEL} is not in src/samlet/models/shipped yet")
     metrics = report_of_eval(tmp_path / "out")["metrics"]
     assert metrics["miou"]["all"] > 0.7
     assert metrics["boundary_miou"]["all"] > 0.47  # what the box itself would get as an answer

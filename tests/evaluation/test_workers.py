@@ -12,8 +12,8 @@ import pytest
 from tests.evaluation.fake import annotation, load, predictor, sample
 
 from samlet.errors import BackendError, DataError
-from samlet.evaluation.protocols import Protocol
-from samlet.evaluation.report import measure
+from samlet.evaluation.protocols.protocol import Protocol
+from samlet.evaluation.report.summary import measure
 from samlet.evaluation.results import ResultLog
 from samlet.evaluation.run import evaluate
 from samlet.evaluation.workers import evaluate_in_processes

@@ -20,7 +20,7 @@ from samlet.export.parity import PHOTOS, TOLERANCES
 from samlet.export.simplify import resize_by_products
 from samlet.images import read_image
 from samlet.models import create
-from samlet.models.edge_sam import EdgeSamEncoder, Upsampling
+from samlet.models.edge_sam.network import EdgeSamEncoder, Upsampling
 from samlet.nn.fusion import fuse
 from samlet.nn.repvit import RepViTConfig, SqueezeExcite
 from samlet.preprocess import to_pixels

@@ -18,11 +18,11 @@ from samlet.export import onnx as export
 from samlet.export.graphs import plan_graphs
 from samlet.export.parity import PHOTOS, TOLERANCES, Tolerance
 from samlet.models import create
+from samlet.models.registry import get_spec
 from samlet.nn.prompt_decoder import ImageSide
 from samlet.runtime.artifact import DECODER, ENCODER, GRAPHS, MANIFEST, PARITY, PROJECTOR, UPSCALER
 from samlet.runtime.onnx import OnnxBackend
 from samlet.spec import ModelSpec
-from samlet.zoo import get_spec
 
 KEYS, VALUES = [8, 16, 4096], [8, 4096, 16]
 SHARED = {name: VALUES if name.startswith("values") else KEYS for name in ImageSide._fields}

@@ -17,7 +17,7 @@ from samlet.export.simplify import (
     resize_by_products,
     resize_weights,
 )
-from samlet.nn.efficientvit import ConvLayer
+from samlet.models.efficientvit.blocks import ConvLayer
 from samlet.nn.fusion import fuse
 from samlet.nn.layers import GRID, LayerNorm2d, ToGrid
 

@@ -19,9 +19,9 @@ from samlet.errors import CheckpointError
 from samlet.models import Sam, checkpoints, create, load_checkpoint
 from samlet.models.checkpoints import identify, read_state_dict
 from samlet.models.creation import skeleton
+from samlet.models.edge_sam.spec import OTHER_HEADS
+from samlet.models.registry import MODELS
 from samlet.nn.fusion import fuse
-from samlet.zoo import MODELS
-from samlet.zoo.edge_sam import OTHER_HEADS
 
 NAME = "efficientvit-sam-b0"
 WEIGHT = "mask_decoder.iou_token.weight"

@@ -10,8 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from samlet.models.cost import count_encoder_macs, count_parameters
 from samlet.models.creation import skeleton
+from samlet.models.registry import MODELS
 from samlet.spec import ModelSpec
-from samlet.zoo import MODELS
 
 GIGA = 1e9
 # The papers' encoder MACs in G, each with half of its last digit. MobileSAM's 38.2 is EdgeSAM's figure, which counts no

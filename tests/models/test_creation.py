@@ -9,7 +9,7 @@ from tests import parity
 from samlet.errors import UnknownModelError
 from samlet.models import create
 from samlet.models.creation import skeleton
-from samlet.zoo import MODELS
+from samlet.models.registry import MODELS
 
 NAMES = [spec.name for spec in MODELS]
 

@@ -12,15 +12,15 @@ from tests.filler import fill_
 from torch import nn
 
 from samlet.models import create, load_checkpoint
+from samlet.models.efficientvit.blocks import LiteMLA
 from samlet.models.half import half_encoder
-from samlet.models.sam import Sam
-from samlet.nn.efficientvit import LiteMLA
+from samlet.models.registry import get_spec
 from samlet.nn.fusion import fuse
 from samlet.nn.layers import LayerNorm2d, attend
+from samlet.nn.sam import Sam
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
 from samlet.runtime.torch import PRECISIONS, TorchBackend
-from samlet.zoo import get_spec
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = {"efficientvit-sam-b0": 64, "edge-sam-rpn": 128, "mobile-sam": 64}  # and canvases

@@ -14,9 +14,9 @@ from torch import Tensor
 from samlet.geometry.frames import ImageFrame
 from samlet.models import Sam, create
 from samlet.models.creation import skeleton
+from samlet.models.registry import MODELS
 from samlet.preprocess import to_pixels
 from samlet.sam_api import SamPredictor
-from samlet.zoo import MODELS
 
 LARGE = pytest.mark.slow
 FAMILIES = [

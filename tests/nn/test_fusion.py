@@ -9,7 +9,7 @@ import torch
 from tests.filler import fill_
 from torch import Tensor, nn
 
-from samlet.nn.efficientvit import ConvLayer
+from samlet.models.efficientvit.blocks import ConvLayer
 from samlet.nn.fusion import Fusible, fuse
 from samlet.nn.layers import ConvBN
 from samlet.nn.repvit import DownsamplingBlock, RepDepthwise, RepDepthwiseNorm, RepViTBlock

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from tests.filler import fill_
 from torch import nn
 
-from samlet.models.edge_sam import SIZES
-from samlet.models.repvit_sam import M2_3
+from samlet.models.edge_sam.network import SIZES
+from samlet.models.repvit_sam.network import M2_3
 from samlet.nn.repvit import (
     ChannelMixer,
     RepDepthwise,

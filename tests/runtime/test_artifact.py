@@ -7,8 +7,8 @@ import json
 import pytest
 
 from samlet.errors import BackendError
+from samlet.models.registry import get_spec
 from samlet.runtime.artifact import GRAPHS, MANIFEST, Artifact, manifest_record
-from samlet.zoo import get_spec
 
 SPEC = get_spec("mobile-sam")
 

@@ -11,9 +11,9 @@ from torch import nn
 from samlet import models
 from samlet.errors import InputError
 from samlet.geometry.frames import ImageFrame
-from samlet.models.sam import Sam
+from samlet.models.registry import get_spec
+from samlet.nn.sam import Sam
 from samlet.sam_api import SamAutomaticMaskGenerator, SamPredictor, sam_model_registry
-from samlet.zoo import get_spec
 
 SIZE_HW = (96, 64)
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from samlet.training.checkpoint import LOG
+from samlet.training.loop.checkpoint import LOG
 
 ROOT = Path(__file__).parents[2]
 

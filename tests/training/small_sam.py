@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from samlet.models import Sam
-from samlet.nn.efficientvit import ConvLayer, LiteMLA
+from samlet.models.efficientvit.blocks import ConvLayer, LiteMLA
+from samlet.models.registry import get_spec
 from samlet.nn.layers import LayerNorm2d, ToGrid
 from samlet.nn.mask_decoder import MaskDecoder
 from samlet.nn.prompt_encoder import PromptEncoder
 from samlet.spec import ImageSpec
-from samlet.zoo import get_spec
 
 CHANNELS = 32
 IMAGE = ImageSpec(canvas=64)

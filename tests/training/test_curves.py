@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from samlet.errors import TrainingError
-from samlet.training.checkpoint import LOG
 from samlet.training.curves import draw_curves, read_log
+from samlet.training.loop.checkpoint import LOG
 
 
 def write_log(folder, rows, tail=""):

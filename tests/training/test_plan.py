@@ -9,13 +9,13 @@ from tests.training.toy_stage import config
 
 from samlet.errors import CheckpointError, TrainingError
 from samlet.training import runs
+from samlet.training.batches.sources import open_source
 from samlet.training.config import DistillEncoderConfig, DistillPromptedConfig, FinetuneConfig
-from samlet.training.memory import activation_bytes, state_bytes
+from samlet.training.loop.memory import activation_bytes, state_bytes
 from samlet.training.plan import found_in
 from samlet.training.runs import Broken, Run, TeacherFile, plan
-from samlet.training.sources import open_source
 
-TINY = Path(__file__).parents[1] / "data" / "tiny"
+TINY = Path(__file__).parents[1] / "fixtures" / "tiny"
 
 
 @pytest.fixture

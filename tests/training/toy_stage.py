@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from samlet.training.batches import Batch, in_order, share
+from samlet.training.batches.order import Batch, in_order, share
+from samlet.training.batches.views import generator
 from samlet.training.config import DistillEncoderConfig, FinetuneConfig
-from samlet.training.views import generator
 
 
 @dataclass(frozen=True)

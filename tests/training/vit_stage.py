@@ -6,18 +6,18 @@ import json
 from contextlib import suppress
 
 from tests.training.small_sam import CHANNELS, small_sam
-from tests.training.test_finetune import SAMPLES
+from tests.training.stages.test_finetune import SAMPLES
 from tests.training.toy_stage import config
 from torch import nn
 
-from samlet.models.sam_vit import ViT, VitConfig
+from samlet.models.sam.network import ViT, VitConfig
 from samlet.nn.layers import LayerNorm2d, ToGrid
-from samlet.training.checkpoint import save_student
-from samlet.training.finetune import Finetune
-from samlet.training.lora import merge
-from samlet.training.mask_batches import MaskBatches
-from samlet.training.processes import rank
-from samlet.training.trainer import Trainer
+from samlet.training.batches.masks import MaskBatches
+from samlet.training.loop.checkpoint import save_student
+from samlet.training.loop.processes import rank
+from samlet.training.loop.trainer import Trainer
+from samlet.training.stages.finetune import Finetune
+from samlet.training.stages.lora import merge
 
 HELD = "held-{}.json"
 SETTINGS = {

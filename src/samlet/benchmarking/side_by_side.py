@@ -21,8 +21,8 @@ from samlet.geometry.rle import Rle, iou_matrix
 from samlet.images import read_image
 from samlet.loading import cached_weights, load_module
 from samlet.masks import MaskSet
+from samlet.models.registry import get_spec
 from samlet.runtime.artifact import read_manifest
-from samlet.zoo import get_spec
 
 SAME_MASK = 0.95  # IoU
 
@@ -129,7 +129,7 @@ def find(target: Target, photo: Path, points_per_side: int, *, fast: bool = Fals
 
 def find_by_reference(reference: Reference, photo: Path, points_per_side: int) -> Found:
     """The reference, after a single click that is not counted. Raises MissingExtraError, CheckpointError."""
-    everything = import_with_extra("samlet.models.everything_reference", "torch", "The reference")
+    everything = import_with_extra("samlet.benchmarking.reference.everything", "torch", "The reference")
     module = _module(reference)
     return _found(lambda side: everything.ReferenceGenerator(module, side), points_per_side, photo)
 

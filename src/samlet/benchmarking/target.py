@@ -11,9 +11,9 @@ from typing import Any
 from samlet.errors import InputError, UnknownBackendError, UnknownModelError
 from samlet.extras import import_with_extra
 from samlet.loading import BACKENDS, artifact_backend, load, load_module
+from samlet.models.registry import get_spec, shipped_folder
 from samlet.predictor import Predictor
 from samlet.runtime.artifact import precision_of
-from samlet.zoo import get_spec, shipped_folder
 
 # What a backend can compute float weights in besides the precision they are stored in.
 COMPUTES_IN = {"openvino": ("bfloat16",), "torch": ("bfloat16", "float16")}

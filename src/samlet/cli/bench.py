@@ -18,7 +18,7 @@ from rich.console import Console
 
 from samlet.cli.tables import print_table
 from samlet.errors import BackendError, InputError, ModelError
-from samlet.zoo import DEFAULT_MODEL
+from samlet.models.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from samlet.benchmarking.steps import Measurement, Plan

@@ -13,9 +13,10 @@ from cyclopts import Parameter
 import samlet
 from samlet.cli import machine
 from samlet.cli.tables import megabytes, print_table
+from samlet.hub import weights
 from samlet.loading import artifact_backend
+from samlet.models.registry import DEFAULT_MODEL, shipped_folder
 from samlet.runtime.graphs import usable_cores
-from samlet.zoo import DEFAULT_MODEL, shipped_folder, weights
 
 
 def doctor(*, json_: Annotated[bool, Parameter(name="--json", help="Print one JSON object.")] = False) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from samlet.data import Sample
     from samlet.evaluation import ImageResult, Protocol, ResultLog
-    from samlet.evaluation.compare import Difference, Row
+    from samlet.evaluation.report.compare import Difference, Row
     from samlet.predictor import Predictor
 
 app = App(name="eval", help="Measure how good a model's masks are, like the papers.", help_format="plaintext")
@@ -95,7 +95,7 @@ def run(
     from samlet import loading
     from samlet.data import open_data
     from samlet.evaluation import Protocol, ResultLog, Share, detected, left_out, select
-    from samlet.evaluation.protocols import default_clicks
+    from samlet.evaluation.protocols.protocol import default_clicks
 
     how = Protocol(protocol, default_clicks(protocol) if clicks is None else clicks, policy, feed_mask_back)
     if how.start == "box_from_detector":
@@ -136,7 +136,7 @@ def compare_reports(
     Intervals are a paired bootstrap over images, drawn within each source. Average precision has none.
     """
     from samlet.cli.tables import print_table
-    from samlet.evaluation.compare import compare
+    from samlet.evaluation.report.compare import compare
 
     compared = compare(folders)
     cells = [_compared_cells(row) for row in compared]
@@ -223,9 +223,9 @@ def _write_report(
     output: Path,
 ) -> dict[str, Any]:
     from samlet.evaluation import build_report, write_report
-    from samlet.evaluation.page import write_page
-    from samlet.evaluation.pictures import draw
     from samlet.evaluation.provenance import machine, versions
+    from samlet.evaluation.report.page import write_page
+    from samlet.evaluation.report.pictures import draw
 
     report = build_report(results, {**facts, "versions": versions(), "machine": machine()}, average_precision)
     write_report(output, report)
@@ -263,8 +263,8 @@ def _progress() -> Progress:
 def _print_report(report: dict[str, Any], output: Path) -> None:
     from rich.console import Console
 
-    from samlet.evaluation.page import PAGE_FILE
-    from samlet.evaluation.report import REPORT_FILE
+    from samlet.evaluation.report.page import PAGE_FILE
+    from samlet.evaluation.report.summary import REPORT_FILE
 
     metrics = report["metrics"]
     Console().print(_precision_table(metrics) if metrics["average_precision"] else _iou_table(metrics))

@@ -14,7 +14,7 @@ from samlet.cli.tables import print_table
 from samlet.errors import InputError
 from samlet.extras import import_with_extra
 from samlet.loading import load_module
-from samlet.zoo import get_spec
+from samlet.models.registry import get_spec
 
 if TYPE_CHECKING:
     from samlet.export.parity import Parity

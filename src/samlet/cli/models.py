@@ -10,8 +10,9 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from samlet.cli.tables import megabytes, print_table
+from samlet.hub import weights
+from samlet.models.registry import MODELS, get_spec, shipped_folder
 from samlet.spec import ModelSpec
-from samlet.zoo import MODELS, get_spec, shipped_folder, weights
 
 app = App(name="models", help="List the models; pull or import their weights.")
 

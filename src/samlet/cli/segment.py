@@ -12,15 +12,15 @@ from cyclopts import Parameter
 from numpy.typing import NDArray
 
 from samlet.cli.models import pull_with_progress
+from samlet.cli.options.prompts import parse_prompts
 from samlet.cli.outputs import Outputs, plan_outputs, png
-from samlet.cli.prompt_options import parse_prompts
 from samlet.cli.tables import print_table
 from samlet.drawing import overlay
 from samlet.errors import PromptError, WeightsError
 from samlet.extras import import_with_extra
 from samlet.files import make_folder, write_files
 from samlet.images import read_image
-from samlet.zoo import get_spec
+from samlet.models.registry import get_spec
 
 if TYPE_CHECKING:
     from samlet.backend import Embedding
@@ -105,7 +105,7 @@ def _load(model: str | None, backend: str, checkpoint: Path | None) -> Predictor
             raise
     # Naming a model asks for its weights; nothing else ever downloads. Official files need torch: better to hear that
     # before gigabytes arrive than after.
-    import_with_extra("samlet.models", "torch", "This model")
+    import_with_extra("samlet.models.creation", "torch", "This model")
     pull_with_progress(get_spec(model))
     return loading.load(model, backend=backend)
 

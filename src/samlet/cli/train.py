@@ -20,7 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from samlet.cli.train_options import DataOptions, RunOptions, TeacherOptions
+from samlet.cli.options.training import DataOptions, RunOptions, TeacherOptions
 from samlet.extras import import_with_extra
 
 app = App(name="train", help="Train a student (distill-encoder, distill-prompted, finetune) and draw its curves.")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from samlet.evaluation.average_precision import detected
-from samlet.evaluation.protocols import Protocol
-from samlet.evaluation.report import build_report, read_report, write_report
+from samlet.evaluation.metrics.average_precision import detected
+from samlet.evaluation.protocols.protocol import Protocol
+from samlet.evaluation.report.summary import build_report, read_report, write_report
 from samlet.evaluation.results import ImageResult, InstanceResult, ResultLog, Share
 from samlet.evaluation.run import evaluate, evaluate_image
 from samlet.evaluation.selection import hash_of, left_out, select

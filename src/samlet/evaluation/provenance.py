@@ -11,8 +11,9 @@ from pathlib import Path
 
 from samlet.errors import InputError, UnknownModelError
 from samlet.files import sha256_of
+from samlet.hub import weights
+from samlet.models.registry import DEFAULT_MODEL, get_spec, shipped_folder
 from samlet.predictor import Predictor
-from samlet.zoo import DEFAULT_MODEL, get_spec, shipped_folder, weights
 
 _PACKAGES = (
     "samlet",

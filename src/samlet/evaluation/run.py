@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from samlet.backend import Embedding
 from samlet.data import Annotation, Sample
-from samlet.evaluation.answers import PROMPTS_PER_BATCH, Answer, ask
-from samlet.evaluation.detector import evaluate_detections
-from samlet.evaluation.dialogue import Dialogue
-from samlet.evaluation.protocols import Protocol
-from samlet.evaluation.recall import evaluate_everything
+from samlet.evaluation.metrics.scoring import score
+from samlet.evaluation.protocols.answers import PROMPTS_PER_BATCH, Answer, ask
+from samlet.evaluation.protocols.detector import evaluate_detections
+from samlet.evaluation.protocols.dialogue import Dialogue
+from samlet.evaluation.protocols.everything import evaluate_everything
+from samlet.evaluation.protocols.protocol import Protocol
 from samlet.evaluation.results import ImageResult, InstanceResult, ResultLog
-from samlet.evaluation.scoring import score
 from samlet.evaluation.stopwatch import Stopwatch
 from samlet.predictor import Predictor
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from samlet.data import Sample
 from samlet.errors import BackendError
 from samlet.evaluation import run
-from samlet.evaluation.protocols import Protocol
+from samlet.evaluation.protocols.protocol import Protocol
 from samlet.evaluation.results import ImageResult, ResultLog
 from samlet.predictor import Predictor
 

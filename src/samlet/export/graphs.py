@@ -21,12 +21,12 @@ from torch.export import Dim
 from samlet.errors import ExportError
 from samlet.export.simplify import norm_by_squares, resize_before_mixing, resize_by_products
 from samlet.models import Sam
-from samlet.models.edge_sam_rpn import EdgeSamRpn
+from samlet.models.edge_sam.rpn import EdgeSamRpn
+from samlet.models.edge_sam.rpn_head import RpnHead
 from samlet.models.half import half_encoder
-from samlet.models.sam import token_bias
 from samlet.nn.fusion import fuse
 from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
-from samlet.nn.rpn_head import RpnHead
+from samlet.nn.sam import token_bias
 from samlet.prompts import HINT_SIZE
 from samlet.runtime.artifact import DECODER, ENCODER, PROJECTOR, UPSCALER
 

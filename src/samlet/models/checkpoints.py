@@ -16,11 +16,11 @@ from torch import Tensor
 
 from samlet.errors import CheckpointError
 from samlet.models.creation import build, skeleton
-from samlet.models.sam import Sam
+from samlet.models.edge_sam.spec import OTHER_HEADS
+from samlet.models.registry import MODELS
 from samlet.nn.fusion import fuse
+from samlet.nn.sam import Sam
 from samlet.spec import ModelSpec
-from samlet.zoo import MODELS
-from samlet.zoo.edge_sam import OTHER_HEADS
 
 WRAPPERS = ("state_dict", "model")
 NAMES_SHOWN = 3

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from samlet.models.sam import Sam
+from samlet.nn.sam import Sam
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -6,9 +6,22 @@ from pkgutil import resolve_name
 
 import torch
 
-from samlet.models.sam import Sam
+from samlet.models.registry import get_spec
+from samlet.nn.sam import Sam
 from samlet.spec import ModelSpec
-from samlet.zoo import get_spec
+
+BUILDERS_OF_OLD_MANIFESTS = {
+    f"samlet.models.{old}:build": f"samlet.models.{new}:build"
+    for old, new in (
+        ("edge_sam", "edge_sam.network"),
+        ("edge_sam_rpn", "edge_sam.rpn"),
+        ("efficientvit_sam", "efficientvit_sam.network"),
+        ("mobile_sam", "mobile_sam.network"),
+        ("repvit_sam", "repvit_sam.network"),
+        ("sam_vit", "sam.network"),
+        ("timm_student", "timm_student.network"),
+    )
+}
 
 
 def create(model: str | ModelSpec) -> Sam:
@@ -21,7 +34,7 @@ def create(model: str | ModelSpec) -> Sam:
 
 def build(spec: ModelSpec) -> Sam:
     """The model that a spec describes, in eval mode with random weights."""
-    return resolve_name(spec.builder)(spec, **spec.options).eval()
+    return resolve_name(BUILDERS_OF_OLD_MANIFESTS.get(spec.builder, spec.builder))(spec, **spec.options).eval()
 
 
 def skeleton(name: str) -> Sam:

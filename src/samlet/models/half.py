@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from samlet.models.sam import Sam
+from samlet.nn.sam import Sam
 
 HALF = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 # All batch norms and instance norms derive from the second.

@@ -24,9 +24,9 @@ from samlet.errors import BackendError
 from samlet.geometry.frames import ImageFrame
 from samlet.models import Sam
 from samlet.models.half import half_encoder
-from samlet.models.sam import token_bias
 from samlet.nn.mask_decoder import MASK_TOKENS
 from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
+from samlet.nn.sam import token_bias
 from samlet.prompts import HINT_SIZE
 from samlet.runtime.shared import KeptImages, runs_of
 from samlet.spec import ModelSpec

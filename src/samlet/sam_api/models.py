@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 from samlet.errors import InputError
 from samlet.extras import import_with_extra
 from samlet.loading import cached_weights, load_module
+from samlet.models.registry import get_spec
 from samlet.predictor import Predictor
-from samlet.zoo import get_spec
 
 Module: TypeAlias = Any  # what samlet.models.create returns: this module must import without torch
 
@@ -21,7 +21,7 @@ def predictor_of(model: Predictor | Module) -> Predictor:
     if isinstance(model, Predictor):
         return model
     runtime = import_with_extra("samlet.runtime.torch", "torch", "A torch model")
-    if not isinstance(model, import_with_extra("samlet.models", "torch", "A torch model").Sam):
+    if not isinstance(model, import_with_extra("samlet.nn.sam", "torch", "A torch model").Sam):
         raise InputError(
             f"A model is what samlet.load() or samlet.models.create() returns, not {type(model).__name__}."
         )

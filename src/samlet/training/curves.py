@@ -10,7 +10,7 @@ import numpy as np
 
 from samlet.errors import TrainingError
 from samlet.files import write_aside
-from samlet.training.checkpoint import LOG
+from samlet.training.loop.checkpoint import LOG
 
 SMOOTHED_OVER = 10  # log rows
 PANELS_A_LINE = 3

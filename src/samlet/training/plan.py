@@ -12,12 +12,12 @@ from torch import nn
 
 from samlet.data import Broken, Sample
 from samlet.models import Sam
-from samlet.training.batches import check_shares, choose
+from samlet.training.batches.order import check_shares, choose
+from samlet.training.batches.sources import Source
 from samlet.training.config import TrainConfig
-from samlet.training.memory import activation_bytes, state_bytes
-from samlet.training.processes import count
-from samlet.training.sharding import check_sharded
-from samlet.training.sources import Source
+from samlet.training.loop.memory import activation_bytes, state_bytes
+from samlet.training.loop.processes import count
+from samlet.training.loop.sharding import check_sharded
 
 TABLES = ("manifest.tsv", "photos.tsv")
 """Where the licences of a folder's images may stand: a table in it or in the folder above it, with a column `name`."""

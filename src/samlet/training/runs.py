@@ -14,23 +14,23 @@ from samlet.data import Broken, Sample
 from samlet.errors import CheckpointError, TrainingError
 from samlet.files import sha256_of
 from samlet.models import Sam, create, load_checkpoint
-from samlet.models.edge_sam_rpn import EdgeSamRpn
+from samlet.models.edge_sam.rpn import EdgeSamRpn
 from samlet.runtime.torch import TorchBackend
-from samlet.training.batches import Batch, hold_out, one_pass
-from samlet.training.checkpoint import save_student
+from samlet.training.batches.masks import MaskBatches
+from samlet.training.batches.order import Batch, hold_out, one_pass
+from samlet.training.batches.sources import Source, open_source
 from samlet.training.config import DistillEncoderConfig, DistillPromptedConfig, FinetuneConfig, RpnConfig, TrainConfig
-from samlet.training.distill_encoder import DistillEncoder, EmbeddingBatches
-from samlet.training.distill_prompted import DistillPrompted, PromptedBatches
-from samlet.training.finetune import Finetune
-from samlet.training.lora import merge
-from samlet.training.losses import spots_needed
-from samlet.training.mask_batches import MaskBatches
+from samlet.training.loop.checkpoint import save_student
+from samlet.training.loop.processes import is_first, joined, own_device
+from samlet.training.loop.trainer import Progress, Stream, Trainer
 from samlet.training.plan import Plan, plan_run
-from samlet.training.processes import is_first, joined, own_device
-from samlet.training.rpn import BoxBatches, TrainRpn
-from samlet.training.sources import Source, open_source
-from samlet.training.teacher import Teacher, cache_folder
-from samlet.training.trainer import Progress, Stream, Trainer
+from samlet.training.stages.distill_encoder import DistillEncoder, EmbeddingBatches
+from samlet.training.stages.distill_prompted import DistillPrompted, PromptedBatches
+from samlet.training.stages.finetune import Finetune
+from samlet.training.stages.lora import merge
+from samlet.training.stages.losses import spots_needed
+from samlet.training.stages.rpn import BoxBatches, TrainRpn
+from samlet.training.stages.teacher import Teacher, cache_folder
 
 __all__ = [
     "Broken",

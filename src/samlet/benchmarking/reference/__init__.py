@@ -1,0 +1,1 @@
+"""The slow orders of operation that samlet's are compared with."""

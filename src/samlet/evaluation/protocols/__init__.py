@@ -1,0 +1,1 @@
+"""Protocols: how a model is asked, and which of its answers counts."""

@@ -1,0 +1,52 @@
+"""One question to a model: prompts in, of each prompt's candidates the one mask that counts out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.backend import Embedding, MaskLogits, each_in_image
+from samlet.evaluation.metrics.overlap import mask_iou
+from samlet.evaluation.protocols.protocol import Policy
+from samlet.geometry.frames import ImageFrame
+from samlet.predictor import Predictor
+from samlet.prompts import Prompts
+
+PROMPTS_PER_BATCH = 32  # full-size masks of a batch are held at once: 32 of 10 megapixels are 320 MB
+
+Masks = list[NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the model said to P prompts: full-size masks, predicted IoU [P], and low-resolution logits [P, 256, 256]."""
+
+    masks: Masks
+    iou: NDArray[np.float32]
+    low_res: NDArray[np.float32]
+
+
+def ask(predictor: Predictor, embedding: Embedding, prompts: Prompts, policy: Policy, truths: Masks) -> Answer:
+    """One decoder call for P prompts; of each prompt's candidates the one that `policy` takes."""
+    logits = predictor.decode(embedding, prompts)
+    columns = choose(logits, policy, truths, embedding.frame)
+    chosen = logits.keep(np.arange(len(columns)), columns)
+    masks = [image_logits > 0 for image_logits in each_in_image(chosen, embedding.frame)]
+    return Answer(masks, chosen.iou[:, 0], chosen.low_res()[:, 0])
+
+
+def choose(logits: MaskLogits, policy: Policy, truths: Masks, frame: ImageFrame) -> NDArray[np.int64]:
+    """The column [P] of the mask that counts: 0 is the single-mask answer, 1 to 3 the three candidates."""
+    count = len(logits.iou)
+    if policy == "first":
+        return np.zeros(count, np.int64)
+    if policy == "best":
+        return 1 + logits.iou[:, 1:].argmax(axis=1)
+    three = logits.keep(np.arange(count).repeat(3), np.tile([1, 2, 3], count))
+    if policy == "stability":
+        return 1 + three.stability().reshape(count, 3).argmax(axis=1)
+    candidates = (image_logits > 0 for image_logits in each_in_image(three, frame))
+    true_iou = [mask_iou(mask, truths[index // 3]) for index, mask in enumerate(candidates)]
+    return 1 + np.reshape(true_iou, (count, 3)).argmax(axis=1)

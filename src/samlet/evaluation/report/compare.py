@@ -1,0 +1,117 @@
+"""Two or more reports of one measurement side by side, with paired bootstrap confidence intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.errors import InputError
+from samlet.evaluation.report.summary import read_report
+from samlet.evaluation.results import LOG_FILE, ImageResult, InstanceResult, read_results
+
+DRAWS = 2000
+_SAME = ("protocol", "samples_sha256")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better than the first report, in IoU: the measured difference and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One report beside the first: its metrics, and its differences.
+
+    They are None for the first itself, and for average precision, which is no mean over images. `recall` are those of
+    the average recalls of everything mode, in their order; empty for other protocols.
+    """
+
+    folder: Path
+    report: dict[str, Any]
+    miou: Difference | None
+    mean_of_sources: Difference | None
+    recall: tuple[Difference, ...] = ()
+
+
+def compare(folders: Sequence[Path]) -> list[Row]:
+    """The reports in `folders`, each against the first.
+
+    Raises InputError for fewer than two, another protocol or other masks; DataError for a folder without a report.
+    """
+    if len(folders) < 2:
+        raise InputError("A comparison needs at least two folders that samlet eval has written.")
+    reports = [read_report(folder) for folder in folders]
+    for folder, report in zip(folders[1:], reports[1:], strict=True):
+        _check_same(folders[0], reports[0], folder, report)
+    results = [read_results(folder / LOG_FILE) for folder in folders]
+    rows = [Row(folders[0], reports[0], None, None)]
+    for folder, report, other in zip(folders[1:], reports[1:], results[1:], strict=True):
+        if any(result.instances for result in results[0]):
+            gains = differences(results[0], other)
+            rows.append(Row(folder, report, *gains, recall_differences(results[0], other)))
+        else:
+            rows.append(Row(folder, report, None, None))
+    return rows
+
+
+def recall_differences(first: Sequence[ImageResult], other: Sequence[ImageResult]) -> tuple[Difference, ...]:
+    """`differences` of the average recalls, one for each number of masks looked at; none for other protocols."""
+    steps = next(len(instance.recall) for result in first for instance in result.instances)
+    values = (lambda instance, step=step: instance.recall[step] for step in range(steps))
+    return tuple(differences(first, other, value)[0] for value in values)
+
+
+def differences(
+    first: Sequence[ImageResult],
+    other: Sequence[ImageResult],
+    value: Callable[[InstanceResult], float] = attrgetter("true_iou"),
+) -> tuple[Difference, Difference]:
+    """`other` minus `first`, measured on the same images: of the mean `value` of instances, and of the mean of sources.
+
+    Images are drawn with replacement within each source, the same ones for both sides: masks of one image are not
+    independent, and a source must not vanish from a draw.
+    """
+    by_name = {result.name: result for result in other}
+    pairs = [(result, by_name[result.name]) for result in sorted(first, key=lambda result: result.name)]
+    generator = np.random.default_rng(0)
+    totals, source_gains = np.zeros((2, DRAWS + 1)), []
+    for source in sorted({result.source for result in first}):
+        gains = np.array([_gain(*pair, value) for pair in pairs if pair[0].source == source])
+        sums = _draws(len(gains), generator) @ gains
+        totals += sums.T
+        source_gains.append(sums[:, 0] / sums[:, 1])
+    return _difference(totals[0] / totals[1]), _difference(np.mean(source_gains, axis=0))
+
+
+def _gain(first: ImageResult, other: ImageResult, value: Callable[[InstanceResult], float]) -> tuple[float, int]:
+    """Sum of the differences of an image's instances, and how many it has."""
+    pairs = zip(first.instances, other.instances, strict=True)
+    return sum(value(b) - value(a) for a, b in pairs), len(first.instances)
+
+
+def _draws(images: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """How often each image is drawn, [DRAWS + 1, images]; the first row is the measurement itself."""
+    drawn = generator.multinomial(images, np.full(images, 1 / images), size=DRAWS)
+    return np.concatenate([np.ones((1, images), np.int64), drawn])
+
+
+def _difference(values: NDArray[np.float64]) -> Difference:
+    low, high = np.percentile(values[1:], [2.5, 97.5])
+    return Difference(float(values[0]), float(low), float(high))
+
+
+def _check_same(first_folder: Path, first: dict[str, Any], folder: Path, report: dict[str, Any]) -> None:
+    differing = [key for key in _SAME if first.get(key) != report.get(key)]
+    if differing:
+        what = {"protocol": "another protocol", "samples_sha256": "other images or masks"}[differing[0]]
+        raise InputError(f"{folder} and {first_folder} cannot be compared: {folder} was measured with {what}.")

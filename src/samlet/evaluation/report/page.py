@@ -1,0 +1,169 @@
+"""`report.html`: one file to look at, without scripts or anything to fetch. Tables, histograms, pictures."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from samlet.evaluation.protocols.protocol import Protocol
+from samlet.evaluation.report.pictures import Picture
+from samlet.evaluation.results import ImageResult
+from samlet.files import make_folder, write_files
+
+PAGE_FILE = "report.html"
+BINS = 20
+_WIDTH, _HEIGHT = 320, 110
+_FLOOR = _HEIGHT - 14  # below the bars: the numbers
+
+_HEAD = "<table><tr><th></th><th>mean</th><th>instances</th></tr>"
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }
+table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .15rem .8rem .15rem 0; text-align: left }
+td.number { text-align: right; font-variant-numeric: tabular-nums } tr.strong td { font-weight: 600 }
+figure { display: inline-block; margin: .5rem 1rem .5rem 0; vertical-align: top } figcaption { color: #57606a }
+figure img { max-width: 34rem; border-radius: 4px } svg rect { fill: #2f81f7 }
+svg text { font-size: 10px; fill: #57606a }
+"""
+
+
+def write_page(
+    folder: Path,
+    report: Mapping[str, Any],
+    results: Sequence[ImageResult],
+    best: Sequence[Picture] = (),
+    worst: Sequence[Picture] = (),
+) -> Path:
+    """Write `report.html` into the folder, whole or not at all, and return its path; OutputError where that fails."""
+    path = make_folder(folder) / PAGE_FILE
+    write_files({path: page(report, results, best, worst).encode()})
+    return path
+
+
+def page(
+    report: Mapping[str, Any], results: Sequence[ImageResult], best: Sequence[Picture], worst: Sequence[Picture]
+) -> str:
+    """The page as text; `report` as `build_report` made it of the same `results`."""
+    title = f"{report['model']}: {Protocol.from_json(report['protocol']).title}"
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        _metrics_table(report["metrics"]),
+        *_histograms(results),
+        *_gallery("Worst answers", worst),
+        *_gallery("Best answers", best),
+        "<h2>What was measured</h2>",
+        _facts_table(report),
+    ]
+    settings = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    head = f"{settings}<title>{escape(title)}</title><style>{_STYLE}</style>"
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
+
+
+def histogram(values: Sequence[float]) -> list[int]:
+    """How many values, 0 to 1, fall into each of the BINS equal bins; 1 belongs to the last."""
+    counts = [0] * BINS
+    for value in values:
+        counts[min(int(value * BINS), BINS - 1)] += 1
+    return counts
+
+
+def _metrics_table(metrics: Mapping[str, Any]) -> str:
+    if metrics["average_precision"]:
+        return _precision_table(metrics)
+    counts = metrics["instances"]
+    rows = [(size, miou, counts[size]) for size, miou in metrics["miou"].items()]
+    rows += [(f"{size}, boundary", miou, counts[size]) for size, miou in metrics["boundary_miou"].items()]
+    for most, recalls in metrics["average_recall"].items():
+        rows += [(f"{size}, recall of {most}", recall, counts[size]) for size, recall in recalls.items()]
+    rows += [(f"source {name}", row["miou"], row["instances"]) for name, row in metrics["per_source"].items()]
+    body = "".join(_row(name, _percent(miou), f"{count:,}") for name, miou, count in rows)
+    mean = _row("mean of sources", _percent(metrics["mean_of_sources"]), "", strong=True)
+    return f"{_HEAD}{body}{mean}</table>{_categories_table(metrics)}"
+
+
+def _precision_table(metrics: Mapping[str, Any]) -> str:
+    rows = "".join(_row(kind, _percent(value)) for kind, value in metrics["average_precision"].items())
+    count = f"{metrics['detections']:,} detections"
+    return f"<table><tr><th></th><th>average precision</th></tr>{rows}</table><p>{count}</p>"
+
+
+def _categories_table(metrics: Mapping[str, Any]) -> str:
+    """Folded up, since LVIS has 1,203 categories; nothing where the data set tells none."""
+    if not metrics["per_category"]:
+        return ""
+    rows = [_row(name, _percent(row["miou"]), f"{row['instances']:,}") for name, row in metrics["per_category"].items()]
+    rows.append(_row("mean of categories", _percent(metrics["mean_of_categories"]), "", strong=True))
+    return f"<details><summary>Categories</summary>{_HEAD}{''.join(rows)}</table></details>"
+
+
+def _row(name: str, *numbers: str, strong: bool = False) -> str:
+    cells = "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)
+    return f'<tr class="strong">{_cell(name)}{cells}</tr>' if strong else f"<tr>{_cell(name)}{cells}</tr>"
+
+
+def _cell(text: str) -> str:
+    return f"<td>{escape(text)}</td>"
+
+
+def _histograms(results: Sequence[ImageResult]) -> Iterable[str]:
+    """None for a detector's boxes, which have no truth of their own."""
+    if not any(result.instances for result in results):
+        return
+    yield "<h2>How the IoUs are spread</h2>"
+    groups = {"all": [instance.true_iou for result in results for instance in result.instances]}
+    for source in sorted({result.source for result in results}):
+        groups[f"source {source}"] = [
+            i.true_iou for result in results if result.source == source for i in result.instances
+        ]
+    for name, values in groups.items():
+        yield f"<figure>{_chart(histogram(values))}<figcaption>{escape(name)} ({len(values):,})</figcaption></figure>"
+
+
+def _chart(counts: Sequence[int]) -> str:
+    step, highest = _WIDTH / len(counts), max(*counts, 1)
+    bars = []
+    for index, count in enumerate(counts):
+        height = _FLOOR * count / highest
+        place = f'x="{index * step:.1f}" y="{_FLOOR - height:.1f}" width="{step - 1:.1f}" height="{height:.1f}"'
+        bars.append(
+            f"<rect {place}>"
+            f"<title>IoU {index / len(counts):.2f} to {(index + 1) / len(counts):.2f}: {count}</title></rect>"
+        )
+    marks = f'<text x="0" y="{_HEIGHT - 2}">0</text><text x="{_WIDTH - 6}" y="{_HEIGHT - 2}">1</text>'
+    size = f'width="{_WIDTH}" height="{_HEIGHT}"'
+    return f'<svg role="img" aria-label="histogram of IoU" {size}>{"".join(bars)}{marks}</svg>'
+
+
+def _gallery(title: str, pictures: Sequence[Picture]) -> Iterable[str]:
+    if pictures:
+        yield f"<h2>{title}</h2><p>Left the truth, right the answer with its prompts.</p>"
+    for picture in pictures:
+        caption = f"{picture.name}, annotation {picture.instance.id}: IoU {_percent(picture.instance.true_iou)}"
+        predicted = f" (predicted {_percent(picture.instance.iou)})"
+        yield (
+            f'<figure><img alt="{escape(caption)}" src="{_data_url(picture)}">'
+            f"<figcaption>{escape(caption + predicted)}</figcaption></figure>"
+        )
+
+
+def _data_url(picture: Picture) -> str:
+    _, jpeg = cv2.imencode(".jpg", picture.pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}"
+
+
+def _facts_table(report: Mapping[str, Any]) -> str:
+    flat = {"images": report["images"]}
+    flat |= {key: report[key] for key in ("model", "backend", "weights_sha256", "samples_sha256") if key in report}
+    flat |= {f"left out, {reason}": count for reason, count in report.get("left_out", {}).items()}
+    for group in ("versions", "machine"):
+        flat |= report.get(group, {})
+    flat |= {f"seconds, {stage}": f"{seconds:.1f}" for stage, seconds in report["seconds"].items()}
+    return "<table>" + "".join(f"<tr>{_cell(key)}{_cell(str(value))}</tr>" for key, value in flat.items()) + "</table>"
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.1%}"

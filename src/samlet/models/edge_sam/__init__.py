@@ -1,0 +1,1 @@
+"""EdgeSAM: SAM with a RepViT image encoder, and the heads that propose regions."""

@@ -1,0 +1,1 @@
+"""EfficientViT (MIT): its blocks and its backbones."""

@@ -1,0 +1,1 @@
+"""EfficientViT-SAM: SAM with an EfficientViT image encoder."""

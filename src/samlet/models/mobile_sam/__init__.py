@@ -1,0 +1,1 @@
+"""MobileSAM: SAM with a TinyViT image encoder."""

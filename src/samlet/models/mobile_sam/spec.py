@@ -1,0 +1,27 @@
+"""MobileSAM: SAM with a TinyViT-5M encoder (Zhang et al., 2023)."""
+
+from __future__ import annotations
+
+from samlet.spec import Checkpoint, ImageSpec, ModelSpec
+
+MODELS: tuple[ModelSpec, ...] = (
+    ModelSpec(
+        name="mobile-sam",
+        family="mobile-sam",
+        image=ImageSpec(canvas=1024),
+        builder="samlet.models.mobile_sam.network:build",
+        options={},
+        parameters=10_130_092,
+        encoder_macs=38_768_295_424,
+        licence="Apache-2.0",
+        aliases=("mobile_sam", "mobilesam", "vit_t"),
+        checkpoint=Checkpoint(
+            file_name="mobile_sam.pt",
+            size_bytes=40_728_226,
+            sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+            urls=("https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt",),
+            licence="Apache-2.0",
+        ),
+        summary="SAM with a TinyViT encoder distilled from ViT-H",
+    ),
+)

@@ -1,0 +1,61 @@
+"""The zoo: the models samlet knows by name, as torch-free specs.
+
+An explicit tuple, one file per family. Nothing is registered by importing, nothing heavy is imported by listing. Names
+with a colon are not listed: `timm:NAME` and your own specs, `module:SPEC`.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from samlet.errors import UnknownModelError
+from samlet.models.edge_sam import spec as edge_sam
+from samlet.models.efficientvit_sam import spec as efficientvit_sam
+from samlet.models.mobile_sam import spec as mobile_sam
+from samlet.models.own import own_spec
+from samlet.models.repvit_sam import spec as repvit_sam
+from samlet.models.sam import spec as sam_vit
+from samlet.models.timm_student.spec import PREFIX, timm_spec
+from samlet.spec import ModelSpec
+
+__all__ = ["DEFAULT_MODEL", "MODELS", "get_spec", "shipped_folder"]
+
+MODELS: tuple[ModelSpec, ...] = (
+    *efficientvit_sam.MODELS,
+    *edge_sam.MODELS,
+    *mobile_sam.MODELS,
+    *repvit_sam.MODELS,
+    *sam_vit.MODELS,
+)
+DEFAULT_MODEL = "efficientvit-sam-b0"
+
+
+def get_spec(name: str) -> ModelSpec:
+    """Return the spec of a model by its name or an alias; case, `_` and `-` make no difference.
+
+    `timm:NAME` is a student with that encoder of timm; `module:SPEC` imports a spec of your own.
+    Raises `UnknownModelError`, which names the closest models.
+    """
+    if name.strip().startswith(PREFIX):
+        return timm_spec(name.strip())
+    own = own_spec(name.strip())
+    if own is not None:
+        return own
+    by_name = {_key(known): spec for spec in MODELS for known in (spec.name, *spec.aliases)}
+    spec = by_name.get(_key(name))
+    if spec is not None:
+        return spec
+    close = dict.fromkeys(by_name[match].name for match in get_close_matches(_key(name), by_name, n=5, cutoff=0.5))
+    remedy = f"did you mean {', '.join(close)}?" if close else "`samlet models` lists the names."
+    raise UnknownModelError(f'There is no model "{name}": {remedy}')
+
+
+def shipped_folder(name: str) -> Path | None:
+    """Return the artifact folder of a model that came with the package, or None where none did."""
+    folder = Path(__file__).parent / "shipped" / name
+    return folder if (folder / "manifest.json").is_file() else None
+
+
+def _key(name: str) -> str:
+    return name.strip().lower().replace("_", "-")

@@ -1,0 +1,1 @@
+"""RepViT-SAM: SAM with a RepViT-M2.3 image encoder."""

@@ -1,0 +1,1 @@
+"""SAM with its own ViT image encoders."""

@@ -1,0 +1,1 @@
+"""Students with an image encoder of timm."""

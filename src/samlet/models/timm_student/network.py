@@ -1,0 +1,95 @@
+"""Any feature extractor of timm as the encoder of a student: its maps at 1/8 and coarser, summed on SAM's grid.
+
+The sum of projections is the top of EfficientViT-SAM's neck (arXiv 2402.05008) without the blocks after it.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from samlet.errors import ModelError, UnknownModelError
+from samlet.extras import import_with_extra
+from samlet.nn.layers import LayerNorm2d, ToGrid
+from samlet.nn.sam import Sam
+from samlet.spec import ModelSpec
+
+CHANNELS = 256
+FINEST = 8  # stride of the finest map that is used; finer ones cost more than they tell about a cell of the grid
+
+
+class TimmEncoder(nn.Module):
+    """Backbone, a 1x1 projection of each map, their sum and a channel norm: [N, 3, S, S] -> [N, 256, 64, 64].
+
+    `backbone` gives a list of maps [N, C, H, W]; `channels` are their C by their place in it, for those that are used.
+    """
+
+    def __init__(self, backbone: nn.Module, channels: dict[int, int]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.used = tuple(channels)
+        self.projections = nn.ModuleList(
+            [nn.Sequential(nn.Conv2d(count, CHANNELS, 1), ToGrid()) for count in channels.values()]
+        )
+        self.norm = LayerNorm2d(CHANNELS)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        maps = self.backbone(pixels)
+        first, *others = (project(maps[i]) for i, project in zip(self.used, self.projections, strict=True))
+        return self.norm(sum(others, start=first))
+
+
+def build(spec: ModelSpec, backbone: str) -> Sam:
+    """SAM with timm's `backbone` as its encoder, with random weights: nothing is downloaded.
+
+    Raises MissingExtraError without timm, UnknownModelError if timm has no such model, ModelError if that model gives
+    no feature maps of images of the spec's canvas.
+    """
+    timm = _import_timm()
+    if not timm.is_model(backbone):
+        close = get_close_matches(backbone, timm.list_models(), n=3)
+        remedy = f"did you mean {', '.join(close)}?" if close else "`timm.list_models()` lists the names."
+        raise UnknownModelError(f'timm has no model "{backbone}": {remedy}')
+    channels = _used_channels(timm, backbone, spec.image.canvas)
+    return Sam(spec, TimmEncoder(_extractor(timm, backbone), channels))
+
+
+def _import_timm() -> ModuleType:
+    try:
+        return import_with_extra("timm", "timm", "An encoder of timm")
+    except (ImportError, RuntimeError) as error:
+        raise ModelError(
+            f"timm is installed but cannot be imported ({error}): install the torchvision that belongs to torch "
+            f"{torch.__version__}."
+        ) from error
+
+
+def _extractor(timm: ModuleType, backbone: str) -> Any:
+    """A module with timm's `feature_info` beside it."""
+    return timm.create_model(backbone, features_only=True, pretrained=False)
+
+
+def _used_channels(timm: ModuleType, backbone: str, canvas: int) -> dict[int, int]:
+    """Channels of the maps at stride 8 or more, or of the coarsest if all are finer, by their place among the maps.
+
+    Tried on the meta device, which costs no memory: many of timm's transformers take images of one size only.
+    """
+    try:
+        with torch.device("meta"), torch.no_grad():
+            extractor = _extractor(timm, backbone).eval()
+            maps = [tuple(features.shape) for features in extractor(torch.empty(1, 3, canvas, canvas))]
+        strides, counts = extractor.feature_info.reduction(), extractor.feature_info.channels()
+        if [shape[1] for shape in maps] != list(counts):
+            raise ValueError("its maps are not ordered channels, height, width")
+    except Exception as error:  # each of timm's families has its own way of saying no
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise ModelError(
+            f"timm's {backbone} cannot encode images of {canvas} pixels ({reason}): choose one that gives feature maps "
+            "of images of any size, as resnet18 does."
+        ) from error
+    used = [i for i, stride in enumerate(strides) if stride >= FINEST] or [len(strides) - 1]
+    return {i: counts[i] for i in used}

@@ -1,0 +1,1 @@
+"""What a stage is fed: images, views, prompts and masks, drawn from a seed."""

@@ -1,0 +1,1 @@
+"""The training loop of any stage: optimizer, precision, processes, checkpoints, log."""

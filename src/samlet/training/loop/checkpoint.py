@@ -1,0 +1,127 @@
+"""A run's folder. Every write is atomic.
+
+- config.json: what is run
+- checkpoint-000400.pt: the last few, by step
+- checkpoint.pt: the newest of them, where --resume goes on
+- best.pt: the one of the lowest loss, on held-out images if there are any, else the mean since the checkpoint before
+- log.jsonl and tensorboard/: see `log`
+- student.safetensors: at the end, the whole model with official names
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from samlet.errors import OutputError, TrainingError
+from samlet.files import make_folder, write_aside, write_files
+from samlet.models import Sam
+from samlet.training.config import FREE, TrainConfig
+from samlet.training.loop.processes import is_first, wait_for_all
+
+CONFIG, CHECKPOINT, BEST, LOG, STUDENT = "config.json", "checkpoint.pt", "best.pt", "log.jsonl", "student.safetensors"
+_NUMBERED = re.compile(r"checkpoint-\d+\.pt")
+_NAMED = 4  # of the fields that differ
+
+
+def open_run(folder: Path, config: TrainConfig, resume: bool) -> dict[str, Any] | None:
+    """Prepare a run's folder. With `resume`, return the last checkpoint (None if there is none yet).
+
+    Raises TrainingError if the folder holds a run and `resume` is off, or a run of another config.
+    """
+    if is_first():
+        _claim(make_folder(folder), config, resume)
+    wait_for_all()
+    checkpoint = folder / CHECKPOINT
+    return load_checkpoint(checkpoint, config.sharded) if resume and checkpoint.exists() else None
+
+
+def load_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
+    """What `save_checkpoint` wrote; `mapped` tensors are read when they are used, and copying them is up to the caller.
+
+    Raises TrainingError if the file is damaged, with what to do.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise TrainingError(
+            f"{path} cannot be read: copy an older checkpoint-*.pt of the folder over it, or start the run anew."
+        ) from error
+
+
+def save_checkpoint(folder: Path, state: Mapping[str, Any], keep: int, best: bool) -> None:
+    """Write a run's newest checkpoint and drop those older than the last `keep`.
+
+    Raises OutputError if it cannot be written; the last good one stays and is what a resumed run starts from.
+    """
+    path = folder / f"checkpoint-{state['step']:06d}.pt"
+    try:
+        _write(path, state)
+        for name in (CHECKPOINT, BEST)[: 1 + best]:
+            _point(folder / name, path)
+    except OutputError as error:
+        kept = "the last good checkpoint is kept, go on from it" if (folder / CHECKPOINT).exists() else "start again"
+        raise OutputError(f"{str(error).rstrip('.')}; {kept} with --resume.") from error
+    for old in sorted(filter(_is_numbered, folder.iterdir()))[:-keep]:
+        old.unlink(missing_ok=True)
+
+
+def save_student(folder: Path, student: Sam) -> Path:
+    """Write the whole model with official names; of several processes the first one does."""
+    path = folder / STUDENT
+    if is_first():
+        with write_aside(path) as aside:
+            save_file({name: value.contiguous() for name, value in student.state_dict().items()}, aside)
+    wait_for_all()
+    return path
+
+
+def _claim(folder: Path, config: TrainConfig, resume: bool) -> None:
+    saved = folder / CONFIG
+    if saved.exists():
+        if not resume:
+            raise TrainingError(f"{folder} holds a run already: add --resume to go on, or choose another folder.")
+        _check_same(TrainConfig.load(saved), config, folder)
+    write_files({saved: (json.dumps(config.to_json(), indent=2) + "\n").encode()})
+
+
+def _check_same(saved: TrainConfig, config: TrainConfig, folder: Path) -> None:
+    old, new = saved.to_json(), config.to_json()
+    names = [name for name in {**old, **new} if name not in FREE and old.get(name) != new.get(name)]
+    if names:
+        differences = [f"{name} {old.get(name)}, not {new.get(name)}" for name in names[:_NAMED]]
+        more = f" and {len(names) - _NAMED} other differences" if len(names) > _NAMED else ""
+        raise TrainingError(
+            f"{folder} is a run with {'; '.join(differences)}{more}: resume it as it was, or choose another folder."
+        )
+
+
+def _write(path: Path, state: Mapping[str, Any]) -> None:
+    with write_aside(path) as aside:
+        try:
+            torch.save(dict(state), aside)
+        except RuntimeError as error:  # torch's writer does not tell why; the space left does
+            free = shutil.disk_usage(path.parent).free
+            raise OutputError(f'Cannot write "{path}": {free >> 20} MiB are free there, make room.') from error
+
+
+def _point(name: Path, target: Path) -> None:
+    """Make `name` the same file as `target`: no copy where the file system can link."""
+    with write_aside(name) as aside:
+        try:
+            os.link(target, aside)
+        except OSError:
+            shutil.copyfile(target, aside)
+
+
+def _is_numbered(path: Path) -> bool:
+    return _NUMBERED.fullmatch(path.name) is not None

@@ -1,0 +1,137 @@
+"""Learning rates, weight decay, clipping and the moving average of weights.
+
+Which parameters do not decay (`undecayed`):
+- `vectors`: those of one dimension, that is norms and biases, and the table of relative positions
+  (`attention_biases`). Sources: EdgeSAM, TinyViT.
+- `by-name`: those named after a norm or a bias. Source: EfficientViT-SAM's official code; SAM's channel norms, whose
+  names are numbers, decay there.
+
+`layer_decay` below 1 lets early layers of the image encoder learn slower: the last block at the full rate, each block
+before it at `layer_decay` times the rate of its successor, what lies between two blocks as the one before it, the neck
+as the last. Source: TinyViT's fine-tuning, 0.8 in MobileSAM's builder.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from samlet.training.config import TrainConfig, Undecayed
+from samlet.training.loop.processes import full
+
+# How the families number their blocks: TinyViT and SAM, EfficientViT, RepViT.
+_BLOCK = re.compile(r".*image_encoder\..*?(?:blocks|op_list|features)\.\d+(?=\.)")
+
+
+def build_optimizer(stage: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW over the parameters that learn.
+
+    Each group's `scale` multiplies the learning rate: `config.decoder_rate` for a mask decoder, which starts trained,
+    and the powers of `config.layer_decay` for the image encoder.
+    """
+    layers = layer_scales((name for name, _ in stage.named_parameters()), config.layer_decay)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in stage.named_parameters():
+        if parameter.requires_grad:
+            scale = config.decoder_rate if "mask_decoder." in name else layers.get(name, 1.0)
+            decay = config.weight_decay if decays(name, parameter, config.undecayed) else 0.0
+            groups.setdefault((scale, decay), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": p, "scale": scale, "weight_decay": decay} for (scale, decay), p in groups.items()],
+        lr=config.learning_rate,
+    )
+
+
+def decays(name: str, parameter: Tensor, undecayed: Undecayed) -> bool:
+    """Whether weight decay pulls at a parameter."""
+    if undecayed == "by-name":
+        return "norm" not in name and "bias" not in name
+    return parameter.ndim > 1 and "attention_biases" not in name
+
+
+def layer_scales(names: Iterable[str], decay: float) -> dict[str, float]:
+    """The factor of the learning rate of each image encoder parameter; `names` come in the order of the layers."""
+    depth: dict[str, int] = {}
+    last, blocks = "", 0
+    for name in names:
+        if "image_encoder." not in name:
+            continue
+        block = None if ".neck." in name else _BLOCK.match(name)
+        if block and block.group() != last:
+            last, blocks = block.group(), blocks + 1
+        depth[name] = max(blocks - 1, 0)
+    return {name: decay ** (max(blocks - 1, 0) - at) for name, at in depth.items()}
+
+
+def clip(stage: nn.Module, config: TrainConfig) -> float:
+    """Limit each gradient to `clip_value`, then all of them together to `clip_norm`; 0 turns either off.
+
+    Returns the norm before: not finite if a gradient is not.
+    """
+    parameters = [parameter for parameter in stage.parameters() if parameter.grad is not None]
+    before = _gradients_norm(parameters)
+    if config.clip_value:
+        nn.utils.clip_grad_value_(parameters, config.clip_value)
+    if config.clip_norm:
+        nn.utils.clip_grads_with_norm_(parameters, config.clip_norm, _gradients_norm(parameters))
+    return before.item()
+
+
+def _gradients_norm(parameters: list[nn.Parameter]) -> Tensor:
+    return full(nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
+
+
+def blocks(stage: nn.Module) -> list[nn.Module]:
+    """The numbered blocks of a stage's image encoder, the outermost where they are nested."""
+    names = {found.group() for name, _ in stage.named_parameters() if (found := _BLOCK.match(name))}
+    return [module for name, module in stage.named_modules() if name in names]
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """Linear warm-up, then a cosine to the final rate; the cosine starts when the warm-up ends."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    span = config.learning_rate - config.final_learning_rate
+    return config.final_learning_rate + span * (1 + math.cos(math.pi * progress)) / 2
+
+
+class Ema:
+    """Exponential moving average of a module's state; counters and integers are copied.
+
+    The decay ramps up with the steps seen, so that the random start is soon forgotten.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.state = {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+    @contextmanager
+    def worn_by(self, module: nn.Module) -> Iterator[None]:
+        """Let the module have the averaged state for as long as the block lasts."""
+        own = {name: value.detach().clone() for name, value in module.state_dict().items()}
+        module.load_state_dict(self.state)
+        try:
+            yield
+        finally:
+            module.load_state_dict(own)
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, step: int) -> None:
+        """Move towards the module's state after the `step`-th step (from 0)."""
+        decay = min(self.decay, (step + 1) / (step + 10))
+        for name, value in module.state_dict().items():
+            if value.is_floating_point():
+                self.state[name].lerp_(value, 1 - decay)
+            else:
+                self.state[name].copy_(value)
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take over a saved state."""
+        for name, value in state.items():
+            self.state[name].copy_(value)

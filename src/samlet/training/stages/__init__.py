@@ -1,0 +1,1 @@
+"""Training stages: what is learned, from which batches, by which losses."""

@@ -1,0 +1,139 @@
+"""Stage 1: the student's image encoder learns the teacher's embeddings.
+
+Source: EfficientViT-SAM stage 1 and MobileSAM, whose training code was never published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from samlet.data import Broken, Sample
+from samlet.errors import TrainingError
+from samlet.models import Sam
+from samlet.nn.layers import LayerNorm2d
+from samlet.preprocess import to_pixels
+from samlet.spec import ImageSpec
+from samlet.training.batches.order import Batch, Readable, choose, drawn, in_order, share, valid_cells
+from samlet.training.batches.views import draw_view, generator, jitter_colour
+from samlet.training.config import DistillEncoderConfig
+from samlet.training.loop.processes import count, rank, wait_for_all
+from samlet.training.stages.losses import masked_cosine, masked_mse
+from samlet.training.stages.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class EmbeddingBatch(Batch):
+    """pixels [B, 3, S, S], the teacher's embeddings [B, 256, 64, 64], valid [B, 64, 64] (False: padding)."""
+
+    pixels: Tensor
+    target: Tensor
+    valid: Tensor
+
+
+class DistillEncoder(nn.Module):
+    """Batch in, named losses out; their sum is minimised. Trains `student.image_encoder` alone.
+
+    `mean` and `std` [256] are the teacher's per channel. The student's last norm starts there: SAM's embeddings vary
+    little around a constant, and a student that starts with unit variance first unlearns its features. The squared
+    error is divided by the mean variance, so 1 is what the best constant achieves.
+    """
+
+    def __init__(self, student: Sam, config: DistillEncoderConfig, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.image_encoder = student.image_encoder
+        self._cosine_weight = config.cosine_weight
+        self._variance = std.square().mean().item()
+        norm = _last_norm(student)
+        with torch.no_grad():
+            norm.weight.copy_(std)
+            norm.bias.copy_(mean)
+
+    def forward(self, batch: EmbeddingBatch) -> dict[str, Tensor]:
+        """{"mse": …, "cosine": … where it has weight}: scalars."""
+        embedding = self.image_encoder(batch.pixels)
+        losses = {"mse": masked_mse(embedding, batch.target, batch.valid) / self._variance}
+        if self._cosine_weight:
+            losses["cosine"] = self._cosine_weight * masked_cosine(embedding, batch.target, batch.valid)
+        return losses
+
+
+def _last_norm(student: Sam) -> LayerNorm2d:
+    norms = [module for module in student.image_encoder.modules() if isinstance(module, LayerNorm2d)]
+    if not norms:
+        raise TrainingError(
+            f"The encoder of {student.spec.name} has no last norm for the teacher's statistics to start from: end it "
+            "with a samlet.nn.layers.LayerNorm2d(256)."
+        )
+    return norms[-1]
+
+
+class EmbeddingBatches:
+    """Images and the teacher's embeddings of the same views."""
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        teacher: Teacher,
+        image: ImageSpec,
+        config: DistillEncoderConfig,
+        broken: Broken | None = None,
+    ) -> None:
+        self._samples = Readable(choose(samples, config), broken)
+        self._teacher, self._image, self._config = teacher, image, config
+
+    def prepare(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Embed every view the run will ask for, so that training is not held up; `progress(done, of)`.
+
+        Several processes embed a share each, into one cache.
+        """
+        images = len(self._samples)
+        needed = min(self._config.steps * self._config.batch_size, self._config.views * images)
+        todo = range(rank(), needed, count())
+        for done, position in enumerate(todo, start=1):
+            view, index = drawn(self._config, images, position)
+            self._samples.make(index, lambda sample, view=view: self._teacher.embed(self._view(sample, view)))
+            if progress is not None:
+                progress(done, len(todo))
+        wait_for_all()
+
+    def statistics(self, images: int = 32) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the teacher's embeddings over a few images, each [256]."""
+        first = range(min(images, len(self._samples)))
+        made = [self._samples.make(i, lambda sample: self._teacher.embed(self._view(sample, 0))) for i in first]
+        embeddings = torch.from_numpy(np.stack(made)).float()
+        return embeddings.mean(dim=(0, 2, 3)), embeddings.std(dim=(0, 2, 3))
+
+    def at(self, step: int, part: int = 0) -> EmbeddingBatch:
+        """The batch of a part of a step; depends on nothing but the seed."""
+        canvas = replace(self._image, canvas=self._config.canvas_at(step))
+        items = [self._item(position, canvas) for position in share(self._config, step, part)]
+        names, *arrays = zip(*items, strict=True)
+        pixels, target, valid = (torch.from_numpy(np.stack(array)) for array in arrays)
+        return EmbeddingBatch(names, pixels, target.float(), valid)
+
+    def stream(self, first_step: int) -> Iterator[EmbeddingBatch]:
+        """Batches from a step to the end of the run."""
+        return in_order(self.at, self._config, first_step)
+
+    def _view(self, sample: Sample, index: int) -> NDArray[np.uint8]:
+        image = sample.read_image()
+        return draw_view(image.shape[:2], sample.name, index, self._config).apply(image)
+
+    def _item(self, position: int, canvas: ImageSpec) -> tuple[str, NDArray, NDArray, NDArray]:
+        epoch, index = drawn(self._config, len(self._samples), position)
+
+        def make(sample: Sample) -> tuple[str, NDArray, NDArray, NDArray]:
+            seen = self._view(sample, epoch % self._config.views)
+            target = self._teacher.embed(seen)
+            pixels, frame = to_pixels(
+                jitter_colour(seen, generator(self._config.seed, "colour", position), self._config.colour), canvas
+            )
+            return sample.name, pixels, target, valid_cells(frame.content_hw, canvas.canvas)
+
+        return self._samples.make(index, make)

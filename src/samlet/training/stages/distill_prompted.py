@@ -1,0 +1,203 @@
+"""Stage 2: student and teacher answer the same prompts, then a click where they disagree, and the student learns.
+
+Source: EdgeSAM's prompt-in-the-loop distillation. Ours differs in three places: the predicted IoU learns too, all four
+masks count for boxes as well, and a photo without masks takes its prompts from masks of the teacher's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from samlet.backend import Backend
+from samlet.data import Broken, Sample
+from samlet.geometry.frames import ImageFrame
+from samlet.models import Sam
+from samlet.preprocess import to_pixels
+from samlet.prompts import Prompts
+from samlet.spec import ImageSpec
+from samlet.training.batches.masks import MIN_AREA_SHARE, SIDE, draw_prompt_of, masks_in_view, tokens_of
+from samlet.training.batches.order import Batch, Readable, choose, drawn, in_order, share, valid_cells
+from samlet.training.batches.prompts import click_on_errors
+from samlet.training.batches.views import draw_view, generator, jitter_colour
+from samlet.training.config import DistillPromptedConfig
+from samlet.training.stages.losses import mask_losses, true_iou
+from samlet.training.stages.teacher import Teacher
+
+MAX_AREA_SHARE = 0.9
+MIN_TEACHER_IOU = 0.7
+
+
+@dataclass(frozen=True)
+class PromptedBatch(Batch):
+    """pixels [B, 3, S, S], the teacher's embedding [B, 256, 64, 64] of the same views, and P prompts.
+
+    points_xy [P, T, 2] on the prompt canvas, labels [P, T], image_index [P]; valid [P, 256, 256] (False: padding);
+    clicks [P, rounds - 1] in 0..1 decide which pixel of a disagreement is clicked.
+    """
+
+    pixels: Tensor
+    embedding: Tensor
+    points_xy: Tensor
+    labels: Tensor
+    image_index: Tensor
+    valid: Tensor
+    clicks: Tensor
+
+
+class DistillPrompted(nn.Module):
+    """Batch in, named losses out. Trains image encoder and mask decoder; prompt encoder and teacher stay."""
+
+    def __init__(self, student: Sam, teacher: Sam, config: DistillPromptedConfig) -> None:
+        super().__init__()
+        self.student = student
+        student.prompt_encoder.requires_grad_(False)
+        # In a tuple it is no submodule: `train()` cannot reach it, and checkpoints do not hold it.
+        self._teacher = (teacher.eval().requires_grad_(False),)
+        self._config = config
+
+    def forward(self, batch: PromptedBatch) -> dict[str, Tensor]:
+        """{"bce", "dice", "iou"}: scalars, means over the rounds. Masks are compared one by one, not best with best."""
+        embedding = self.student.encode(batch.pixels)
+        points_xy, labels = batch.points_xy, batch.labels
+        rounds = []
+        for number in range(self._config.rounds):
+            logits, iou = _answer(self.student, embedding, points_xy, labels, batch.image_index)
+            with torch.no_grad():
+                wanted, score = _answer(self._teacher[0], batch.embedding, points_xy, labels, batch.image_index)
+            rounds.append(self._losses(logits, iou, wanted, score, batch.valid))
+            if number + 1 < self._config.rounds:
+                mine, its = _best(score, logits.detach(), wanted)
+                clicks_xy, kinds = click_on_errors(mine > 0, its > 0, batch.valid, batch.clicks[:, number])
+                points_xy, labels = torch.cat([points_xy, clicks_xy], dim=1), torch.cat([labels, kinds], dim=1)
+        return {name: torch.stack([losses[name] for losses in rounds]).mean() for name in rounds[0]}
+
+    def _losses(self, logits: Tensor, iou: Tensor, wanted: Tensor, score: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """The teacher's masks are the target, and of the IoU its own prediction times the agreement with it.
+
+        A mask weighs what the teacher holds it to be worth: of its four answers to a click some are hardly one.
+        """
+        target = (wanted > 0).float()
+        bce, dice = mask_losses(logits, target, valid[:, None])
+        weight = score.clamp(0, 1) / score.clamp(0, 1).sum()
+        reached = score * true_iou(logits, target, valid[:, None])
+        return {
+            "bce": self._config.bce_weight * (weight * bce).sum(),
+            "dice": self._config.dice_weight * (weight * dice).sum(),
+            "iou": self._config.iou_weight * (iou - reached).square().mean(),
+        }
+
+
+def _answer(model: Sam, embedding: Tensor, points_xy: Tensor, labels: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+    iou, tokens, keys = model.decode_tokens(embedding, points_xy, labels, None, image)
+    return model.upscale(tokens, keys), iou
+
+
+def _best(score: Tensor, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """Of both logits [P, 4, H, W] the mask the teacher holds to be best: [P, H, W]."""
+    rows, best = torch.arange(len(score), device=score.device), score.argmax(dim=1)
+    return student[rows, best], teacher[rows, best]
+
+
+@dataclass(frozen=True)
+class _Item:
+    name: str
+    pixels: NDArray[np.float32]
+    frame: ImageFrame
+    embedding: NDArray[np.float16]
+    prompts: list[Prompts]
+    valid: NDArray[np.bool_]
+    clicks: NDArray[np.float32]
+
+
+class PromptedBatches:
+    """Images with the teacher's embeddings, and prompts for annotated masks or for masks of the teacher's own."""
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        teacher: Teacher,
+        image: ImageSpec,
+        config: DistillPromptedConfig,
+        broken: Broken | None = None,
+    ) -> None:
+        self._samples = Readable(choose(samples, config), broken)
+        self._teacher, self._image, self._config = teacher, image, config
+
+    def at(self, step: int, part: int = 0) -> PromptedBatch:
+        """The batch of a part of a step; depends on nothing but the seed."""
+        image = replace(self._image, canvas=self._config.canvas_at(step))
+        items = [self._item(position, image) for position in share(self._config, step, part)]
+        points_xy, labels = tokens_of([(item.frame, item.prompts) for item in items])
+        counts = [len(item.prompts) for item in items]
+        return PromptedBatch(
+            tuple(item.name for item in items),
+            torch.from_numpy(np.stack([item.pixels for item in items])),
+            torch.from_numpy(np.stack([item.embedding for item in items])).float(),
+            torch.from_numpy(points_xy),
+            torch.from_numpy(labels),
+            torch.repeat_interleave(torch.arange(len(items)), torch.tensor(counts)),
+            torch.from_numpy(np.stack([item.valid for item in items for _ in item.prompts])),
+            torch.from_numpy(np.concatenate([item.clicks for item in items])),
+        )
+
+    def stream(self, first_step: int) -> Iterator[PromptedBatch]:
+        """Batches from a step to the end of the run."""
+        return in_order(self.at, self._config, first_step)
+
+    def _item(self, position: int, image: ImageSpec) -> _Item:
+        epoch, index = drawn(self._config, len(self._samples), position)
+        return self._samples.make(index, lambda sample: self._item_of(sample, epoch, position, image))
+
+    def _item_of(self, sample: Sample, epoch: int, position: int, image: ImageSpec) -> _Item:
+        config = self._config
+        rng = generator(config.seed, "prompts", position)
+        picture = sample.read_image()
+        view = draw_view(picture.shape[:2], sample.name, epoch % config.views, config)
+        seen = view.apply(picture)
+        embedding = self._teacher.embed(seen)
+        pixels, frame = to_pixels(jitter_colour(seen, rng, config.colour), image)
+        masks = []
+        if rng.random() >= config.teacher_share:
+            masks = masks_in_view(sample, view, rng, config.masks_per_image)
+        if not masks:
+            masks = _proposed(self._teacher.backend, embedding, frame, rng, config.masks_per_image)
+        prompts = [draw_prompt_of(config, mask, rng) for mask in masks]
+        return _Item(
+            sample.name,
+            pixels,
+            frame,
+            embedding,
+            prompts,
+            valid_cells(frame.prompt_hw, frame.prompt_canvas, SIDE),
+            rng.random((len(prompts), config.rounds - 1), dtype=np.float32),
+        )
+
+
+def _proposed(
+    teacher: Backend, embedding: NDArray[np.float16], frame: ImageFrame, rng: np.random.Generator, count: int
+) -> list[NDArray[np.bool_]]:
+    """`count` masks the teacher gives for clicks at random places: one of its three for each, drawn among the good.
+
+    Where it trusts none, its best counts; an empty mask or one of nearly everything becomes a single pixel, whose
+    prompt is that click.
+    """
+    height, width = frame.size_hw
+    points_xy = rng.uniform(0, [width, height], (count, 2))
+    tokens_xy, labels = Prompts.stack([Prompts.points(point) for point in points_xy[:, None]]).tokens()
+    features = {"image_embeddings": embedding[None].astype(np.float32)}
+    candidates = teacher.decode(features, frame.to_prompt(tokens_xy), labels)
+    trust = np.asarray(candidates.iou)[:, 1:]
+    draw = rng.random(trust.shape) + (trust >= MIN_TEACHER_IOU)
+    columns = np.where((trust >= MIN_TEACHER_IOU).any(axis=1), draw.argmax(axis=1), trust.argmax(axis=1)) + 1
+    masks = candidates.keep(np.arange(count), columns).to_image(frame)[:, 0] > 0
+    for mask, (x, y) in zip(masks, points_xy, strict=True):
+        if not MIN_AREA_SHARE <= mask.mean() <= MAX_AREA_SHARE:
+            mask[:] = False
+            mask[int(y), int(x)] = True
+    return list(masks)
