@@ -58,7 +58,7 @@ def test_16_bit_keeps_its_full_range(tmp_path, name):
     np.testing.assert_array_equal(image[..., 0], GRAY)
 
 
-def test_16_bit_colour(tmp_path):
+def test_16_bit_color(tmp_path):
     """Pillow cannot write it, so by hand: a PNG of 2 x 1 pixels."""
     rows = b"\x00" + struct.pack(">6H", 0xFFFF, 0, 0, 0, 0x8080, 0xFFFF)
     path = tmp_path / "a.png"
@@ -90,7 +90,7 @@ def test_palette(tmp_path):
     np.testing.assert_array_equal(image, np.asarray(paletted.convert("RGB")))
 
 
-def test_a_transparent_palette_colour_becomes_white(tmp_path):
+def test_a_transparent_palette_color_becomes_white(tmp_path):
     paletted = Image.new("P", (2, 1))
     paletted.putpalette([10, 20, 30, 40, 50, 60])
     paletted.putpixel((1, 0), 1)

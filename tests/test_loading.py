@@ -255,11 +255,11 @@ class TestTorch:
 
 
 class TestWhatIsNotThere:
-    def test_weights_are_named_with_size_licence_and_remedy(self):
+    def test_weights_are_named_with_size_license_and_remedy(self):
         checkpoint = get_spec("mobile-sam").checkpoint
         with pytest.raises(WeightsError) as caught:
             load("mobile-sam")
-        for part in ("samlet models pull mobile-sam", f"{checkpoint.size_bytes / 1e6:.0f} MB", checkpoint.licence):
+        for part in ("samlet models pull mobile-sam", f"{checkpoint.size_bytes / 1e6:.0f} MB", checkpoint.license):
             assert part in str(caught.value)
 
     def test_a_model_without_published_weights_says_so(self):

@@ -35,7 +35,7 @@ def test_the_resized_image_is_the_official_one_to_the_byte(name, expected):
     assert hashlib.sha256(channels_first.tobytes()).hexdigest()[:16] == expected["resized_sha256_16"]
 
 
-def test_padding_is_zero_after_normalising():
+def test_padding_is_zero_after_normalizing():
     pixels, frame = to_pixels(np.full((20, 80, 3), 255, np.uint8), ImageSpec(64))
     assert frame.content_hw == (16, 64)
     assert (pixels[:, :16] > 2).all()
@@ -49,7 +49,7 @@ def test_an_image_of_the_canvas_size_is_not_resampled(monkeypatch):
     np.testing.assert_array_equal(pixels[:, :48], image.transpose(2, 0, 1))
 
 
-def test_channels_are_normalised_each_by_its_own():
+def test_channels_are_normalized_each_by_its_own():
     pixels, _ = to_pixels(np.full((8, 8, 3), 100, np.uint8), ImageSpec(8, mean=(100, 0, 50), std=(1, 50, 10)))
     assert pixels[:, 0, 0].tolist() == [0, 2, 5]
 

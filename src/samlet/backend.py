@@ -173,7 +173,7 @@ class Backend(Protocol):
         ...
 
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
-        """Normalised pixels float32 [N, 3, S, S] → features, N first; "image_embeddings" is [N, 256, 64, 64]."""
+        """Normalized pixels float32 [N, 3, S, S] → features, N first; "image_embeddings" is [N, 256, 64, 64]."""
         ...
 
     def decode(

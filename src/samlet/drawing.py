@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from samlet.masks import Mask
 from samlet.prompts import PointLabel, Prompts
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
-WHITE: Colour = (255, 255, 255)
-FOREGROUND_GREEN: Colour = (40, 190, 80)
-BACKGROUND_RED: Colour = (225, 45, 45)
+WHITE: Color = (255, 255, 255)
+FOREGROUND_GREEN: Color = (40, 190, 80)
+BACKGROUND_RED: Color = (225, 45, 45)
 FILL_OPACITY = 0.4
 LABEL_OPACITY = 0.5
 # Outside of all masks the image is dimmed a little, so that what was chosen stands out on a busy photo too.
@@ -30,15 +30,15 @@ _SHIFT = 4  # OpenCV takes fixed-point coordinates: 1/16 pixel.
 def overlay(image: NDArray[np.uint8], masks: Iterable[Mask], prompts: Prompts | None = None) -> NDArray[np.uint8]:
     """Draw masks and prompt marks on a copy of an image, uint8 RGB [H, W, 3].
 
-    A mask is filled with a translucent colour of its own and outlined; smaller masks lie on top of larger ones. Points
+    A mask is filled with a translucent color of its own and outlined; smaller masks lie on top of larger ones. Points
     are discs with a white ring, green for foreground and red for background; boxes are white-edged frames.
     """
     numbered = sorted(enumerate(masks), key=lambda item: -item[1].area_px)
-    layers = [(mask.to_array(), mask_colour(number)) for number, mask in numbered]
+    layers = [(mask.to_array(), mask_color(number)) for number, mask in numbered]
     canvas = _fill(image, layers)
     unit = max(image.shape[:2]) / 1000
-    for area, colour in layers:
-        _outline(canvas, area, colour, unit)
+    for area, color in layers:
+        _outline(canvas, area, color, unit)
     if prompts is not None:
         _draw_boxes(canvas, prompts, unit)
         _draw_points(canvas, prompts, unit)
@@ -48,10 +48,10 @@ def overlay(image: NDArray[np.uint8], masks: Iterable[Mask], prompts: Prompts | 
 def overlay_labels(image: NDArray[np.uint8], labels: NDArray[np.int32]) -> NDArray[np.uint8]:
     """Draw a label map [H, W] (0: nothing, n + 1: mask n) on a copy of an image, uint8 RGB [H, W, 3].
 
-    Every mask is tinted with a colour of its own inside a thin light outline. Memory does not grow with their number.
+    Every mask is tinted with a color of its own inside a thin light outline. Memory does not grow with their number.
     """
-    colours = np.array([(0, 0, 0), *(mask_colour(number) for number in range(labels.max(initial=0)))], np.uint8)
-    tinted = cv2.addWeighted(image, 1 - LABEL_OPACITY, colours[labels], LABEL_OPACITY, 0)
+    colors = np.array([(0, 0, 0), *(mask_color(number) for number in range(labels.max(initial=0)))], np.uint8)
+    tinted = cv2.addWeighted(image, 1 - LABEL_OPACITY, colors[labels], LABEL_OPACITY, 0)
     canvas = np.where(labels[..., None] > 0, tinted, (DIMMED * image).astype(np.uint8))
     edges = np.zeros(labels.shape, np.uint8)
     edges[:, 1:] |= labels[:, 1:] != labels[:, :-1]
@@ -62,19 +62,19 @@ def overlay_labels(image: NDArray[np.uint8], labels: NDArray[np.int32]) -> NDArr
     return canvas
 
 
-def mask_colour(number: int) -> Colour:
-    """Return the RGB colour of the mask with that number, counted from 0; neighbours differ clearly."""
-    # Steps of the golden ratio around the colour circle never come close to a hue used shortly before.
+def mask_color(number: int) -> Color:
+    """Return the RGB color of the mask with that number, counted from 0; neighbors differ clearly."""
+    # Steps of the golden ratio around the color circle never come close to a hue used shortly before.
     hue = (0.58 + 0.618034 * number) % 1.0
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, 1.0)
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def _fill(image: NDArray[np.uint8], layers: list[tuple[NDArray[np.bool_], Colour]]) -> NDArray[np.uint8]:
+def _fill(image: NDArray[np.uint8], layers: list[tuple[NDArray[np.bool_], Color]]) -> NDArray[np.uint8]:
     covered = np.zeros(image.shape[:2], dtype=bool)
     canvas = image.copy()
-    for area, colour in layers:
-        tint = FILL_OPACITY * np.array(colour, dtype=np.float32)
+    for area, color in layers:
+        tint = FILL_OPACITY * np.array(color, dtype=np.float32)
         canvas[area] = ((1 - FILL_OPACITY) * image[area] + tint).astype(np.uint8)
         covered |= area
     if covered.any():
@@ -82,11 +82,11 @@ def _fill(image: NDArray[np.uint8], layers: list[tuple[NDArray[np.bool_], Colour
     return canvas
 
 
-def _outline(canvas: NDArray[np.uint8], area: NDArray[np.bool_], colour: Colour, unit: float) -> None:
+def _outline(canvas: NDArray[np.uint8], area: NDArray[np.bool_], color: Color, unit: float) -> None:
     contours, _ = cv2.findContours(area.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     width = max(2, _pixels(2.4 * unit))
     cv2.drawContours(canvas, contours, -1, WHITE, width + _pixels(1.4 * unit), cv2.LINE_AA)
-    cv2.drawContours(canvas, contours, -1, colour, width, cv2.LINE_AA)
+    cv2.drawContours(canvas, contours, -1, color, width, cv2.LINE_AA)
 
 
 def _draw_boxes(canvas: NDArray[np.uint8], prompts: Prompts, unit: float) -> None:
@@ -101,14 +101,14 @@ def _draw_boxes(canvas: NDArray[np.uint8], prompts: Prompts, unit: float) -> Non
 
 def _draw_points(canvas: NDArray[np.uint8], prompts: Prompts, unit: float) -> None:
     radius = max(4.0, 8 * unit)
-    for label, colour in ((PointLabel.FOREGROUND, FOREGROUND_GREEN), (PointLabel.BACKGROUND, BACKGROUND_RED)):
+    for label, color in ((PointLabel.FOREGROUND, FOREGROUND_GREEN), (PointLabel.BACKGROUND, BACKGROUND_RED)):
         # Points that belong to every box are repeated in each row; one disc is enough.
         for point_xy in np.unique(prompts.points_xy[prompts.labels == label], axis=0):
-            centre = _fixed(point_xy)
+            center = _fixed(point_xy)
             cv2.circle(
-                canvas, centre, round((radius + max(2.0, 2.5 * unit)) * 2**_SHIFT), WHITE, -1, cv2.LINE_AA, _SHIFT
+                canvas, center, round((radius + max(2.0, 2.5 * unit)) * 2**_SHIFT), WHITE, -1, cv2.LINE_AA, _SHIFT
             )
-            cv2.circle(canvas, centre, round(radius * 2**_SHIFT), colour, -1, cv2.LINE_AA, _SHIFT)
+            cv2.circle(canvas, center, round(radius * 2**_SHIFT), color, -1, cv2.LINE_AA, _SHIFT)
 
 
 def _fixed(point_xy: NDArray[np.float64]) -> tuple[int, int]:

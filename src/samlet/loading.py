@@ -111,7 +111,7 @@ def cached_weights(spec: ModelSpec) -> Path:
     size = f"{spec.checkpoint.size_bytes / 1e6:.0f} MB" if spec.checkpoint.size_bytes else "size unknown"
     raise WeightsError(
         f"The weights of {spec.name} are not here: run `samlet models pull {spec.name}` "
-        f"({size}, licence {spec.checkpoint.licence}), or give a checkpoint."
+        f"({size}, license {spec.checkpoint.license}), or give a checkpoint."
     )
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def to_pixels(image: NDArray[np.uint8], spec: ImageSpec) -> tuple[NDArray[np.float32], ImageFrame]:
     """Make an image uint8 RGB [H, W, 3] what an encoder eats: float32 [3, S, S] with S = `spec.canvas`, and its frame.
 
-    Longest side to S on uint8 (Pillow, antialiased), normalised per channel, then padded right and bottom with 0,
-    which is the mean colour.
+    Longest side to S on uint8 (Pillow, antialiased), normalized per channel, then padded right and bottom with 0,
+    which is the mean color.
     """
     height, width = image.shape[:2]
     frame = ImageFrame((height, width), spec.canvas, spec.prompt_canvas)
@@ -26,7 +26,7 @@ def to_pixels(image: NDArray[np.uint8], spec: ImageSpec) -> tuple[NDArray[np.flo
     pixels = np.zeros((3, spec.canvas, spec.canvas), np.float32)
     content_height, content_width = frame.content_hw
     for channel, (mean, std) in enumerate(zip(spec.mean, spec.std, strict=True)):
-        # A channel has 256 values at most: normalise those, then look them up.
+        # A channel has 256 values at most: normalize those, then look them up.
         table = ((np.arange(256) - mean) / std).astype(np.float32)
         pixels[channel, :content_height, :content_width] = table.take(content[..., channel])
     return pixels, frame

@@ -1,6 +1,6 @@
 """What inference must know of a model, as plain data.
 
-A `ModelSpec` names a model, its two canvases, its normalisation, where its weights come from and which function builds
+A `ModelSpec` names a model, its two canvases, its normalization, where its weights come from and which function builds
 it. It travels with the weights as JSON (the manifest of an exported artifact). It knows nothing of torch, of files on
 this machine, or of how a backend runs.
 """
@@ -72,7 +72,7 @@ class Checkpoint:
     size_bytes: int | None
     sha256: str | None
     urls: tuple[str, ...]
-    licence: str
+    license: str
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -86,7 +86,7 @@ class Checkpoint:
             size_bytes=_take(record, "size_bytes", (int, type(None))),
             sha256=_take(record, "sha256", (str, type(None))),
             urls=tuple(_take(record, "urls", list)),
-            licence=_take(record, "licence", str),
+            license=_take(record, "licence" if "licence" in record else "license", str),
         )
 
 
@@ -107,7 +107,7 @@ class ModelSpec:
     options: Mapping[str, Any] = field(hash=False)
     parameters: int
     encoder_macs: int
-    licence: str
+    license: str
     aliases: tuple[str, ...] = ()
     checkpoint: Checkpoint | None = None
     mask_tokens: int = 4
@@ -139,7 +139,7 @@ class ModelSpec:
             options=_take(record, "options", dict),
             parameters=_take(record, "parameters", int),
             encoder_macs=_take(record, "encoder_macs", int),
-            licence=_take(record, "licence", str),
+            license=_take(record, "licence" if "licence" in record else "license", str),
             aliases=tuple(_take(record, "aliases", list)),
             checkpoint=None if checkpoint is None else Checkpoint.from_json(checkpoint),
             mask_tokens=_take(record, "mask_tokens", int),

@@ -80,7 +80,7 @@ def test_a_pull_that_fails(samlet, spec, monkeypatch):
     assert err.splitlines()[-1].startswith("error: The download failed (127.0.0.1")
 
 
-def test_import_recognises_an_official_file(samlet, spec, tmp_path):
+def test_import_recognizes_an_official_file(samlet, spec, tmp_path):
     file = tmp_path / "x"
     file.write_bytes(CONTENT)
     code, out, err = samlet("models", "import", file)

@@ -31,9 +31,9 @@ def test_wheel_holds_the_package(names: set[str]) -> None:
     assert {name.partition("/")[0] for name in names} == {"samlet", "samlet-0.1.0.dist-info"}
 
 
-def test_wheel_holds_the_licences(names: set[str]) -> None:
-    licences = {name.rpartition("/")[2] for name in names if "/licenses/" in name}
-    assert licences == {"LICENSE", "NOTICE"}
+def test_wheel_holds_the_licenses(names: set[str]) -> None:
+    licenses = {name.rpartition("/")[2] for name in names if "/licenses/" in name}
+    assert licenses == {"LICENSE", "NOTICE"}
 
 
 def test_wheel_holds_the_shipped_model(names: set[str]) -> None:

@@ -24,7 +24,7 @@ SPEC = ModelSpec(
     options={},
     parameters=0,
     encoder_macs=0,
-    licence="none",
+    license="none",
     aliases=(),
     checkpoint=None,
 )

@@ -76,7 +76,7 @@ def corners_as_xywh(left: float, top: float, right: float, bottom: float):
     return replace(GOOD, box_xywh=(left, top, right, bottom))
 
 
-def test_corner_boxes_are_recognised() -> None:
+def test_corner_boxes_are_recognized() -> None:
     boxes = [corners_as_xywh(10, 10, 30, 40), corners_as_xywh(100, 100, 200, 200), corners_as_xywh(5, 90, 250, 250)]
     with pytest.raises(DataError, match=r"2 of 3 boxes leave their image.*\[x0, y0, x1, y1\]"):
         select([sample(*boxes)])

@@ -45,7 +45,7 @@ def test_boxes_and_areas_are_those_of_the_masks() -> None:
             assert annotation.box_xywh == rle.to_box(annotation.rle)
 
 
-def test_every_photo_has_a_licence() -> None:
+def test_every_photo_has_a_license() -> None:
     readme = (TINY / "README.md").read_text(encoding="utf-8")
     notice = (TINY.parents[2] / "NOTICE").read_text(encoding="utf-8")
     for photo in TINY.glob("*.jpg"):

@@ -30,7 +30,7 @@ def test_the_encoder_graph_gives_the_proposals(tmp_path, head):
     embedding = features["image_embeddings"]
     assert np.abs(theirs["image_embeddings"] - embedding).max() < 1e-4 * embedding.std()
     np.testing.assert_allclose(theirs[SCORES], features[SCORES], atol=1e-5)
-    # Rounding swaps neighbours of nearly one score: compare those that no neighbour comes near.
+    # Rounding swaps neighbors of nearly one score: compare those that no neighbor comes near.
     gaps = np.abs(np.diff(features[SCORES], axis=1))
     alone = (np.pad(gaps, ((0, 0), (1, 0))) > 1e-5) & (np.pad(gaps, ((0, 0), (0, 1))) > 1e-5)
     assert alone.sum() > 20

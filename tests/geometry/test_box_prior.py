@@ -10,7 +10,7 @@ from samlet.prompts import ABSENT_LABEL, Prompts
 
 THING, PART, ELSEWHERE = [100, 100, 300, 300], [180, 180, 220, 220], [600, 600, 900, 900]
 FEATURES = {BOXES: np.float32([[THING, PART, ELSEWHERE]]), SCORES: np.float32([[0.9, 0.4, 0.8]])}
-# Six boxes around (200, 200) whose centres are ever farther from it.
+# Six boxes around (200, 200) whose centers are ever farther from it.
 SHIFTED = np.array([THING] * 6) + 10 * np.arange(6)[:, None]
 
 

@@ -54,7 +54,7 @@ SIZES = [
     (480, 640),
     (640, 427),  # the content's width is rounded
     (1000, 1500),  # larger than the prompt canvas
-    (768, 1023),  # one column less than the canvas: places close to the centres
+    (768, 1023),  # one column less than the canvas: places close to the centers
     (1024, 1024),  # the second step changes nothing
     (2, 900),  # two rows
     (37, 23),  # much smaller than the low resolution: rows are skipped

@@ -199,7 +199,7 @@ def official(monkeypatch, *specs) -> None:
     monkeypatch.setattr(weights, "MODELS", specs)
 
 
-def test_an_official_file_is_recognised(tmp_path, monkeypatch, site, spec):
+def test_an_official_file_is_recognized(tmp_path, monkeypatch, site, spec):
     official(monkeypatch, get_spec("sam-vit-b"), spec)
     file = tmp_path / "downloaded by hand.bin"
     file.write_bytes(CONTENT)

@@ -104,9 +104,9 @@ def test_a_spec_is_sound(spec):
     assert spec.image.prompt_canvas == 1024
     assert re.fullmatch(r"samlet\.models\.\w+\.\w+:build", spec.builder)
     assert spec.mask_tokens == 4
-    assert spec.licence == ("S-Lab-1.0 (non-commercial)" if spec.name in NOT_FREE else "Apache-2.0")
+    assert spec.license == ("S-Lab-1.0 (non-commercial)" if spec.name in NOT_FREE else "Apache-2.0")
     if spec.checkpoint is not None:
-        assert spec.checkpoint.licence == spec.licence
+        assert spec.checkpoint.license == spec.license
         assert spec.name in WITHOUT_HASH or re.fullmatch("[0-9a-f]{64}", spec.checkpoint.sha256)
         assert spec.checkpoint.urls
         assert all(

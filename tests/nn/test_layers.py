@@ -15,8 +15,8 @@ def test_channel_norm_uses_the_biased_variance_of_each_position() -> None:
     nn.init.normal_(norm.weight)
     nn.init.normal_(norm.bias)
     x = torch.randn(2, 5, 3, 4)
-    centred = x - x.mean(1, keepdim=True)
-    scaled = centred / (centred.square().mean(1, keepdim=True) + 0.1).sqrt()
+    centered = x - x.mean(1, keepdim=True)
+    scaled = centered / (centered.square().mean(1, keepdim=True) + 0.1).sqrt()
     expected = scaled * norm.weight[:, None, None] + norm.bias[:, None, None]
     torch.testing.assert_close(norm(x), expected)
 

@@ -56,9 +56,9 @@ def test_a_label_without_meaning_is_a_zero_token(encoder: PromptEncoder, label: 
     assert not encoder.embed_tokens(torch.tensor([[[5.0, 6.0]]]), torch.tensor([[label]])).any()
 
 
-def test_the_far_corner_of_the_canvas_is_encoded_at_its_pixel_centre(encoder: PromptEncoder) -> None:
-    """Pixel (7, 7) of a cell of 16 lies half a pixel before the cell's centre, pixel 7.5 on it."""
+def test_the_far_corner_of_the_canvas_is_encoded_at_its_pixel_center(encoder: PromptEncoder) -> None:
+    """Pixel (7, 7) of a cell of 16 lies half a pixel before the cell's center, pixel 7.5 on it."""
     dense = encoder.get_dense_pe()[0]
-    on_the_centre = encoder.embed_tokens(torch.tensor([[[1015.5, 23.5]]]), torch.tensor([[1]]))[0, 0]
+    on_the_center = encoder.embed_tokens(torch.tensor([[[1015.5, 23.5]]]), torch.tensor([[1]]))[0, 0]
     label = next(encoder.point_embeddings[1].parameters())[0]
-    torch.testing.assert_close(on_the_centre - label, dense[:, 1, 63], rtol=0, atol=1e-4)
+    torch.testing.assert_close(on_the_center - label, dense[:, 1, 63], rtol=0, atol=1e-4)

@@ -56,7 +56,7 @@ class TestImage:
         with pytest.raises(InputError, match=r"\[1, 3, 461, 768\]"):
             predictor.set_torch_image(np.zeros((1, 3, 120, 200)), (120, 200))
 
-    def test_a_torch_image_is_normalised_and_padded(self, predictor):
+    def test_a_torch_image_is_normalized_and_padded(self, predictor):
         resized = predictor.transform.apply_image(PICTURE)
         rgb = predictor.model.embed(PICTURE)
         predictor.set_torch_image(resized.transpose(2, 0, 1)[None], (120, 200))

@@ -46,7 +46,7 @@ def test_a_plan_says_what_will_happen_and_writes_nothing(photos, tmp_path):
     assert "steps: 12 of 4 images in 2 parts, fp32: 48 images seen, 24.00 epochs" in lines
     data = [line for line in lines if line.startswith("data")]
     assert len(data) == 1
-    assert data[0].endswith("masks; licences: not stated 1, open 1")
+    assert data[0].endswith("masks; licenses: not stated 1, open 1")
     assert f"data: {photos}: 2 images" in data[0]
     assert any(line.startswith("broken: ") and "cut.png" in line for line in lines)
     assert "images: 2 to learn from, 0 held out" in lines

@@ -102,7 +102,7 @@ def cold_start(target: Target, plan: Plan) -> Figure:
 
 
 def _encode(predictor: Predictor, image: NDArray[np.uint8], plan: Plan) -> dict[str, Figure]:
-    """The network alone, and with what comes before it: resizing and normalising."""
+    """The network alone, and with what comes before it: resizing and normalizing."""
     pixels, _ = to_pixels(image, predictor.spec.image)
     return {
         "encode": milliseconds(time_runs(predictor.backend.encode, lambda: pixels[None], plan.repeats)),

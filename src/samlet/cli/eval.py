@@ -40,7 +40,7 @@ def run(
     protocol: Annotated[
         Literal["box", "point", "center", "everything", "box_from_detector"],
         Parameter(
-            help="First prompt: the true box, RITM's click (EfficientViT-SAM), or the mask centre (EdgeSAM); or "
+            help="First prompt: the true box, RITM's click (EfficientViT-SAM), or the mask center (EdgeSAM); or "
             "everything mode, whose recall is measured; or the boxes of --detections, for COCO's or LVIS's AP."
         ),
     ] = "box",

@@ -19,13 +19,13 @@ app = App(name="models", help="List the models; pull or import their weights.")
 
 @app.default
 def list_models() -> None:
-    """List the models: size, cost, licence, and where their weights are or would come from."""
+    """List the models: size, cost, license, and where their weights are or would come from."""
     columns = (
         ("name", "left"),
         ("parameters", "right"),
         ("encoder GMACs", "right"),
         ("canvas", "right"),
-        ("licence", "left"),
+        ("license", "left"),
         ("weights", "left"),
     )
     print_table(columns, [_row(spec) for spec in MODELS])
@@ -43,7 +43,7 @@ def pull(name: Annotated[str, Parameter(help="A name from `samlet models`.")], /
 
 @app.command(name="import")
 def import_file(
-    file: Annotated[Path, Parameter(help="A weights file; an official one is recognised by its sha256.")],
+    file: Annotated[Path, Parameter(help="A weights file; an official one is recognized by its sha256.")],
     /,
     *,
     model: Annotated[str | None, Parameter(help="The model it belongs to, where it is no official file.")] = None,
@@ -81,13 +81,13 @@ def _announcement(spec: ModelSpec) -> str:
     if file is None:
         return f"{spec.name} has no published weights."
     size = f", {megabytes(file.size_bytes)}" if file.size_bytes else ""
-    return f"{file.file_name}{size}, {file.licence}, sha256 {file.sha256}, from {' or '.join(weights.sources(spec))}"
+    return f"{file.file_name}{size}, {file.license}, sha256 {file.sha256}, from {' or '.join(weights.sources(spec))}"
 
 
 def _row(spec: ModelSpec) -> tuple[str, ...]:
     parameters = f"{spec.parameters / 1e6:.1f} M" if spec.parameters else "–"
     macs = f"{spec.encoder_macs / 1e9:.1f}" if spec.encoder_macs else "–"
-    return spec.name, parameters, macs, str(spec.image.canvas), spec.licence, _whereabouts(spec)
+    return spec.name, parameters, macs, str(spec.image.canvas), spec.license, _whereabouts(spec)
 
 
 def _whereabouts(spec: ModelSpec) -> str:

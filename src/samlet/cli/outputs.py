@@ -65,7 +65,7 @@ def plan_outputs(images: Sequence[Path], folder: Path, mask_count: int) -> list[
 
 
 def png(pixels: NDArray[Any]) -> bytes:
-    """Encode grey [H, W] or RGB [H, W, 3], values 0..255, as 8-bit PNG."""
+    """Encode gray [H, W] or RGB [H, W, 3], values 0..255, as 8-bit PNG."""
     levels = pixels.astype(np.uint8)
     encoded, content = cv2.imencode(".png", levels if levels.ndim == 2 else cv2.cvtColor(levels, cv2.COLOR_RGB2BGR))
     if not encoded:

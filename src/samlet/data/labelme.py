@@ -103,7 +103,7 @@ def _rectangle(corner: tuple[float, float], opposite: tuple[float, float]) -> Po
     return [x0, y0, x1, y0, x1, y1, x0, y1]
 
 
-def _circle(centre: tuple[float, float], rim: tuple[float, float]) -> Polygon:
-    radius = math.dist(centre, rim)
+def _circle(center: tuple[float, float], rim: tuple[float, float]) -> Polygon:
+    radius = math.dist(center, rim)
     angles = [2 * math.pi * i / _CIRCLE_CORNERS for i in range(_CIRCLE_CORNERS)]
-    return [c for a in angles for c in (centre[0] + radius * math.cos(a), centre[1] + radius * math.sin(a))]
+    return [c for a in angles for c in (center[0] + radius * math.cos(a), center[1] + radius * math.sin(a))]

@@ -32,7 +32,7 @@ from samlet.prompts import ABSENT_LABEL, HINT_SIZE
 from samlet.runtime.artifact import DECODER, ENCODER
 from samlet.spec import ModelSpec
 
-# Linear, half-pixel centres, no antialiasing: what torch calls bilinear with align_corners=False.
+# Linear, half-pixel centers, no antialiasing: what torch calls bilinear with align_corners=False.
 RESIZING = """
 resizing (float[2] orig_im_size, float[1, 4, 256, 256] low_res_masks) => (float[1, 4, height, width] masks) {{
     canvas = Constant <value = float[1] {{{canvas}.0}}> ()

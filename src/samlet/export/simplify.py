@@ -73,11 +73,11 @@ def norm_by_squares(encoder: nn.Module, pixels: Tensor) -> None:
         hook.remove()
     for name, module in norms.items():
         if module in pairs:
-            _centre(pairs[module])
+            _center(pairs[module])
             encoder.set_submodule(name, NormBySquares(module))
 
 
-def _centre(convolution: nn.Conv2d) -> None:
+def _center(convolution: nn.Conv2d) -> None:
     """Take the mean over output channels off what a convolution gives."""
     for parameter in (convolution.weight, convolution.bias):
         if parameter is not None:

@@ -29,15 +29,15 @@ def box_of_click(
     """The proposal [4] that a click [2] means, of boxes [K, 4] with scores [K]; None if no box is around it.
 
     Of the boxes with a score of at least `MIN_SCORE` that contain the point in their interior, the `NEIGHBOURS` whose
-    centres are nearest count, and of those the best. Source: EdgeSAM `eval_mIoU.py`, which adds boxes of equal score
+    centers are nearest count, and of those the best. Source: EdgeSAM `eval_mIoU.py`, which adds boxes of equal score
     up; we take the nearest of them.
     """
     inside = (boxes_xyxy[:, :2] < point_xy).all(axis=1) & (point_xy < boxes_xyxy[:, 2:]).all(axis=1)
     candidates = np.flatnonzero(inside & (scores >= MIN_SCORE))
     if not candidates.size:
         return None
-    centres = (boxes_xyxy[candidates, :2] + boxes_xyxy[candidates, 2:]) / 2
-    distances = np.hypot(*(centres - point_xy).T)
+    centers = (boxes_xyxy[candidates, :2] + boxes_xyxy[candidates, 2:]) / 2
+    distances = np.hypot(*(centers - point_xy).T)
     nearest = candidates[np.argsort(distances, kind="stable")[:NEIGHBOURS]]
     return boxes_xyxy[nearest[scores[nearest].argmax()]]
 

@@ -72,7 +72,7 @@ def near_crop_edge(
 ) -> NDArray[np.bool_]:
     """True [...] for boxes [..., 4] (crop pixels) with a side on the crop's edge that is not an edge of the image.
 
-    An object cut by its crop is found whole in a neighbouring one, so everything mode drops it here.
+    An object cut by its crop is found whole in a neighboring one, so everything mode drops it here.
     """
     height, width = size_hw
     crop_box = np.asarray(crop_box_xyxy, np.float64)

@@ -145,7 +145,7 @@ def _enlargement(source: int, canvas: int, content: int, target: int) -> _Enlarg
 
 
 def _interpolate(values: NDArray[np.float32], target: int) -> NDArray[np.float32]:
-    """Rows [source, columns] to [target, columns], bilinear without antialiasing; a row is a sample's centre."""
+    """Rows [source, columns] to [target, columns], bilinear without antialiasing; a row is a sample's center."""
     source = len(values)
     # torch places the samples in float32 with one rounding at the end. OpenCV does it in float64, and that difference
     # alone moves logits by up to 1e-4 of their range: more than the noise between backends.

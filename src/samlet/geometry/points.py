@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def build_point_grid(per_side: int) -> NDArray[np.float64]:
-    """Centres of per_side × per_side equal cells of the unit square: [per_side², 2], x varies fastest."""
+    """Centers of per_side × per_side equal cells of the unit square: [per_side², 2], x varies fastest."""
     ticks = (np.arange(per_side) + 0.5) / per_side
     return np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
 
@@ -39,7 +39,7 @@ def coarse_to_fine(per_side: int, stride: int) -> list[NDArray[np.int64]]:
 def crop_boxes(size_hw: tuple[int, int], layers: int, overlap: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The whole image, then for layer i = 1..layers a grid of 2**i × 2**i overlapping crops, column by column.
 
-    Returns boxes XYXY [C, 4] in pixels and the layer [C] of each. In layer i neighbours share
+    Returns boxes XYXY [C, 4] in pixels and the layer [C] of each. In layer i neighbors share
     `overlap * 2 / 2**i` of the image's short side.
     """
     height, width = size_hw

@@ -75,7 +75,7 @@ def sources(spec: ModelSpec) -> tuple[str, ...]:
 def import_file(path: Path, model: str | None = None) -> tuple[ModelSpec, Path]:
     """Copy a weights file into the cache; return the model it belongs to and the cached path.
 
-    An official file is recognised by its sha256. Any other file needs `model`, and is used for that model from now on.
+    An official file is recognized by its sha256. Any other file needs `model`, and is used for that model from now on.
     """
     if not path.is_file():
         raise WeightsError(f'There is no file "{path}" to import.')

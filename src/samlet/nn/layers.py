@@ -97,14 +97,14 @@ class ToGrid(nn.Module):
 
 @lru_cache(maxsize=16)
 def bicubic_weights(side: int, to: int = GRID) -> NDArray[np.float32]:
-    """The matrix [to, side] of torch's bicubic resize (a = -0.75, pixel centres aligned, edges repeated)."""
+    """The matrix [to, side] of torch's bicubic resize (a = -0.75, pixel centers aligned, edges repeated)."""
     places = (np.arange(to) + 0.5) * side / to - 0.5
     offset = np.arange(-1, 3)
-    neighbours = np.floor(places)[:, None] + offset
-    distance = np.abs(places[:, None] - neighbours)
+    neighbors = np.floor(places)[:, None] + offset
+    distance = np.abs(places[:, None] - neighbors)
     near = (1.25 * distance - 2.25) * distance**2 + 1
     far = ((-0.75 * distance + 3.75) * distance - 6) * distance + 3
     weights = np.zeros((to, side))
-    columns = neighbours.clip(0, side - 1).astype(int)
+    columns = neighbors.clip(0, side - 1).astype(int)
     np.add.at(weights, (np.arange(to)[:, None], columns), np.where(distance <= 1, near, far))
     return weights.astype(np.float32)

@@ -2,7 +2,7 @@
 
 A prompt changes the image in two attention steps, and each adds to every pixel a mix of a few vectors: one for each
 head and token. So the image of a prompt is never made. With X the image [N pixels, C], X1 = norm(X + A1 M1), where A1
-[N, heads * tokens] are attention weights and M1 [heads * tokens, C] what the tokens say. A layer norm centres,
+[N, heads * tokens] are attention weights and M1 [heads * tokens, C] what the tokens say. A layer norm centers,
 multiplies by one number r for each pixel, scales and shifts; hence every product of the official decoder splits,
 
     X1 W = r (X W') + r A1 (M1 W') + constant,
@@ -78,18 +78,18 @@ class ImageProjector(nn.Module):
         self.position_keys = _fixed(torch.cat([looks[1].k_proj.weight, answers[1].q_proj.weight, last.k_proj.weight]))
         shifted = answers[1].q_proj.weight @ first.norm4.bias + answers[1].q_proj.bias
         self.position_bias = _fixed(F.pad(shifted, (len(shifted), len(shifted)))[:, None])
-        # The norms as matrices that act on a column of channels: centred; then scaled; then centred again; and so on.
-        centred = torch.eye(len(first.norm4.weight)).to(first.norm4.weight) - 1 / len(first.norm4.weight)
-        scaled = first.norm4.weight[:, None] * centred
-        recentred = centred @ scaled
-        rescaled = second.norm4.weight[:, None] * recentred
+        # The norms as matrices that act on a column of channels: centered; then scaled; then centered again; and so on.
+        centered = torch.eye(len(first.norm4.weight)).to(first.norm4.weight) - 1 / len(first.norm4.weight)
+        scaled = first.norm4.weight[:, None] * centered
+        recentered = centered @ scaled
+        rescaled = second.norm4.weight[:, None] * recentered
         said = answers[0].out_proj.weight, answers[1].out_proj.weight
         keys = [
-            said[0].T @ centred,
+            said[0].T @ centered,
             looks[1].k_proj.weight @ scaled,
             answers[1].q_proj.weight @ scaled,
-            said[0].T @ scaled.T @ centred @ recentred,
-            said[1].T @ recentred,
+            said[0].T @ scaled.T @ centered @ recentered,
+            said[1].T @ recentered,
             last.k_proj.weight @ rescaled,
         ]
         self.keys = _fixed(torch.cat(keys))
@@ -108,9 +108,9 @@ class ImageProjector(nn.Module):
         position_keys = self.position_keys @ positions + self.position_bias
         position_keys2, position_queries2, position_keys3 = (_heads(part) for part in position_keys.chunk(3))
         biased = pixels + self.first_answer.out_proj.bias[:, None]
-        centred = _centred(biased.T)
-        rescaled = _centred(centred * self.scale)
-        lengths = torch.stack([_length(centred), _length(rescaled), (rescaled * self.shift).mean(-1)])
+        centered = _centered(biased.T)
+        rescaled = _centered(centered * self.scale)
+        lengths = torch.stack([_length(centered), _length(rescaled), (rescaled * self.shift).mean(-1)])
         cross1, keys2, queries2, *cross2, keys3 = (_heads(part) for part in (self.keys @ biased).chunk(6))
         values2, values3 = (_by_head(part) for part in (biased.T @ self.values).chunk(2, dim=-1))
         return ImageSide(
@@ -197,7 +197,7 @@ class PromptDecoder(nn.Module):
         Weights sum to one in each head, so what is added to every pixel can be a part of what every token says.
         """
         block = _blocks(self.decoder)[1]
-        before = _centred(left.vectors)
+        before = _centered(left.vectors)
         said = _vectors(block.cross_attn_image_to_token, said2)
         both = torch.cat([left.weights, weights], dim=1)
         lengths = torch.cat([before, said], dim=1) @ torch.cat([before, said + 2 / HEADS * self.shift], dim=1).mT
@@ -304,8 +304,8 @@ def _summed(rows: Tensor) -> Tensor:
 
 
 def _vectors(attention: Attention, said: Tensor) -> Tensor:
-    """What tokens add to a pixel that attends to them, centred: [P, H, T, D] -> [P, H * T, C]."""
-    return _centred((said @ attention.out_proj.weight.T.unflatten(0, (HEADS, -1))).flatten(1, 2))
+    """What tokens add to a pixel that attends to them, centered: [P, H, T, D] -> [P, H * T, C]."""
+    return _centered((said @ attention.out_proj.weight.T.unflatten(0, (HEADS, -1))).flatten(1, 2))
 
 
 def _by_head(rows: Tensor) -> Tensor:
@@ -328,7 +328,7 @@ def _with_ones(heads: Tensor) -> Tensor:
     return torch.cat([heads, torch.ones_like(heads[:, :1])], dim=1)
 
 
-def _centred(rows: Tensor) -> Tensor:
+def _centered(rows: Tensor) -> Tensor:
     return rows - rows.mean(-1, keepdim=True)
 
 
@@ -344,9 +344,9 @@ def _blocks(decoder: MaskDecoder) -> tuple[TwoWayBlock, TwoWayBlock]:
 
 
 def _shift(decoder: MaskDecoder) -> Tensor:
-    """What is added to every pixel between the norms of blocks 1 and 2, centred: [C]."""
+    """What is added to every pixel between the norms of blocks 1 and 2, centered: [C]."""
     first, second = _blocks(decoder)
-    return _centred(first.norm4.bias + second.cross_attn_image_to_token.out_proj.bias)
+    return _centered(first.norm4.bias + second.cross_attn_image_to_token.out_proj.bias)
 
 
 def _first_upscaling(decoder: MaskDecoder) -> Tensor:

@@ -34,7 +34,7 @@ class FourierPositions(nn.Module):
         return torch.cat([angles.sin(), angles.cos()], dim=-1).to(matrix.dtype)
 
     def forward(self, size_hw: tuple[int, int]) -> Tensor:
-        """The encoding of every cell centre of a grid: [2 * features, H, W]."""
+        """The encoding of every cell center of a grid: [2 * features, H, W]."""
         height, width = size_hw
         device = self.positional_encoding_gaussian_matrix.device
         y = (torch.arange(height, device=device, dtype=torch.float32) + 0.5) / height

@@ -32,11 +32,11 @@ class Sam(nn.Module):
         return self.prompt_encoder.no_mask_embed.weight.device
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Normalised pixels [N, 3, S, S] -> image embeddings [N, 256, 64, 64]."""
+        """Normalized pixels [N, 3, S, S] -> image embeddings [N, 256, 64, 64]."""
         return self.image_encoder(pixels)
 
     def features(self, pixels: Tensor) -> dict[str, Tensor]:
-        """All that inference keeps of normalised pixels [N, 3, S, S]: tensors [N, ...] named as in `feature_names`."""
+        """All that inference keeps of normalized pixels [N, 3, S, S]: tensors [N, ...] named as in `feature_names`."""
         return {"image_embeddings": self.encode(pixels)}
 
     def decode_tokens(

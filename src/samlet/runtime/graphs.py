@@ -68,7 +68,7 @@ class GraphBackend(ABC):
         """Make one graph file ready to run on `threads` threads (0: the runtime's choice); BackendError if it fails."""
 
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
-        """Normalised pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, 256, 64, 64] and what else it has."""
+        """Normalized pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, 256, 64, 64] and what else it has."""
         return self._run(ENCODER, {"pixels": pixels})
 
     def decode(

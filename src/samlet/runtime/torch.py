@@ -89,7 +89,7 @@ class TorchBackend:
 
     @torch.inference_mode()
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
-        """Normalised pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, 256, 64, 64] and what else it has."""
+        """Normalized pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, 256, 64, 64] and what else it has."""
         tensor = to_tensor(pixels, self.device)
         if self.device.type in CHANNELS_LAST_ON:
             tensor = tensor.contiguous(memory_format=torch.channels_last)

@@ -72,7 +72,7 @@ class SamPredictor:
         self._embedding = self._predictor.embed(pixels if image_format == "RGB" else pixels[..., ::-1])
 
     def set_torch_image(self, transformed_image: Tensor, original_image_size: tuple[int, int]) -> None:
-        """Encode a tensor [1, 3, h, w], 0..255, resized already as `transform.apply_image` does, not yet normalised."""
+        """Encode a tensor [1, 3, h, w], 0..255, resized already as `transform.apply_image` does, not yet normalized."""
         spec = self._predictor.spec
         height, width = original_image_size
         frame = ImageFrame((int(height), int(width)), spec.image.canvas, spec.image.prompt_canvas)
@@ -82,7 +82,7 @@ class SamPredictor:
                 f"transformed_image has the shape {list(image.shape)}, but an image of {frame.size_hw} (H, W) becomes "
                 f"{[1, 3, *frame.content_hw]}: use transform.apply_image."
             )
-        features = self._predictor.backend.encode(_normalised(image, spec.image))
+        features = self._predictor.backend.encode(_normalized(image, spec.image))
         self._embedding = Embedding(features, frame, spec.name)
 
     def predict(
@@ -199,8 +199,8 @@ def _image_masks(chosen: MaskLogits, frame: ImageFrame, return_logits: bool) -> 
     return masks
 
 
-def _normalised(image: NDArray[np.float64], spec: ImageSpec) -> NDArray[np.float32]:
-    """[1, 3, h, w] in 0..255 → float32 [1, 3, S, S], padded with the mean colour, which is 0."""
+def _normalized(image: NDArray[np.float64], spec: ImageSpec) -> NDArray[np.float32]:
+    """[1, 3, h, w] in 0..255 → float32 [1, 3, S, S], padded with the mean color, which is 0."""
     pixels = np.zeros((1, 3, spec.canvas, spec.canvas), np.float32)
     mean, std = (np.array(values)[:, None, None] for values in (spec.mean, spec.std))
     pixels[..., : image.shape[2], : image.shape[3]] = (image - mean) / std

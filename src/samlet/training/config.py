@@ -16,6 +16,7 @@ Undecayed = Literal["vectors", "by-name"]
 
 # What a resumed run may change: none of these touches what a step computes, beyond the last digits.
 FREE = ("accumulate", "checkpoint_every", "keep", "max_broken", "sharded")
+OLD_NAMES = {"colour": "color", "centre_share": "center_share"}  # of fields, in configs saved earlier
 PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
 
 
@@ -25,8 +26,8 @@ class TrainConfig:
 
     `canvases` are (share of the run, student canvas in pixels): early steps may see a smaller canvas, which costs
     less; the last entry's share is 1. `views` is how many different views of an image there are over the epochs,
-    `images` how many images are used (0: all); half of the views are mirrored if `mirror`, and the student sees colours
-    changed by factors within `colour` of 1. `decoder_rate` multiplies the mask decoder's learning rate. The modules
+    `images` how many images are used (0: all); half of the views are mirrored if `mirror`, and the student sees colors
+    changed by factors within `color` of 1. `decoder_rate` multiplies the mask decoder's learning rate. The modules
     `optimization`, `batch_norm` and `precision` explain the fields they read. `accumulate` cuts each step into that
     many parts, to save memory, and `sharded` cuts the model into as many as there are processes (see the module
     `sharding`); `validation_images` are held out; `keep` is how many checkpoints stay.
@@ -49,7 +50,7 @@ class TrainConfig:
     views: int = 1
     min_crop: float = 0.5
     mirror: bool = True
-    colour: float = 0.3
+    color: float = 0.3
     images: int = 0
     checkpoint_every: int = 200
     clip_value: float = 0.0
@@ -82,7 +83,8 @@ class TrainConfig:
     @staticmethod
     def from_json(record: dict[str, Any]) -> TrainConfig:
         """Rebuild what `to_json` wrote; KeyError or TypeError for anything else."""
-        fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in record.items() if n != "stage"}
+        named = {OLD_NAMES.get(name, name): value for name, value in record.items() if name != "stage"}
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in named.items()}
         fields["canvases"] = tuple((float(share), int(canvas)) for share, canvas in record["canvases"])
         kind = CONFIGS[record["stage"]]
         own = {field.name for field in dataclasses.fields(kind)}
@@ -113,7 +115,7 @@ class PromptedConfig(TrainConfig):
     """What the stages with prompts and masks share; `box_share` of the prompts are boxes, the others clicks.
 
     `rounds` of prompts: the first is given, later ones add a click on an error. `box_jitter` is the spread of a box's
-    edges in sides of the box; clicks are 1 to `max_clicks`, `centre_share` of the first ones deepest inside the mask.
+    edges in sides of the box; clicks are 1 to `max_clicks`, `center_share` of the first ones deepest inside the mask.
     Batch statistics are frozen: a few images a step would spoil them.
     """
 
@@ -122,7 +124,7 @@ class PromptedConfig(TrainConfig):
     box_share: float = 0.5
     box_jitter: float = 0.05
     max_clicks: int = 3
-    centre_share: float = 0.5
+    center_share: float = 0.5
     rounds: int = 1
     bce_weight: float = 20.0
     dice_weight: float = 1.0

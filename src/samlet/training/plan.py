@@ -1,4 +1,4 @@
-"""What a run would do, for `--dry-run`: data, licences, parameters, memory, teacher cache. Writes nothing."""
+"""What a run would do, for `--dry-run`: data, licenses, parameters, memory, teacher cache. Writes nothing."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from samlet.training.loop.processes import count
 from samlet.training.loop.sharding import check_sharded
 
 TABLES = ("manifest.tsv", "photos.tsv")
-"""Where the licences of a folder's images may stand: a table in it or in the folder above it, with a column `name`."""
+"""Where the licenses of a folder's images may stand: a table in it or in the folder above it, with a column `name`."""
 
-_LICENCES = ("license_class", "licence_class", "license", "licence")
+_LICENSES = ("license_class", "licence_class", "license", "licence")
 _EMBEDDING_BYTES = 256 * 64 * 64 * 2
 
 
 @dataclass(frozen=True)
 class Folder:
-    """What was found in one folder; `licences` counts the images of each class, "not stated" among them."""
+    """What was found in one folder; `licenses` counts the images of each class, "not stated" among them."""
 
     path: str
     images: int
     masks: int
-    licences: dict[str, int]
+    licenses: dict[str, int]
 
     def __str__(self) -> str:
-        licences = ", ".join(f"{name} {number:,}" for name, number in sorted(self.licences.items()))
-        return f"{self.path}: {self.images:,} images, {self.masks:,} masks; licences: {licences}"
+        licenses = ", ".join(f"{name} {number:,}" for name, number in sorted(self.licenses.items()))
+        return f"{self.path}: {self.images:,} images, {self.masks:,} masks; licenses: {licenses}"
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def found_in(samples: Iterable[Sample]) -> list[Folder]:
 
 
 def _folder(path: Path | None, samples: list[Sample]) -> Folder:
-    stated = {} if path is None else _licences(path)
+    stated = {} if path is None else _licenses(path)
     return Folder(
         str(path or "archives"),
         len(samples),
@@ -135,17 +135,17 @@ def _folder(path: Path | None, samples: list[Sample]) -> Folder:
     )
 
 
-def _licences(folder: Path) -> dict[str, str]:
-    """The licence class of each image that a table of the folder, or of the one above, tells."""
+def _licenses(folder: Path) -> dict[str, str]:
+    """The license class of each image that a table of the folder, or of the one above, tells."""
     stated: dict[str, str] = {}
     for table in (place / name for place in (folder.resolve().parent, folder) for name in TABLES):
         if not table.is_file():
             continue
         with table.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-                licence = next((row[column] for column in _LICENCES if row.get(column)), None)
-                if licence and row.get("name"):
-                    stated[row["name"]] = licence
+                terms = next((row[column] for column in _LICENSES if row.get(column)), None)
+                if terms and row.get("name"):
+                    stated[row["name"]] = terms
     return stated
 
 

@@ -1,4 +1,4 @@
-"""The simulated clicks: RITM's rule against a plain restatement, EdgeSAM's centre against the official numbers."""
+"""The simulated clicks: RITM's rule against a plain restatement, EdgeSAM's center against the official numbers."""
 
 from __future__ import annotations
 

@@ -10,13 +10,13 @@ from samlet.models.edge_sam.anchors import MAX_LOG_RATIO, AnchorShapes, anchors,
 BOXES = torch.tensor([[10.0, 20, 30, 60], [0, 0, 4, 4], [100, 50, 101, 250]])
 
 
-def test_a_cell_has_nine_boxes_around_its_centre():
+def test_a_cell_has_nine_boxes_around_its_center():
     boxes = anchors((2, 3), 8)
     assert boxes.shape == (2 * 3 * 9, 4)
     assert boxes.dtype == torch.float32
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    assert centres[::9].tolist() == [[4, 4], [12, 4], [20, 4], [4, 12], [12, 12], [20, 12]]
-    assert torch.allclose(centres.reshape(6, 9, 2), centres[::9, None])
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+    assert centers[::9].tolist() == [[4, 4], [12, 4], [20, 4], [4, 12], [12, 12], [20, 12]]
+    assert torch.allclose(centers.reshape(6, 9, 2), centers[::9, None])
 
 
 def test_sides_are_four_strides_and_thirds_of_an_octave_more_in_three_aspects():
@@ -25,8 +25,8 @@ def test_sides_are_four_strides_and_thirds_of_an_octave_more_in_three_aspects():
     assert (height / width).tolist() == pytest.approx([1] * 3 + [0.5] * 3 + [2] * 3, rel=1e-5)
 
 
-def test_other_shapes_lie_aspect_by_aspect_around_another_centre():
-    boxes = anchors((1, 2), 4, AnchorShapes(aspects=(0.25, 4.0), scales=(1.0, 2.0), centre=0.0))
+def test_other_shapes_lie_aspect_by_aspect_around_another_center():
+    boxes = anchors((1, 2), 4, AnchorShapes(aspects=(0.25, 4.0), scales=(1.0, 2.0), center=0.0))
     first = [[-4, -1, 4, 1], [-8, -2, 8, 2], [-1, -4, 1, 4], [-2, -8, 2, 8]]
     assert boxes.tolist() == [*first, *([x0 + 4, y0, x1 + 4, y1] for x0, y0, x1, y1 in first)]
 

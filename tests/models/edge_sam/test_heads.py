@@ -70,7 +70,7 @@ def test_neck_and_head(head, from_maps):
 
 @pytest.mark.parametrize("case", THRESHOLDS)
 def test_proposals(head, found, case):
-    """Those above a score; `rpn` has left out neighbours already, for the others the official code does if asked."""
+    """Those above a score; `rpn` has left out neighbors already, for the others the official code does if asked."""
     boxes_xyxy, scores = (array[found[1] > THRESHOLDS[case]] for array in found)
     if case == "thr0.05_nms" and head == "centernet":
         chosen = nms(boxes_xyxy, scores, MAX_IOU)[:MAX_PROPOSALS]

@@ -46,12 +46,12 @@ def test_boxes_are_loose_but_not_far_off():
     assert offsets.mean() < 5
 
 
-def test_no_jitter_gives_the_box_itself_and_one_central_click_the_centre():
+def test_no_jitter_gives_the_box_itself_and_one_central_click_the_center():
     mask = np.zeros((40, 40), bool)
     mask[10:21, 5:30] = True
     box = draw_prompt(mask, generator(0), 1.0, box_jitter=0.0)
     assert box.points_xy[0].tolist() == [[5, 10], [30, 21]]
-    click = draw_prompt(mask, generator(0), 0.0, max_clicks=1, centre_share=1.0)
+    click = draw_prompt(mask, generator(0), 0.0, max_clicks=1, center_share=1.0)
     assert click.points_xy[0, 0, 1] == 15
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.training.toy_stage import config
 
-from samlet.training.batches.views import View, draw_view, generator, jitter_colour
+from samlet.training.batches.views import View, draw_view, generator, jitter_color
 
 CONFIG = config(seed=7, min_crop=0.5)
 
@@ -47,10 +47,10 @@ def test_applying_a_view_cuts_and_mirrors_images_and_masks_alike():
     assert np.array_equal(View(0, 0, 4, 2, True).apply(image[..., 0]), image[:, ::-1, 0])
 
 
-def test_colour_changes_and_shape_stays():
+def test_color_changes_and_shape_stays():
     image = generator(0, "picture").integers(0, 256, (6, 5, 3), dtype=np.uint8)
-    changed = jitter_colour(image, generator(0, "colour"), 0.3)
+    changed = jitter_color(image, generator(0, "color"), 0.3)
     assert changed.shape == image.shape
     assert changed.dtype == np.uint8
     assert not np.array_equal(changed, image)
-    assert np.array_equal(changed, jitter_colour(image, generator(0, "colour"), 0.3))
+    assert np.array_equal(changed, jitter_color(image, generator(0, "color"), 0.3))

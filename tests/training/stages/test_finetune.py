@@ -21,7 +21,7 @@ from samlet.training.stages.losses import spots_needed, true_iou
 
 
 def sample(number, masks):
-    """A picture of coloured rectangles, each a mask; `masks` are x0, y0, x1, y1 in 64 x 64 pixels."""
+    """A picture of colored rectangles, each a mask; `masks` are x0, y0, x1, y1 in 64 x 64 pixels."""
     picture = np.full((64, 64, 3), 40, np.uint8)
     annotations = []
     for index, (x0, y0, x1, y1) in enumerate(masks):
@@ -178,7 +178,7 @@ def test_a_saved_config_comes_back_and_an_old_one_gets_todays_defaults():
     chosen = settings(frozen=("image_encoder", "prompt_encoder"), lora=4, rounds=2)
     record = chosen.to_json()
     assert TrainConfig.from_json({**record, "frozen": list(record["frozen"])}) == chosen
-    new = {"rounds", "hint_share", "points", "focal", "frozen", "lora", "box_jitter", "max_clicks", "centre_share"}
+    new = {"rounds", "hint_share", "points", "focal", "frozen", "lora", "box_jitter", "max_clicks", "center_share"}
     old = {name: value for name, value in settings().to_json().items() if name not in new}
     assert TrainConfig.from_json(old) == settings()
 

@@ -79,7 +79,7 @@ def test_true_iou(predicted, wanted, iou):
 
 
 def disc_logits(radius=60.0):
-    """Logits that fall with the distance from the centre: 0 on a circle."""
+    """Logits that fall with the distance from the center: 0 on a circle."""
     y, x = torch.meshgrid(torch.arange(256.0), torch.arange(256.0), indexing="ij")
     return (radius - torch.hypot(x - 128, y - 128))[None, None]
 

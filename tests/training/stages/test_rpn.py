@@ -100,7 +100,7 @@ def test_batches_hold_the_boxes_of_their_images_on_the_prompt_canvas(folder):
     assert batch.image_index.tolist() == [0, 0, 1, 1]
     for image, boxes in zip(batch.pixels, batch.boxes_xyxy.reshape(2, 2, 4), strict=True):
         x0, y0, x1, y1 = (boxes[1] / 8 + torch.tensor([2, 2, -2, -2])).round().int().tolist()
-        assert image[:, y0:y1, x0:x1].amax() - image[:, y0:y1, x0:x1].amin() < 0.4  # inside one colour: it lies right
+        assert image[:, y0:y1, x0:x1].amax() - image[:, y0:y1, x0:x1].amin() < 0.4  # inside one color: it lies right
     assert torch.equal(batch.boxes_xyxy, batches.at(0).boxes_xyxy)
 
 

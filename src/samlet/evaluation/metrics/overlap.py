@@ -1,7 +1,7 @@
 """Intersection over union, of masks and of their boundaries, and averages. Knows numbers only: no models, no files.
 
 Averages as in the EfficientViT-SAM evaluation: over instances, and by annotation area in three buckets whose borders
-belong to both neighbours. Ours on top: per source and per category, and the mean over sources, which no source with
+belong to both neighbors. Ours on top: per source and per category, and the mean over sources, which no source with
 many masks rules.
 """
 

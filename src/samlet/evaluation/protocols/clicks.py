@@ -16,7 +16,7 @@ from samlet.prompts import PointLabel
 
 Click = tuple[tuple[int, int], PointLabel]
 
-# Kornia's distance transform weighs the eight neighbours by exp(-distance / 0.35).
+# Kornia's distance transform weighs the eight neighbors by exp(-distance / 0.35).
 _NEIGHBOUR_WEIGHTS = np.exp(-np.hypot(*np.mgrid[-1:2, -1:2]) / 0.35).astype(np.float32)
 
 
@@ -39,7 +39,7 @@ def mask_center(mask: NDArray[np.bool_]) -> tuple[int, int]:
     """The pixel (x, y) that Kornia's approximate distance transform calls farthest from the background.
 
     That transform peels the mask one chessboard layer at a time and ranks the pixels of the last layer by how few
-    (and how distant) neighbours were peeled before; so the last layer alone decides. The image border is background.
+    (and how distant) neighbors were peeled before; so the last layer alone decides. The image border is background.
     """
     rows, columns = _extent(mask)
     padded = np.pad(mask[rows, columns].astype(np.uint8), 1)

@@ -60,9 +60,9 @@ class Dialogue:
 
 
 def center_on_canvas(mask: NDArray[np.bool_], frame: ImageFrame) -> tuple[float, float]:
-    """EdgeSAM's first point (x, y) in image pixels: the centre of the mask enlarged to the prompt canvas.
+    """EdgeSAM's first point (x, y) in image pixels: the center of the mask enlarged to the prompt canvas.
 
-    A mask so thin that nothing of it falls on the canvas keeps the centre it has in the image.
+    A mask so thin that nothing of it falls on the canvas keeps the center it has in the image.
     """
     height, width = frame.prompt_hw
     enlarged = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0

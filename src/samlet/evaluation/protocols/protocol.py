@@ -20,7 +20,7 @@ class Protocol:
     """How one instance is prompted and scored.
 
     `start`: "box" = the annotation's box, "point" = RITM's first click (EfficientViT-SAM), "center" = EdgeSAM's
-    mask centre. `clicks`: all clicks, the first point included; with "box" the corrections after it. Every round sees
+    mask center. `clicks`: all clicks, the first point included; with "box" the corrections after it. Every round sees
     all clicks so far; only the last mask is scored. "everything" prompts by its own grid and counts what is found: it
     takes no clicks and no policy. "box_from_detector" = each box of a detector; it takes no clicks.
     `feed_mask_back`: each round also sees the mask before.

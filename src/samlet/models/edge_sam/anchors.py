@@ -16,12 +16,12 @@ from torch import Tensor
 class AnchorShapes:
     """The boxes of a cell: every aspect (height over width) in every scale (its side in strides).
 
-    `centre`: where in the cell their centre lies, 0.5 is its middle.
+    `center`: where in the cell their center lies, 0.5 is its middle.
     """
 
     aspects: tuple[float, ...]
     scales: tuple[float, ...]
-    centre: float = 0.5
+    center: float = 0.5
 
     @property
     def per_cell(self) -> int:
@@ -39,23 +39,23 @@ def anchors(size_hw: tuple[int, int], stride: int, shapes: AnchorShapes = EFFICI
     height, width = size_hw
     sides = torch.tensor([(s / math.sqrt(a), s * math.sqrt(a)) for a in shapes.aspects for s in shapes.scales]) * stride
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    centres = (torch.stack([x, y], dim=-1).reshape(-1, 1, 2) + shapes.centre) * stride
-    return torch.cat([centres - sides / 2, centres + sides / 2], dim=-1).reshape(-1, 4)
+    centers = (torch.stack([x, y], dim=-1).reshape(-1, 1, 2) + shapes.center) * stride
+    return torch.cat([centers - sides / 2, centers + sides / 2], dim=-1).reshape(-1, 4)
 
 
 def decode(boxes_xyxy: Tensor, offsets: Tensor) -> Tensor:
     """Boxes [..., 4] moved and stretched by offsets [..., 4]: (dx, dy) in sides, then the logs of two ratios."""
-    centres, sides = _centres_and_sides(boxes_xyxy)
-    centres = centres + sides * offsets[..., :2]
+    centers, sides = _centers_and_sides(boxes_xyxy)
+    centers = centers + sides * offsets[..., :2]
     half = sides * offsets[..., 2:].clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp() / 2
-    return torch.cat([centres - half, centres + half], dim=-1)
+    return torch.cat([centers - half, centers + half], dim=-1)
 
 
 def encode(boxes_xyxy: Tensor, wanted_xyxy: Tensor) -> Tensor:
     """The offsets [..., 4] that turn boxes into the wanted ones; every side is longer than 0."""
-    centres, sides = _centres_and_sides(boxes_xyxy)
-    wanted_centres, wanted_sides = _centres_and_sides(wanted_xyxy)
-    return torch.cat([(wanted_centres - centres) / sides, (wanted_sides / sides).log()], dim=-1)
+    centers, sides = _centers_and_sides(boxes_xyxy)
+    wanted_centers, wanted_sides = _centers_and_sides(wanted_xyxy)
+    return torch.cat([(wanted_centers - centers) / sides, (wanted_sides / sides).log()], dim=-1)
 
 
 def iou(boxes_xyxy: Tensor, box_xyxy: Tensor) -> Tensor:
@@ -63,10 +63,10 @@ def iou(boxes_xyxy: Tensor, box_xyxy: Tensor) -> Tensor:
     top_left = torch.maximum(boxes_xyxy[:, :2], box_xyxy[:2])
     bottom_right = torch.minimum(boxes_xyxy[:, 2:], box_xyxy[2:])
     overlap = (bottom_right - top_left).clamp(min=0).prod(dim=1)
-    area, areas = (_centres_and_sides(boxes)[1].prod(dim=-1) for boxes in (box_xyxy, boxes_xyxy))
+    area, areas = (_centers_and_sides(boxes)[1].prod(dim=-1) for boxes in (box_xyxy, boxes_xyxy))
     return overlap / (area + areas - overlap).clamp(min=1e-6)
 
 
-def _centres_and_sides(boxes_xyxy: Tensor) -> tuple[Tensor, Tensor]:
+def _centers_and_sides(boxes_xyxy: Tensor) -> tuple[Tensor, Tensor]:
     top_left, bottom_right = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
     return (top_left + bottom_right) / 2, bottom_right - top_left

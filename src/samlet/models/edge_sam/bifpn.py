@@ -117,7 +117,7 @@ class BiFpnStage(nn.Module):
         }
 
     def _node(self, weights: str, conv: str, *inputs: Tensor) -> Tensor:
-        """Fast normalised fusion: a weighted sum with weights at least 0 that add up to nearly 1, then the node."""
+        """Fast normalized fusion: a weighted sum with weights at least 0 that add up to nearly 1, then the node."""
         weight = self.get_parameter(weights).relu()
         weight = weight / (weight.sum() + FUSION_EPS)
         mixed = torch.stack([share * x for share, x in zip(weight, inputs, strict=True)]).sum(dim=0)

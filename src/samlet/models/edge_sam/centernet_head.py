@@ -44,7 +44,7 @@ class Scale(nn.Module):
 class CenterNetHead(nn.Module):
     """Five maps [N, C, Hi, Wi] -> per map score logits [N, 1, Hi, Wi] and distances [N, 4, Hi, Wi] in canvas pixels.
 
-    The distances are those from a cell's centre to the left, top, right and bottom of its box. The maps share all
+    The distances are those from a cell's center to the left, top, right and bottom of its box. The maps share all
     weights but a factor.
     """
 
@@ -63,7 +63,7 @@ class CenterNetHead(nn.Module):
 
     def proposals(self, scores: Sequence[Tensor], distances: Sequence[Tensor], canvas: int) -> Proposals:
         """What `forward` says as boxes [N, K, 4] on the canvas and scores [N, K]; the levels one after the other."""
-        starts = [_centres(x, stride) for x, stride in zip(scores, STRIDES, strict=True)]
+        starts = [_centers(x, stride) for x, stride in zip(scores, STRIDES, strict=True)]
         return joined(best_of_levels(scores, distances, starts, _around, canvas))
 
 
@@ -71,11 +71,11 @@ def _tower(channels: int) -> nn.Sequential:
     return nn.Sequential(*(ConvNorm(channels) for _ in range(DEPTH)))
 
 
-def _centres(x: Tensor, stride: int) -> Tensor:
-    """The centres of the cells of a map, row by row: float32 [H * W, 2]."""
+def _centers(x: Tensor, stride: int) -> Tensor:
+    """The centers of the cells of a map, row by row: float32 [H * W, 2]."""
     rows, columns = torch.meshgrid(torch.arange(x.shape[-2]), torch.arange(x.shape[-1]), indexing="ij")
     return (torch.stack([columns, rows], dim=-1).reshape(-1, 2) + 0.5) * stride
 
 
-def _around(centres: Tensor, distances: Tensor) -> Tensor:
-    return torch.cat([centres - distances[..., :2], centres + distances[..., 2:]], dim=-1)
+def _around(centers: Tensor, distances: Tensor) -> Tensor:
+    return torch.cat([centers - distances[..., :2], centers + distances[..., 2:]], dim=-1)

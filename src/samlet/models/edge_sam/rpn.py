@@ -63,7 +63,7 @@ class EfficientDetHead(nn.Module):
     def proposals(self, scores: Sequence[Tensor], offsets: Sequence[Tensor], canvas: int) -> Proposals:
         """What `forward` says as boxes [N, K, 4] on the canvas and scores [N, K]; the levels one after the other.
 
-        Neighbours overlap much.
+        Neighbors overlap much.
         """
         starts = [anchors((x.shape[-2], x.shape[-1]), stride) for x, stride in zip(scores, STRIDES, strict=True)]
         return joined(best_of_levels(scores, offsets, starts, decode, canvas))
@@ -86,7 +86,7 @@ class EdgeSamRpn(Sam):
         self.fpn, self.rpn_head = _PARTS[head]()
 
     def features(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Normalised pixels [N, 3, S, S] -> embedding and proposals, named as in `feature_names`."""
+        """Normalized pixels [N, 3, S, S] -> embedding and proposals, named as in `feature_names`."""
         maps = self.maps(pixels)
         scores, offsets = self.rpn_head(self.fpn(maps[2:]))
         boxes_xyxy, scores = self.rpn_head.proposals(scores, offsets, pixels.shape[-1])

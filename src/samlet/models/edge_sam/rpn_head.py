@@ -16,7 +16,7 @@ from samlet.models.edge_sam.anchors import AnchorShapes, anchors, decode
 from samlet.models.edge_sam.proposals import Proposals, best_of_levels, joined, suppressed
 
 STRIDES = (4, 8, 16, 32, 64)
-SHAPES = AnchorShapes(aspects=(0.5, 1.0, 2.0), scales=(8.0,), centre=0.0)
+SHAPES = AnchorShapes(aspects=(0.5, 1.0, 2.0), scales=(8.0,), center=0.0)
 MAX_IOU = 0.7
 MAX_PROPOSALS = 1000
 
@@ -37,7 +37,7 @@ class RpnHead(nn.Module):
     def proposals(self, scores: Sequence[Tensor], offsets: Sequence[Tensor], canvas: int) -> Proposals:
         """What `forward` says as boxes [N, K, 4] on the canvas and scores [N, K], at most `MAX_PROPOSALS`, best first.
 
-        Neighbours within a level that overlap a better one by more than `MAX_IOU` are out, whatever is asked of the
+        Neighbors within a level that overlap a better one by more than `MAX_IOU` are out, whatever is asked of the
         official head; where too few are left, boxes of score 0 fill up.
         """
         sizes = [(x.shape[-2], x.shape[-1]) for x in scores]

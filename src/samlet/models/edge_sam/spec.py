@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from samlet.spec import Checkpoint, ImageSpec, ModelSpec
 
-LICENCE = "S-Lab-1.0 (non-commercial)"
+LICENSE = "S-Lab-1.0 (non-commercial)"
 
 MODELS: tuple[ModelSpec, ...] = (
     ModelSpec(
@@ -22,14 +22,14 @@ MODELS: tuple[ModelSpec, ...] = (
         options={"size": "m1"},
         parameters=9_582_112,
         encoder_macs=20_045_639_680,
-        licence=LICENCE,
+        license=LICENSE,
         aliases=("edge_sam", "edgesam"),
         checkpoint=Checkpoint(
             file_name="edge_sam_3x.pth",
             size_bytes=38_807_540,
             sha256="5a3e3261da9e2f4c8154410885689ae57d09cbf4cf5d0c848b9d80b6df336ece",
             urls=("https://huggingface.co/spaces/chongzhou/EdgeSAM/resolve/main/weights/edge_sam_3x.pth",),
-            licence=LICENCE,
+            license=LICENSE,
         ),
         summary="SAM with a RepViT-M1 encoder; choose its masks by stability, its predicted IoU was not distilled",
     ),
@@ -41,7 +41,7 @@ MODELS: tuple[ModelSpec, ...] = (
         options={"size": "m1"},
         parameters=9_840_838,
         encoder_macs=21_403_463_680,
-        licence=LICENCE,
+        license=LICENSE,
         aliases=("edge_sam_rpn",),
         summary="EdgeSAM that proposes regions and reads a lone click by them; train it with `samlet train rpn`",
     ),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from samlet.spec import Checkpoint, ImageSpec, ModelSpec
 
 SOURCE = "https://huggingface.co/mit-han-lab/efficientvit-sam/resolve/main"
-LICENCE = "Apache-2.0"
+LICENSE = "Apache-2.0"
 
 
 def _paper(backbone: str, canvas: int, parameters: int, encoder_macs: int, megabytes: int, sha256: str) -> ModelSpec:
@@ -24,9 +24,9 @@ def _paper(backbone: str, canvas: int, parameters: int, encoder_macs: int, megab
         options={"backbone": backbone},
         parameters=parameters,
         encoder_macs=encoder_macs,
-        licence=LICENCE,
+        license=LICENSE,
         aliases=(f"efficientvit_sam_{backbone}",),
-        checkpoint=Checkpoint(file_name, megabytes * 1_000_000, sha256, (f"{SOURCE}/{file_name}",), LICENCE),
+        checkpoint=Checkpoint(file_name, megabytes * 1_000_000, sha256, (f"{SOURCE}/{file_name}",), LICENSE),
         summary=f"EfficientViT-SAM with the {backbone.upper()} backbone of the paper",
     )
 
@@ -40,7 +40,7 @@ def _small(backbone: str, canvas: int, parameters: int, encoder_macs: int) -> Mo
         options={"backbone": backbone},
         parameters=parameters,
         encoder_macs=encoder_macs,
-        licence=LICENCE,
+        license=LICENSE,
         aliases=(f"efficientvit_sam_{backbone}",),
         summary=f"EfficientViT-{backbone.upper()} with a light SAM neck, for CPUs; samlet's own",
     )

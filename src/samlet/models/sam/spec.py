@@ -8,7 +8,7 @@ from __future__ import annotations
 from samlet.spec import Checkpoint, ImageSpec, ModelSpec
 
 SOURCE = "https://dl.fbaipublicfiles.com/segment_anything"
-LICENCE = "Apache-2.0"
+LICENSE = "Apache-2.0"
 
 
 def _sam(size: str, parameters: int, encoder_macs: int, file_name: str, size_bytes: int, sha256: str) -> ModelSpec:
@@ -20,9 +20,9 @@ def _sam(size: str, parameters: int, encoder_macs: int, file_name: str, size_byt
         options={"size": size},
         parameters=parameters,
         encoder_macs=encoder_macs,
-        licence=LICENCE,
+        license=LICENSE,
         aliases=(f"vit_{size}", f"sam_vit_{size}"),
-        checkpoint=Checkpoint(file_name, size_bytes, sha256, (f"{SOURCE}/{file_name}",), LICENCE),
+        checkpoint=Checkpoint(file_name, size_bytes, sha256, (f"{SOURCE}/{file_name}",), LICENSE),
         summary=f"Meta's SAM with the ViT-{size.upper()} encoder",
     )
 

@@ -31,6 +31,6 @@ def timm_spec(name: str) -> ModelSpec:
         options={"backbone": backbone},
         parameters=0,
         encoder_macs=0,
-        licence="Apache-2.0",
+        license="Apache-2.0",
         summary=f"SAM with timm's {backbone} as its encoder",
     )

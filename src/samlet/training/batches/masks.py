@@ -20,7 +20,7 @@ from samlet.prompts import Prompts
 from samlet.spec import ImageSpec
 from samlet.training.batches.order import Batch, Readable, choose, drawn, in_order, share, valid_cells
 from samlet.training.batches.prompts import draw_prompt
-from samlet.training.batches.views import View, draw_view, generator, jitter_colour
+from samlet.training.batches.views import View, draw_view, generator, jitter_color
 from samlet.training.config import PromptedConfig
 
 SIDE = 256
@@ -122,7 +122,7 @@ class MaskBatches:
         view, masks = self._annotated(sample, epoch, rng)
         if not masks:
             return None
-        pixels, frame = to_pixels(jitter_colour(view.apply(sample.read_image()), rng, self._config.colour), image)
+        pixels, frame = to_pixels(jitter_color(view.apply(sample.read_image()), rng, self._config.color), image)
         prompts = [draw_prompt_of(self._config, mask, rng) for mask in masks]
         later = generator(self._config.seed, "rounds", position)
         clicks, hints = later.random((2, len(masks), self._config.rounds - 1), np.float32)
@@ -169,7 +169,7 @@ def draw_prompt_of(config: PromptedConfig, mask: NDArray[np.bool_], rng: np.rand
         config.box_share,
         box_jitter=config.box_jitter,
         max_clicks=config.max_clicks,
-        centre_share=config.centre_share,
+        center_share=config.center_share,
     )
 
 

@@ -151,6 +151,6 @@ def one_ahead(at: Callable[[int], Item], first: int, end: int) -> Iterator[Item]
 
 
 def valid_cells(content_hw: tuple[int, int], canvas: int, grid: int = GRID) -> NDArray[np.bool_]:
-    """Which cells of a grid over the canvas have their centre on the image: bool [grid, grid]."""
-    centres = (np.arange(grid) + 0.5) / grid * canvas
-    return (centres[:, None] < content_hw[0]) & (centres[None, :] < content_hw[1])
+    """Which cells of a grid over the canvas have their center on the image: bool [grid, grid]."""
+    centers = (np.arange(grid) + 0.5) / grid * canvas
+    return (centers[:, None] < content_hw[0]) & (centers[None, :] < content_hw[1])

@@ -11,7 +11,7 @@ from samlet.prompts import ABSENT_LABEL, PointLabel, Prompts
 
 BOX_JITTER = 0.05
 MAX_CLICKS = 3
-CENTRE_SHARE = 0.5
+CENTER_SHARE = 0.5
 FEWEST_WRONG = 10  # cells; fewer are the rim's noise, which no click corrects
 
 
@@ -22,17 +22,17 @@ def draw_prompt(
     *,
     box_jitter: float = BOX_JITTER,
     max_clicks: int = MAX_CLICKS,
-    centre_share: float = CENTRE_SHARE,
+    center_share: float = CENTER_SHARE,
 ) -> Prompts:
     """One prompt for a mask [H, W] with at least one pixel: a jittered box, or 1 to `max_clicks` clicks on the object.
 
-    `box_jitter` is the standard deviation of each edge in sides of the box; `centre_share` of the first clicks are on
+    `box_jitter` is the standard deviation of each edge in sides of the box; `center_share` of the first clicks are on
     the pixel farthest from the background, the others anywhere on the object.
     """
     if rng.random() < box_share:
         return Prompts.boxes(_loose_box(mask, rng, box_jitter))
     clicks = int(rng.integers(1, max_clicks + 1))
-    points = [_click(mask, rng, central=i == 0 and rng.random() < centre_share) for i in range(clicks)]
+    points = [_click(mask, rng, central=i == 0 and rng.random() < center_share) for i in range(clicks)]
     return Prompts.points(np.stack(points))
 
 
@@ -51,7 +51,7 @@ def click_on_errors(
     index = torch.searchsorted(wrong.cumsum(dim=1), place[:, None] + 1)[:, 0].clamp(max=wrong.shape[1] - 1)
     side = shown.shape[-1]
     cells = torch.stack([index % side, index // side], dim=1)
-    points_xy = (cells + 0.5) * (prompt_canvas / side) - 0.5  # the centre of the cell, where pixel 0 is centred on 0
+    points_xy = (cells + 0.5) * (prompt_canvas / side) - 0.5  # the center of the cell, where pixel 0 is centered on 0
     missing = wanted.flatten(1).gather(1, index[:, None])[:, 0]
     labels = torch.where(missing, int(PointLabel.FOREGROUND), int(PointLabel.BACKGROUND))
     labels = torch.where(count < FEWEST_WRONG, ABSENT_LABEL, labels)

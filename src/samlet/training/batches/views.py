@@ -1,6 +1,6 @@
 """Views of an image: a crop, perhaps mirrored, drawn from a seed so that every run and every resume sees the same.
 
-Geometry is shared by student and teacher; colour is changed for the student only, whose features should not depend
+Geometry is shared by student and teacher; color is changed for the student only, whose features should not depend
 on it.
 """
 
@@ -55,7 +55,7 @@ def draw_view(size_hw: tuple[int, int], name: str, index: int, config: TrainConf
     return View(x0, y0, x0 + crop_w, y0 + crop_h, mirrored)
 
 
-def jitter_colour(image: NDArray[np.uint8], rng: np.random.Generator, spread: float) -> NDArray[np.uint8]:
+def jitter_color(image: NDArray[np.uint8], rng: np.random.Generator, spread: float) -> NDArray[np.uint8]:
     """Change brightness, contrast and saturation of uint8 RGB [H, W, 3], each by a factor within `spread` of 1."""
     picture = Image.fromarray(image)
     for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):

@@ -1,6 +1,6 @@
 """What batch norms do while a stage trains.
 
-- `per-process`: each process normalises with the statistics of its own images; the running ones of the first are kept.
+- `per-process`: each process normalizes with the statistics of its own images; the running ones of the first are kept.
 - `synced`: the statistics of all processes' images (CUDA only); alone, the same as `per-process`.
 - `frozen`: the running statistics, which stay as they are. For few images a step.
 - `re-estimated`: as `per-process`; at the end the running statistics are computed anew for the averaged weights,

@@ -77,7 +77,7 @@ def efficientvit_sam_b0_stage5() -> FinetuneConfig:
         learning_rate=3e-4,
         box_share=0.4,
         max_clicks=2,
-        centre_share=0.7,
+        center_share=0.7,
     )
 
 

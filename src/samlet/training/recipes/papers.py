@@ -30,7 +30,7 @@ def efficientvit_sam_l0_stage1() -> DistillEncoderConfig:
         clip_norm=0.0,
         clip_value=2.0,
         ema_decay=0.0,
-        colour=0.0,
+        color=0.0,
         checkpoint_every=1000,
     )
 
@@ -56,11 +56,11 @@ def efficientvit_sam_l0_stage2() -> FinetuneConfig:
         batch_norm="per-process",
         views=2,
         min_crop=1.0,
-        colour=0.0,
+        color=0.0,
         masks_per_image=64,
         box_jitter=0.0,
         max_clicks=10,
-        centre_share=0.0,
+        center_share=0.0,
         points=112 * 112,
         checkpoint_every=1000,
     )
@@ -81,7 +81,7 @@ def edge_sam_stage1() -> DistillEncoderConfig:
         batch_norm="synced",
         canvases=((1.0, 1024),),
         mirror=False,
-        colour=0.0,
+        color=0.0,
         checkpoint_every=1000,
     )
 
@@ -105,11 +105,11 @@ def edge_sam_stage2() -> DistillPromptedConfig:
         batch_norm="per-process",
         canvases=((1.0, 1024),),
         mirror=False,
-        colour=0.0,
+        color=0.0,
         masks_per_image=16,
         box_jitter=0.0,
         max_clicks=1,
-        centre_share=0.0,
+        center_share=0.0,
         bce_weight=5.0,
         dice_weight=5.0,
         iou_weight=0.0,
@@ -153,6 +153,6 @@ def mobile_sam() -> DistillEncoderConfig:
         ema_decay=0.0,
         canvases=((1.0, 1024),),
         mirror=False,
-        colour=0.0,
+        color=0.0,
         checkpoint_every=1000,
     )

@@ -20,7 +20,7 @@ from samlet.nn.layers import LayerNorm2d
 from samlet.preprocess import to_pixels
 from samlet.spec import ImageSpec
 from samlet.training.batches.order import Batch, Readable, choose, drawn, in_order, share, valid_cells
-from samlet.training.batches.views import draw_view, generator, jitter_colour
+from samlet.training.batches.views import draw_view, generator, jitter_color
 from samlet.training.config import DistillEncoderConfig
 from samlet.training.loop.processes import count, rank, wait_for_all
 from samlet.training.stages.losses import masked_cosine, masked_mse
@@ -132,7 +132,7 @@ class EmbeddingBatches:
             seen = self._view(sample, epoch % self._config.views)
             target = self._teacher.embed(seen)
             pixels, frame = to_pixels(
-                jitter_colour(seen, generator(self._config.seed, "colour", position), self._config.colour), canvas
+                jitter_color(seen, generator(self._config.seed, "colour", position), self._config.color), canvas
             )
             return sample.name, pixels, target, valid_cells(frame.content_hw, canvas.canvas)
 

@@ -24,7 +24,7 @@ from samlet.spec import ImageSpec
 from samlet.training.batches.masks import MIN_AREA_SHARE, SIDE, draw_prompt_of, masks_in_view, tokens_of
 from samlet.training.batches.order import Batch, Readable, choose, drawn, in_order, share, valid_cells
 from samlet.training.batches.prompts import click_on_errors
-from samlet.training.batches.views import draw_view, generator, jitter_colour
+from samlet.training.batches.views import draw_view, generator, jitter_color
 from samlet.training.config import DistillPromptedConfig
 from samlet.training.stages.losses import mask_losses, true_iou
 from samlet.training.stages.teacher import Teacher
@@ -161,7 +161,7 @@ class PromptedBatches:
         view = draw_view(picture.shape[:2], sample.name, epoch % config.views, config)
         seen = view.apply(picture)
         embedding = self._teacher.embed(seen)
-        pixels, frame = to_pixels(jitter_colour(seen, rng, config.colour), image)
+        pixels, frame = to_pixels(jitter_color(seen, rng, config.color), image)
         masks = []
         if rng.random() >= config.teacher_share:
             masks = masks_in_view(sample, view, rng, config.masks_per_image)

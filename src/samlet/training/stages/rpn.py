@@ -23,7 +23,7 @@ from samlet.models.edge_sam.rpn import EdgeSamRpn, EfficientDetHead
 from samlet.preprocess import to_pixels
 from samlet.spec import ImageSpec
 from samlet.training.batches.order import Batch, Readable, choose, drawn, in_order, share
-from samlet.training.batches.views import View, draw_view, generator, jitter_colour
+from samlet.training.batches.views import View, draw_view, generator, jitter_color
 from samlet.training.config import RpnConfig
 from samlet.training.loop.processes import average
 
@@ -176,9 +176,7 @@ class BoxBatches:
     ) -> tuple[str, NDArray[np.float32], NDArray[np.float32]]:
         picture = sample.read_image()
         view = draw_view(picture.shape[:2], sample.name, epoch, self._config)
-        shown = jitter_colour(
-            view.apply(picture), generator(self._config.seed, "colour", position), self._config.colour
-        )
+        shown = jitter_color(view.apply(picture), generator(self._config.seed, "colour", position), self._config.color)
         pixels, frame = to_pixels(shown, image)
         corners = seen_boxes(view, _boxes_xyxy(sample)).reshape(-1, 2, 2)
         boxes = frame.to_prompt(corners).reshape(-1, 4)
