@@ -10,6 +10,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the cores: one thread each. Read when numpy and torch are first imported, hence before them.
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
+# Tests that import ONNX Runtime themselves report to nobody either.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 import pytest
 from hypothesis import settings
 

@@ -78,9 +78,9 @@ def artifact_backend(precision: str = "float32") -> tuple[str, str]:
 
     if precision != "int8" and not cv2.checkHardwareSupport(AVX512):
         return "onnx", "this CPU has no AVX-512, without which OpenVINO is no faster"
-    import onnxruntime
+    from samlet.runtime.sessions import CUDA, has
 
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+    if has(CUDA):
         return "onnx", "ONNX Runtime is installed for CUDA"
     if precision == "int8":
         return "openvino", "OpenVINO is faster than ONNX Runtime in int8"

@@ -29,6 +29,7 @@ def runtimes(monkeypatch):
         return found[name]
 
     monkeypatch.setattr(machine, "import_module", import_module)
+    monkeypatch.setattr(machine, "import_without_telemetry", import_module)
     monkeypatch.setattr("samlet.cli.doctor.artifact_backend", lambda: ("abacus", "it is the only one"))
     return found
 

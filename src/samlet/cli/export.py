@@ -60,7 +60,7 @@ def export(
     spec = get_spec(name)
     import_with_extra("onnxscript", "export", "Exporting")  # torch would miss it only after a minute
     if precision == "int8":
-        import_with_extra("nncf", "quantize", "int8")
+        import_with_extra("samlet.export.quantize", "quantize", "int8")
     exporter = import_with_extra(f"samlet.export.{to}", "export", "Exporting")
     model = load_module(spec, pull_with_progress(spec) if checkpoint is None else checkpoint)
     chosen: dict[str, list[Path]] = {} if photos is None else {"photos": photos}

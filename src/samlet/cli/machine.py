@@ -10,6 +10,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from samlet.runtime.telemetry import import_without_telemetry
+
 PACKAGES = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "openvino", "torch")
 TENSORRT = "TensorrtExecutionProvider"
 PRECISIONS = ("FP32", "BF16", "FP16", "INT8")  # OpenVINO lists more than arithmetic
@@ -77,12 +79,12 @@ def _tensorrt_state() -> BackendState:
 
 
 def _onnx_devices() -> str:
-    return ", ".join(import_module("onnxruntime").get_available_providers())
+    return ", ".join(import_without_telemetry("onnxruntime").get_available_providers())
 
 
 def _openvino_devices() -> str:
     """The CPU and what it computes in: the backend runs nothing else, whatever OpenVINO finds."""
-    core = import_module("openvino").Core()
+    core = import_without_telemetry("openvino").Core()
     name = core.get_property("CPU", "FULL_DEVICE_NAME").strip()
     precisions = [word for word in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") if word in PRECISIONS]
     return f"CPU ({name}; {', '.join(precisions)})"

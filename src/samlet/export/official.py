@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
@@ -30,6 +29,7 @@ from samlet.export.graphs import GraphPlan, write_graph
 from samlet.models import Sam
 from samlet.prompts import ABSENT_LABEL, HINT_SIZE
 from samlet.runtime.artifact import DECODER, ENCODER
+from samlet.runtime.sessions import onnxruntime
 from samlet.spec import ModelSpec
 
 # Linear, half-pixel centers, no antialiasing: what torch calls bilinear with align_corners=False.

@@ -11,16 +11,21 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nncf
 import numpy as np
 import onnx
-from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 from numpy.typing import NDArray
 
 from samlet.images import read_image
 from samlet.preprocess import to_pixels
+from samlet.runtime.telemetry import import_without_telemetry
 from samlet.spec import ImageSpec
+
+if TYPE_CHECKING:
+    import nncf
+else:
+    nncf = import_without_telemetry("nncf")
 
 LAYERS = ("Conv", "Gemm", "MatMul")
 CALIBRATION_PHOTOS = 64  # at most; 16, 32 and 128 gave B0 the same masks, within 0.1 points of mIoU
@@ -56,7 +61,7 @@ def quantize_encoder(
             subset_size=len(chosen),
             ignored_scope=nncf.IgnoredScope(names=names, types=list(FLOAT32), validate=False),
             # Before VNNI, x86 adds two 8-bit products in 16 bits, which overflow: one bit less for weights.
-            advanced_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE),
         )
     onnx.save(quantized, path)
 

@@ -8,14 +8,19 @@ from __future__ import annotations
 import os
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openvino
 from numpy.typing import NDArray
 
 from samlet.errors import BackendError
 from samlet.runtime.artifact import Artifact
 from samlet.runtime.graphs import Graph, GraphBackend
+from samlet.runtime.telemetry import import_without_telemetry
+
+if TYPE_CHECKING:
+    import openvino
+else:
+    openvino = import_without_telemetry("openvino")
 
 DEVICE = "CPU"
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # ours → OpenVINO's

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import onnxruntime
 from numpy.typing import NDArray
 
 from samlet.errors import BackendError
 from samlet.runtime.graphs import Graph
+from samlet.runtime.telemetry import import_without_telemetry
+
+if TYPE_CHECKING:
+    import onnxruntime
+else:
+    onnxruntime = import_without_telemetry("onnxruntime")
 
 TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
 
