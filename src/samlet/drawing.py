@@ -1,4 +1,4 @@
-"""Masks and prompts drawn on the image they belong to: the overlay picture.
+"""Masks and prompts drawn on the image they belong to: the overlay picture; arrays as PNG.
 
 Pure functions on arrays; every size follows the image's longest side, so a thumbnail and a poster look alike.
 """
@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlet.masks import Mask
+from samlet.errors import OutputError
 from samlet.prompts import PointLabel, Prompts
+
+if TYPE_CHECKING:
+    from samlet.masks import Mask
 
 Color = tuple[int, int, int]
 
@@ -60,6 +64,19 @@ def overlay_labels(image: NDArray[np.uint8], labels: NDArray[np.int32]) -> NDArr
     edges = cv2.dilate(edges, np.ones((width, width), np.uint8)).astype(bool)
     canvas[edges] = (0.35 * canvas[edges] + 0.65 * 255).astype(np.uint8)
     return canvas
+
+
+def png(pixels: NDArray[Any]) -> bytes:
+    """Encode gray [H, W] or RGB [H, W, 3], values 0..255, as 8-bit PNG."""
+    levels = pixels.astype(np.uint8)
+    return _encoded(levels if levels.ndim == 2 else cv2.cvtColor(levels, cv2.COLOR_RGB2BGR))
+
+
+def png16(labels: NDArray[np.int32]) -> bytes:
+    """Encode a label map [H, W] as 16-bit gray PNG; OutputError if a label does not fit."""
+    if labels.max(initial=0) > np.iinfo(np.uint16).max:
+        raise OutputError(f"{labels.max()} masks are more than a 16-bit label map can number.")
+    return _encoded(labels.astype(np.uint16))
 
 
 def mask_color(number: int) -> Color:
@@ -118,3 +135,10 @@ def _fixed(point_xy: NDArray[np.float64]) -> tuple[int, int]:
 
 def _pixels(width: float) -> int:
     return max(1, round(width))
+
+
+def _encoded(levels: NDArray[Any]) -> bytes:
+    encoded, content = cv2.imencode(".png", levels)
+    if not encoded:
+        raise OutputError(f"An array of shape {levels.shape} cannot be written as PNG.")
+    return content.tobytes()

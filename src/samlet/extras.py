@@ -13,6 +13,7 @@ PACKAGES_OF_EXTRA: dict[str, frozenset[str]] = {
     "train": frozenset({"torch", "safetensors", "matplotlib", "tensorboard"}),
     "timm": frozenset({"timm", "torchvision"}),
     "eval": frozenset({"hotcoco"}),
+    "supervision": frozenset({"supervision"}),
     "openvino": frozenset({"openvino"}),
     "export": frozenset({"torch", "safetensors", "onnx", "onnxscript"}),
     "quantize": frozenset({"torch", "safetensors", "onnx", "onnxscript", "nncf"}),

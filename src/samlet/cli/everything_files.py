@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samlet.cli.outputs import png
-from samlet.drawing import overlay_labels
+from samlet.drawing import overlay_labels, png, png16
 from samlet.errors import ImageError, OutputError
 from samlet.files import make_folder, write_files
 from samlet.geometry.overlaps import label_map
@@ -66,7 +64,7 @@ class EverythingFiles:
         write_files(
             {
                 self.masks / METADATA: _metadata(record).encode(),
-                self.labels: _png16(labels),
+                self.labels: png16(labels),
                 self.overlay: png(overlay_labels(image, labels)),
             }
         )
@@ -102,12 +100,3 @@ def _metadata(record: dict[str, Any]) -> str:
         numbers = (*row["bbox"], *row["point_coords"][0], row["predicted_iou"], row["stability_score"])
         writer.writerow((row["id"], row["area"], *numbers, *row["crop_box"]))
     return text.getvalue()
-
-
-def _png16(labels: NDArray[np.int32]) -> bytes:
-    if labels.max(initial=0) > np.iinfo(np.uint16).max:
-        raise OutputError(f"{labels.max()} masks are more than a 16-bit label map can number.")
-    encoded, content = cv2.imencode(".png", labels.astype(np.uint16))
-    if not encoded:
-        raise OutputError(f"A label map of shape {labels.shape} cannot be written as PNG.")
-    return content.tobytes()

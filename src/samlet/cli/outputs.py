@@ -1,15 +1,10 @@
-"""The files that `samlet segment` writes for one image: their names, and their contents as bytes."""
+"""The files that `samlet segment` writes for one image: their names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from samlet.errors import ImageError, OutputError
 
@@ -62,12 +57,3 @@ def plan_outputs(images: Sequence[Path], folder: Path, mask_count: int) -> list[
             if first is not image:
                 raise OutputError(f'"{first}" and "{image}" would both write "{path}": segment them into two folders.')
     return plans
-
-
-def png(pixels: NDArray[Any]) -> bytes:
-    """Encode gray [H, W] or RGB [H, W, 3], values 0..255, as 8-bit PNG."""
-    levels = pixels.astype(np.uint8)
-    encoded, content = cv2.imencode(".png", levels if levels.ndim == 2 else cv2.cvtColor(levels, cv2.COLOR_RGB2BGR))
-    if not encoded:
-        raise OutputError(f"An array of shape {pixels.shape} cannot be written as PNG.")
-    return content.tobytes()

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from samlet.cli.models import pull_with_progress
 from samlet.cli.options.prompts import parse_prompts
-from samlet.cli.outputs import Outputs, plan_outputs, png
+from samlet.cli.outputs import Outputs, plan_outputs
 from samlet.cli.tables import print_table
-from samlet.drawing import overlay
+from samlet.drawing import overlay, png
 from samlet.errors import PromptError, WeightsError
 from samlet.extras import import_with_extra
 from samlet.files import make_folder, write_files

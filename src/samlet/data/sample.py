@@ -46,7 +46,7 @@ class Detection:
     score: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sample:
     """One image with its annotations (none for a plain photo).
 
@@ -62,6 +62,10 @@ class Sample:
     annotations: tuple[Annotation, ...] = ()
     image_id: int | None = None
     detections: tuple[Detection, ...] = ()
+
+    def __repr__(self) -> str:
+        height, width = self.size_hw
+        return f"Sample({self.name!r}, {width} x {height} pixels, {len(self.annotations)} annotations)"
 
     def read_image(self) -> NDArray[np.uint8]:
         """The image as uint8 RGB `[H, W, 3]`; DataError if unreadable or of another size than stated."""

@@ -1,4 +1,6 @@
 import json
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from samlet.errors import DataError, InputError
+from samlet.errors import DataError, InputError, MissingExtraError
 from samlet.geometry import rle
 from samlet.masks import Mask, MaskSet
 
@@ -165,3 +167,26 @@ BROKEN = {
 def test_from_json_refuses(record, sentence):
     with pytest.raises(DataError, match=sentence):
         MaskSet.from_json(record)
+
+
+def test_to_coco_is_a_file_of_one_image(two_masks):
+    content = two_masks.to_coco("cat.jpg", image_id=7)
+    assert content["images"] == [{"id": 7, "width": 60, "height": 40, "file_name": "cat.jpg"}]
+    assert content["categories"] == [{"id": 1, "name": "object"}]
+    assert [(item["id"], item["image_id"]) for item in content["annotations"]] == [(1, 7), (2, 7)]
+
+
+def test_to_supervision_hands_over_boxes_masks_and_confidence(two_masks, monkeypatch):
+    stand_in = SimpleNamespace(Detections=SimpleNamespace)
+    monkeypatch.setitem(sys.modules, "supervision", stand_in)
+    found = two_masks.to_supervision()
+    assert found.xyxy.tolist() == [[25, 15, 36, 26], [2, 2, 9, 9]]
+    np.testing.assert_array_equal(found.mask, two_masks.to_array())
+    assert found.confidence is None  # of one mask it is not known
+    assert two_masks[:1].to_supervision().confidence.tolist() == pytest.approx([0.9])
+
+
+def test_to_supervision_names_the_install(two_masks, monkeypatch):
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "samlet\[supervision\]"'):
+        two_masks.to_supervision()
