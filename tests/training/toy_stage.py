@@ -28,6 +28,9 @@ class Doubling(nn.Module):
         self.linear = nn.Linear(4, 4)
         self.noise = noise
 
+    def ordered_blocks(self):
+        return [self.linear]
+
     def forward(self, batch):
         values = batch.values + self.noise * torch.randn_like(batch.values)
         return {"mse": (self.linear(self.norm(values)) - 2 * batch.values).square().mean()}

@@ -1,9 +1,10 @@
 """Half precision for an image encoder, layer by layer, so that it neither overflows nor loses masks.
 
 Convolutions and linear layers, nearly all of the work, take and give float16 or bfloat16. float32 stays: norms with
-their statistics, resizes, softmax and the sums of attention (`nn.layers.attend`), LiteMLA's sums and division
-(`nn.efficientvit.LiteMLA`), whatever a module of its own has as parameters (positions, scales), and all that is not the
-encoder: prompt encoder, mask decoder, the heads of `edge-sam-rpn`.
+their statistics and resizes, or what an encoder says itself (`nn.parts`), softmax and the sums of attention
+(`nn.layers.attend`), LiteMLA's sums and division (`models.efficientvit.blocks.LiteMLA`), whatever a module of its own
+has as parameters (positions, scales), and all that is not the encoder: prompt encoder, mask decoder, the heads of
+`edge-sam-rpn`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from samlet.nn.parts import float32_layers
 from samlet.nn.sam import Sam
 
 HALF = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-# All batch norms and instance norms derive from the second.
-FLOAT32 = (nn.LayerNorm, nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.Upsample)
 
 
 def half_encoder(model: Sam, dtype: torch.dtype) -> Sam:
@@ -38,20 +38,22 @@ def half_encoder(model: Sam, dtype: torch.dtype) -> Sam:
 
 
 def _convert(encoder: nn.Module, dtype: torch.dtype) -> None:
-    """In place: layers of `HALF` in `dtype`; those of `FLOAT32` stay, and pass on what they say in `dtype`."""
+    """In place: layers of `HALF` in `dtype`; `float32_layers` stay, and pass on what they say in `dtype`."""
+    kept = set(float32_layers(encoder))
     for part in encoder.modules():
-        if isinstance(part, HALF):
+        if isinstance(part, HALF) and part not in kept:
             part.to(dtype)
             part.register_forward_pre_hook(partial(_cast, dtype))
-        elif isinstance(part, FLOAT32):
+        elif part in kept:
             part.register_forward_pre_hook(partial(_cast, torch.float32))
             part.register_forward_hook(partial(_cast_result, dtype))
 
 
 def _keep(part: nn.Module) -> None:
     """In place: every layer takes float32, for half precision comes from the encoder."""
+    kept = set(float32_layers(part))
     for layer in part.modules():
-        if isinstance(layer, (*HALF, *FLOAT32)):
+        if isinstance(layer, HALF) or layer in kept:
             layer.register_forward_pre_hook(partial(_cast, torch.float32))
 
 

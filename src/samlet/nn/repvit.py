@@ -138,6 +138,10 @@ class RepViT(nn.Sequential):
                 maps.append(x)
         return maps
 
+    def ordered_blocks(self) -> list[nn.Module]:
+        """See `samlet.nn.parts`; the stem is the first."""
+        return list(self)
+
 
 class RepViTEncoder(nn.Module):
     """An image encoder of one level: backbone at stride 16 and SAM's neck. [N, 3, S, S] -> [N, 256, S/16, S/16]."""

@@ -34,6 +34,10 @@ class Attention(nn.Module):
             out = F.scaled_dot_product_attention(q, k, v, attn_mask=key_bias)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
+    def attention_projections(self) -> list[nn.Linear]:
+        """See `samlet.nn.parts`."""
+        return [self.q_proj, self.k_proj, self.v_proj, self.out_proj]
+
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 

@@ -5,9 +5,11 @@ from itertools import pairwise
 
 import pytest
 import torch
+from tests.training.small_sam import small_sam
 from tests.training.toy_stage import Doubling, config
 from torch import nn
 
+from samlet.errors import ModelError
 from samlet.models.creation import skeleton
 from samlet.training.loop.optimizer import Ema, build_optimizer, clip, decays, layer_scales, learning_rate
 
@@ -36,10 +38,11 @@ def test_norms_and_biases_do_not_decay_and_frozen_parameters_are_left_out():
 
 
 def test_a_mask_decoder_learns_at_its_own_rate():
-    stage = nn.ModuleDict({"mask_decoder": nn.Linear(2, 2), "image_encoder": nn.Linear(3, 3)})
-    groups = build_optimizer(stage, config(decoder_rate=0.2)).param_groups
-    scales = {len(p): group["scale"] for group in groups for p in group["params"]}
-    assert scales == {2: 0.2, 3: 1.0}
+    model = skeleton("efficientvit-sam-b0")
+    groups = build_optimizer(model, config(decoder_rate=0.2)).param_groups
+    scales = {parameter: group["scale"] for group in groups for parameter in group["params"]}
+    assert {scales[parameter] for parameter in model.mask_decoder.parameters()} == {0.2}
+    assert {scales[parameter] for parameter in model.image_encoder.parameters()} == {1.0}
 
 
 def test_the_average_moves_by_the_decay_and_copies_counters():
@@ -68,7 +71,6 @@ def test_the_first_update_forgets_most_of_the_random_start():
         ("image_encoder.norm.weight", 1, False, False),
         ("mask_decoder.iou_token.weight", 2, True, True),  # an embedding
         ("mask_decoder.output_upscaling.1.weight", 1, False, True),  # a channel norm whose name does not tell
-        ("image_encoder.attn.attention_biases", 2, False, False),
         ("image_encoder.proj.bias", 1, False, False),
     ],
 )
@@ -79,21 +81,34 @@ def test_which_parameters_decay_is_as_the_sources_say(name, ndim, vectors, by_na
 
 
 @pytest.mark.parametrize(
-    ("model", "blocks"),  # TinyViT: the depths 2, 2, 6, 2 of the official code
-    [("mobile-sam", 12), ("sam-vit-b", 12), ("efficientvit-sam-b0", 12)],
+    (
+        "name",
+        "blocks",
+    ),  # TinyViT: depths 2, 2, 6, 2 of the official code; RepViT: stem, 23 blocks, 3 down
+    [("mobile-sam", 12), ("sam-vit-b", 12), ("efficientvit-sam-b0", 12), ("edge-sam", 27)],
 )
-def test_early_layers_learn_slower_by_a_power_for_each_block(model, blocks):
-    names = [name for name, _ in skeleton(model).named_parameters()]
-    scales = layer_scales(names, 0.5)
+def test_early_layers_learn_slower_by_a_power_for_each_block(name, blocks):
+    model = skeleton(name)
+    scales = layer_scales(model, 0.5)
     assert sorted(set(scales.values())) == [0.5**n for n in reversed(range(blocks))]
     assert list(scales.values()) == sorted(scales.values())
-    assert {scales[name] for name in scales if ".neck." in name} == {1.0}
-    assert not any("mask_decoder" in name for name in scales)
+    assert {scales.get(parameter, 1.0) for parameter in model.image_encoder.neck.parameters()} == {1.0}
+    assert not any(parameter in scales for parameter in model.mask_decoder.parameters())
 
 
-def test_without_layer_decay_every_layer_learns_at_the_full_rate():
-    assert set(layer_scales(["image_encoder.blocks.0.a", "image_encoder.blocks.1.a"], 1.0).values()) == {1.0}
-    assert layer_scales([], 0.5) == {}
+def test_the_decay_by_layers_needs_a_network_that_says_its_layers():
+    assert layer_scales(small_sam(), 1.0) == {}
+    with pytest.raises(ModelError, match="layer_decay needs the blocks"):
+        build_optimizer(small_sam(), config(layer_decay=0.8))
+
+
+def test_tables_of_positions_do_not_decay():
+    model = skeleton("mobile-sam")
+    groups = build_optimizer(model, config(weight_decay=0.1)).param_groups
+    decay = {parameter: group["weight_decay"] for group in groups for parameter in group["params"]}
+    tables = [p for name, p in model.named_parameters() if name.endswith("attention_biases")]
+    assert len(tables) == 10
+    assert {decay[table] for table in tables} == {0.0}
 
 
 @pytest.mark.parametrize(

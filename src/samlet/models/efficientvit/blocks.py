@@ -122,6 +122,10 @@ class LiteMLA(nn.Module):
             out = self._attend(heads.float() if half else heads).to(heads.dtype)
         return self.proj(out.reshape(n, -1, height, width))
 
+    def attention_projections(self) -> list[nn.Module]:
+        """See `samlet.nn.parts`."""
+        return [self.qkv.get_submodule("conv"), self.proj.get_submodule("conv")]
+
     def _attend(self, qkv: Tensor) -> Tensor:
         """qkv [N, heads, 3d, L] -> [N, heads, d, L]. Sums over positions overflow float16, hence float32 above."""
         q, k, v = qkv.split(self.head_dim, dim=2)

@@ -5,6 +5,7 @@ Source: mit-han-lab/efficientvit `models/efficientvit/backbone.py`; XL and L0 fr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -97,6 +98,10 @@ class EfficientViTB(nn.Module):
             maps.append(stage(maps[-1]))
         return maps
 
+    def ordered_blocks(self) -> list[nn.Module]:
+        """See `samlet.nn.parts`."""
+        return _blocks([self.input_stem, *self.stages])
+
     @staticmethod
     def _stage(config: BSeries, i: int) -> OpSequential:
         before, width, depth, act = config.widths[i - 1], config.widths[i], config.depths[i], nn.Hardswish
@@ -121,6 +126,10 @@ class EfficientViTL(nn.Module):
         for stage in self.stages[1:]:
             maps.append(stage(maps[-1]))
         return maps
+
+    def ordered_blocks(self) -> list[nn.Module]:
+        """See `samlet.nn.parts`."""
+        return _blocks(self.stages)
 
     @classmethod
     def _stage(cls, config: LSeries, i: int) -> OpSequential:
@@ -154,3 +163,7 @@ def build_backbone(name: str) -> EfficientViTB | EfficientViTL:
     """One of `BACKBONES`, with random weights."""
     config = BACKBONES[name]
     return EfficientViTB(config) if isinstance(config, BSeries) else EfficientViTL(config)
+
+
+def _blocks(stages: Iterable[nn.Module]) -> list[nn.Module]:
+    return [block for stage in stages for block in stage.get_submodule("op_list").children()]

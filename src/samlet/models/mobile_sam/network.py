@@ -96,6 +96,14 @@ class WindowAttention(nn.Module):
         out = attend(q, k, v, self.attention_biases[:, self.bias_index][None])
         return self.proj(out.transpose(1, 2).flatten(2))
 
+    def attention_projections(self) -> list[nn.Linear]:
+        """See `samlet.nn.parts`."""
+        return [self.qkv, self.proj]
+
+    def no_weight_decay(self) -> list[nn.Parameter]:
+        """The table of relative positions; source: TinyViT."""
+        return [self.attention_biases]
+
 
 class Mlp(nn.Module):
     """Pre-norm MLP, expansion 4. [B, L, C] -> same."""
@@ -172,6 +180,10 @@ class TinyViT(nn.Module):
         for stage in self.layers:
             x = stage(x)
         return self.neck(x)
+
+    def ordered_blocks(self) -> list[nn.Module]:
+        """See `samlet.nn.parts`."""
+        return [block for stage in self.layers for block in stage.get_submodule("blocks").children()]
 
     @staticmethod
     def _stage(i: int) -> Stage:

@@ -65,6 +65,10 @@ class Attention(nn.Module):
         out = attend(q, k, v, self._position_bias(q))
         return self.proj(out.transpose(1, 2).flatten(2).unflatten(1, x.shape[1:3]))
 
+    def attention_projections(self) -> list[nn.Linear]:
+        """See `samlet.nn.parts`."""
+        return [self.qkv, self.proj]
+
     def _position_bias(self, q: Tensor) -> Tensor:
         """Unscaled q [B, heads, L, d] times the vectors of dy and of dx, summed: [B, heads, L, L] with L = side^2.
 
@@ -138,6 +142,10 @@ class ViT(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.neck(x.permute(0, 3, 1, 2))
+
+    def ordered_blocks(self) -> list[nn.Module]:
+        """See `samlet.nn.parts`."""
+        return list(self.blocks)
 
 
 def build(spec: ModelSpec, size: str) -> Sam:

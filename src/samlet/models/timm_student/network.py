@@ -42,6 +42,17 @@ class TimmEncoder(nn.Module):
         first, *others = (project(maps[i]) for i, project in zip(self.used, self.projections, strict=True))
         return self.norm(sum(others, start=first))
 
+    def ordered_blocks(self) -> list[nn.Module]:
+        """The parts of timm's stages, each of which multiplies; see `samlet.nn.parts`."""
+        stages = getattr(self.backbone, "model", self.backbone).children()
+        parts = [part for stage in stages for part in (stage if isinstance(stage, nn.Sequential) else [stage])]
+        return [part for part in parts if any(parameter.ndim > 1 for parameter in part.parameters())]
+
+    def attention_projections(self) -> list[nn.Module]:
+        """Where timm attends with one layer for queries, keys and values, as nearly all of its transformers do."""
+        layers = [(getattr(part, "qkv", None), getattr(part, "proj", None)) for part in self.backbone.modules()]
+        return [layer for pair in layers if all(map(_is_matrix, pair)) for layer in pair if layer is not None]
+
 
 def build(spec: ModelSpec, backbone: str) -> Sam:
     """SAM with timm's `backbone` as its encoder, with random weights: nothing is downloaded.
@@ -56,6 +67,12 @@ def build(spec: ModelSpec, backbone: str) -> Sam:
         raise UnknownModelError(f'timm has no model "{backbone}": {remedy}')
     channels = _used_channels(timm, backbone, spec.image.canvas)
     return Sam(spec, TimmEncoder(_extractor(timm, backbone), channels))
+
+
+def _is_matrix(layer: object) -> bool:
+    if isinstance(layer, nn.Conv2d):
+        return layer.kernel_size == (1, 1) and layer.groups == 1
+    return isinstance(layer, nn.Linear)
 
 
 def _import_timm() -> ModuleType:

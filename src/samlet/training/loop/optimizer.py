@@ -1,46 +1,47 @@
 """Learning rates, weight decay, clipping and the moving average of weights.
 
 Which parameters do not decay (`undecayed`):
-- `vectors`: those of one dimension, that is norms and biases, and the table of relative positions
-  (`attention_biases`). Sources: EdgeSAM, TinyViT.
+- `vectors`: those of one dimension, that is norms and biases. Sources: EdgeSAM, TinyViT.
 - `by-name`: those named after a norm or a bias. Source: EfficientViT-SAM's official code; SAM's channel norms, whose
   names are numbers, decay there.
 
+What a network exempts itself (`samlet.nn.parts`), such as tables of relative positions, never decays.
+
 `layer_decay` below 1 lets early layers of the image encoder learn slower: the last block at the full rate, each block
-before it at `layer_decay` times the rate of its successor, what lies between two blocks as the one before it, the neck
-as the last. Source: TinyViT's fine-tuning, 0.8 in MobileSAM's builder.
+before it at `layer_decay` times the rate of its successor, what lies between two blocks as the one before it, all that
+comes after them at the full rate. Source: TinyViT's fine-tuning, 0.8 in MobileSAM's builder.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from samlet.nn.mask_decoder import MaskDecoder
+from samlet.nn.parts import no_weight_decay, ordered_blocks, with_blocks
 from samlet.training.config import TrainConfig, Undecayed
 from samlet.training.loop.processes import full
-
-# How the families number their blocks: TinyViT and SAM, EfficientViT, RepViT.
-_BLOCK = re.compile(r".*image_encoder\..*?(?:blocks|op_list|features)\.\d+(?=\.)")
 
 
 def build_optimizer(stage: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     """AdamW over the parameters that learn.
 
     Each group's `scale` multiplies the learning rate: `config.decoder_rate` for a mask decoder, which starts trained,
-    and the powers of `config.layer_decay` for the image encoder.
+    and the powers of `config.layer_decay` for the image encoder. Raises ModelError if that is below 1 and the encoder
+    does not say its blocks.
     """
-    layers = layer_scales((name for name, _ in stage.named_parameters()), config.layer_decay)
+    scales = {**layer_scales(stage, config.layer_decay), **_decoder_scales(stage, config.decoder_rate)}
+    exempt = set(no_weight_decay(stage))
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in stage.named_parameters():
         if parameter.requires_grad:
-            scale = config.decoder_rate if "mask_decoder." in name else layers.get(name, 1.0)
             decay = config.weight_decay if decays(name, parameter, config.undecayed) else 0.0
-            groups.setdefault((scale, decay), []).append(parameter)
+            key = (scales.get(parameter, 1.0), 0.0 if parameter in exempt else decay)
+            groups.setdefault(key, []).append(parameter)
     return torch.optim.AdamW(
         [{"params": p, "scale": scale, "weight_decay": decay} for (scale, decay), p in groups.items()],
         lr=config.learning_rate,
@@ -49,23 +50,30 @@ def build_optimizer(stage: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 
 def decays(name: str, parameter: Tensor, undecayed: Undecayed) -> bool:
     """Whether weight decay pulls at a parameter."""
-    if undecayed == "by-name":
-        return "norm" not in name and "bias" not in name
-    return parameter.ndim > 1 and "attention_biases" not in name
+    return "norm" not in name and "bias" not in name if undecayed == "by-name" else parameter.ndim > 1
 
 
-def layer_scales(names: Iterable[str], decay: float) -> dict[str, float]:
-    """The factor of the learning rate of each image encoder parameter; `names` come in the order of the layers."""
-    depth: dict[str, int] = {}
-    last, blocks = "", 0
-    for name in names:
-        if "image_encoder." not in name:
-            continue
-        block = None if ".neck." in name else _BLOCK.match(name)
-        if block and block.group() != last:
-            last, blocks = block.group(), blocks + 1
-        depth[name] = max(blocks - 1, 0)
-    return {name: decay ** (max(blocks - 1, 0) - at) for name, at in depth.items()}
+def layer_scales(stage: nn.Module, decay: float) -> dict[nn.Parameter, float]:
+    """The factor of the learning rate of each parameter of the networks that say their blocks; of all others it is 1.
+
+    Raises ModelError if `decay` is not 1 and no network says its blocks.
+    """
+    if decay == 1:
+        return {}
+    ordered_blocks(stage, "layer_decay")
+    scales: dict[nn.Parameter, float] = {}
+    for network, blocks in with_blocks(stage):
+        number = {parameter: i for i, block in enumerate(blocks) for parameter in block.parameters()}
+        depth = 0
+        for parameter in network.parameters():
+            depth = number.get(parameter, depth)
+            scales[parameter] = decay ** (len(blocks) - 1 - depth)
+    return scales
+
+
+def _decoder_scales(stage: nn.Module, rate: float) -> dict[nn.Parameter, float]:
+    decoders = [module for module in stage.modules() if isinstance(module, MaskDecoder)]
+    return {parameter: rate for decoder in decoders for parameter in decoder.parameters()}
 
 
 def clip(stage: nn.Module, config: TrainConfig) -> float:
@@ -84,12 +92,6 @@ def clip(stage: nn.Module, config: TrainConfig) -> float:
 
 def _gradients_norm(parameters: list[nn.Parameter]) -> Tensor:
     return full(nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
-
-
-def blocks(stage: nn.Module) -> list[nn.Module]:
-    """The numbered blocks of a stage's image encoder, the outermost where they are nested."""
-    names = {found.group() for name, _ in stage.named_parameters() if (found := _BLOCK.match(name))}
-    return [module for name, module in stage.named_modules() if name in names]
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:

@@ -3,8 +3,8 @@
 Of N processes each keeps 1/N of the weights, of their average, of the gradients and of the optimizer's two moments.
 While a step runs it holds whole, beside its activations: all weights outside of the image encoder's blocks, and the
 block at work with the one fetched ahead; under bf16 also every block's matrices in 2 bytes a number until the backward
-pass has used them. Buffers and a teacher are whole in every process. The blocks are those that `layer_decay` counts; an
-encoder without any is gathered as one.
+pass has used them. Buffers and a teacher are whole in every process. The blocks are those that the image encoder
+says it has (`samlet.nn.parts`).
 
 Gradients are exchanged after every part of a step: adding them up first would keep a whole model's in each process.
 A checkpoint is gathered tensor by tensor into the first process's main memory, where it is what a process alone
@@ -23,8 +23,8 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from samlet.errors import TrainingError
+from samlet.nn.parts import ordered_blocks
 from samlet.training.config import TrainConfig
-from samlet.training.loop.optimizer import blocks
 from samlet.training.loop.processes import count, full, is_first
 
 
@@ -40,7 +40,7 @@ def shard(stage: nn.Module, device: torch.device) -> nn.Module:
     """The stage itself, in which each process now keeps its part of every parameter on `device`.
 
     All processes must call it with the same weights, and from then on call the stage equally often. Raises
-    TrainingError for a parameter without dimensions.
+    TrainingError for a parameter without dimensions, ModelError if the encoder does not say its blocks.
     """
     for name, parameter in stage.named_parameters():
         if not parameter.ndim:
@@ -48,7 +48,7 @@ def shard(stage: nn.Module, device: torch.device) -> nn.Module:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     mesh = init_device_mesh(device.type, (count(),))
-    for block in blocks(stage):
+    for block in ordered_blocks(stage, "--sharded"):
         fully_shard(block, mesh=mesh)
     fully_shard(stage, mesh=mesh)
     return stage

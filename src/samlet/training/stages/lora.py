@@ -6,17 +6,13 @@ the official names and costs nothing extra to run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from samlet.errors import TrainingError
 from samlet.models import Sam
-
-PROJECTIONS = frozenset({"q_proj", "k_proj", "v_proj", "out_proj", "qkv", "proj"})
-"""What attention's projections are called: in the mask decoder, and in ViT, TinyViT and EfficientViT encoders."""
+from samlet.nn.parts import attention_projections
 
 
 class LowRank(nn.Module):
@@ -40,7 +36,7 @@ def add_lora(model: Sam, rank: int, parts: tuple[str, ...], seed: int) -> None:
     """
     model.requires_grad_(False)
     chance = torch.Generator().manual_seed(seed)
-    found = [module for part in parts for module in projections(model.get_submodule(part))]
+    found = [module for part in parts for module in attention_projections(model.get_submodule(part))]
     if not found:
         raise TrainingError(
             f"{' and '.join(parts)} of {model.spec.name} has no attention to add to: leave mask_decoder unfrozen, or "
@@ -55,17 +51,3 @@ def merge(model: Sam) -> None:
     for module in list(model.modules()):
         if parametrize.is_parametrized(module, "weight"):
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
-
-
-def projections(part: nn.Module) -> Iterator[nn.Module]:
-    """Linear layers and dense 1 x 1 convolutions that project for attention, in the order of the module."""
-    for name, module in part.named_modules():
-        owner = name.removesuffix(".conv").rpartition(".")[2]  # EfficientViT's layers hold a conv and a norm
-        if owner in PROJECTIONS and _is_matrix(module):
-            yield module
-
-
-def _is_matrix(module: nn.Module) -> bool:
-    if isinstance(module, nn.Conv2d):
-        return module.kernel_size == (1, 1) and module.groups == 1
-    return isinstance(module, nn.Linear)
