@@ -4,6 +4,7 @@ import re
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from tests.fake_backend import FakeBackend
 
@@ -274,3 +275,31 @@ class TestWhatIsNotThere:
     def test_an_unknown_backend(self):
         with pytest.raises(UnknownBackendError, match='"tensorflow": use auto, onnx, openvino, tensorrt, torch'):
             load(backend="tensorflow")
+
+
+class TestWhatNoMachineCanDo:
+    @pytest.mark.parametrize("threads", [2.0, True, "2", 0, -1, 1025, float("nan")])
+    @pytest.mark.parametrize("backend", ["onnx", "openvino", "torch"])
+    def test_threads_are_a_whole_number(self, shipped, threads, backend):
+        with pytest.raises(InputError, match=r"threads is .*: it must be a whole number from 1 to 1024"):
+            load(backend=backend, threads=threads)
+
+    def test_numpys_whole_numbers_are_whole(self, artifact):
+        with pytest.raises(BackendError, match="is damaged"):  # which is found later than what is wrong with threads
+            load(artifact, backend="onnx", threads=np.int64(2))
+
+    @pytest.mark.parametrize(
+        ("device", "remedy"),
+        [("gpu", '"cuda"'), ("GPU", '"cuda"'), ("CUDA", '"cuda"'), ("metal", '"mps"'), ("tpu", '"cpu", "cuda"')],
+    )
+    def test_a_device_that_is_none_is_named(self, device, remedy):
+        with pytest.raises(BackendError, match=f'There is no device "{device}": use {remedy}'):
+            load(device=device)
+
+    def test_a_device_is_a_name(self):
+        with pytest.raises(InputError, match='it must be a name like "cpu" or "cuda:1"'):
+            load(device=0)
+
+    def test_what_is_missing_is_told_last(self):
+        with pytest.raises(BackendError, match='torch cannot use the device "cuda"'):
+            load("mobile-sam", device="cuda")

@@ -8,6 +8,7 @@
     │   ├── UnknownModelError
     │   ├── CheckpointError
     │   └── WeightsError                    download and cache
+    │       └── MissingWeightsError         published, but not here: a download would help
     ├── BackendError                        what runs the network
     │   ├── UnknownBackendError
     │   └── MissingExtraError               an optional dependency is not installed
@@ -53,6 +54,18 @@ class CheckpointError(ModelError):
 
 class WeightsError(ModelError):
     """Weights are not in the cache and could not be fetched."""
+
+
+class MissingWeightsError(WeightsError):
+    """The published weights of `model` are not in the cache; all else that was asked for fits."""
+
+    def __init__(self, message: str, model: str) -> None:
+        # Both arguments reach Exception.args, so the error survives pickling between processes.
+        super().__init__(message, model)
+        self.model = model
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class BackendError(SamletError):

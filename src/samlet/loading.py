@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from importlib.util import find_spec
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from samlet.errors import (
     BackendError,
     CheckpointError,
     InputError,
+    MissingWeightsError,
     UnknownBackendError,
     UnknownModelError,
     WeightsError,
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 BACKENDS = ("auto", "onnx", "openvino", "tensorrt", "torch")
 ARTIFACT_BACKENDS = ("onnx", "openvino", "tensorrt")
 WITH_PRECISION = ("openvino", "torch")
+DEVICES = ("cpu", "cuda", "mps")
+DEVICES_MEANT = {"gpu": "cuda", "nvidia": "cuda", "metal": "mps"}
+MOST_THREADS = 1024
 AVX512 = 256  # CPU_AVX512_SKX in OpenCV's enum of CPU features, which its Python module does not name
 
 
@@ -52,17 +57,14 @@ def load(
     with openvino and torch named as the backend. Raises BackendError (UnknownBackendError, MissingExtraError),
     UnknownModelError, WeightsError, CheckpointError, InputError.
     """
-    if backend not in BACKENDS:
-        raise UnknownBackendError(f'There is no backend "{backend}": use {", ".join(BACKENDS)}.')
-    if precision is not None and backend not in WITH_PRECISION:
-        raise InputError('precision can only be chosen with backend "openvino" or "torch".')
     wish = _Wish(backend, device, threads, precision)
+    wish.check()
     folder = _artifact_folder(name, checkpoint)
     if folder is not None:
         return _load_artifact(folder, name if checkpoint is not None else None, wish)
     spec = get_spec(DEFAULT_MODEL if name is None else os.fspath(name))
     if checkpoint is not None:
-        return _load_torch(spec, Path(checkpoint), wish)
+        return _load_torch(spec, wish, Path(checkpoint))
     return _load_named(spec, wish)
 
 
@@ -102,16 +104,17 @@ def load_module(model: str | ModelSpec, checkpoint: str | os.PathLike[str] | Non
 
 
 def cached_weights(spec: ModelSpec) -> Path:
-    """The cached weights file of a model; WeightsError, which says how to get it, if it is not here."""
+    """The cached weights file of a model. If it is not here, MissingWeightsError or WeightsError says how to get it."""
     file = weights.find(spec)
     if file is not None:
         return file
     if spec.checkpoint is None:
         raise WeightsError(f"{spec.name} has no published weights: give a checkpoint of your own.")
     size = f"{spec.checkpoint.size_bytes / 1e6:.0f} MB" if spec.checkpoint.size_bytes else "size unknown"
-    raise WeightsError(
+    raise MissingWeightsError(
         f"The weights of {spec.name} are not here: run `samlet models pull {spec.name}` "
-        f"({size}, license {spec.checkpoint.license}), or give a checkpoint."
+        f"({size}, license {spec.checkpoint.license}), or give a checkpoint.",
+        spec.name,
     )
 
 
@@ -137,6 +140,32 @@ class _Wish:
     threads: int | None
     precision: str | None
 
+    def check(self) -> None:
+        """InputError, BackendError or UnknownBackendError for what no machine could do."""
+        if self.backend not in BACKENDS:
+            raise UnknownBackendError(f'There is no backend "{self.backend}": use {", ".join(BACKENDS)}.')
+        if self.precision is not None and self.backend not in WITH_PRECISION:
+            raise InputError('precision can only be chosen with backend "openvino" or "torch".')
+        self._check_threads()
+        self._check_device()
+
+    def _check_threads(self) -> None:
+        whole = isinstance(self.threads, Integral) and not isinstance(self.threads, bool)
+        if self.threads is not None and not (whole and 1 <= self.threads <= MOST_THREADS):
+            raise InputError(f"threads is {self.threads!r}: it must be a whole number from 1 to {MOST_THREADS}.")
+
+    def _check_device(self) -> None:
+        if self.device is None:
+            return
+        if not isinstance(self.device, str):
+            raise InputError(f'device is {self.device!r}: it must be a name like "cpu" or "cuda:1".')
+        kind = self.device.partition(":")[0]
+        meant = DEVICES_MEANT.get(kind.lower(), kind.lower())
+        if meant in DEVICES and kind != meant:
+            raise BackendError(f'There is no device "{self.device}": use "{meant}".')
+        if kind not in DEVICES and self.backend != "torch":  # torch knows more kinds, and says itself which it has
+            raise BackendError(f'There is no device "{self.device}": use "cpu", "cuda" or (torch) "mps".')
+
 
 def _load_artifact(folder: Path, name: str | os.PathLike[str] | None, wish: _Wish) -> Predictor:
     if wish.backend == "torch":
@@ -158,7 +187,7 @@ def _load_named(spec: ModelSpec, wish: _Wish) -> Predictor:
             f"No exported artifact of {spec.name} ships with samlet: run `samlet export {spec.name} --to onnx` "
             "and load the folder it writes."
         )
-    return _load_torch(spec, cached_weights(spec), wish)
+    return _load_torch(spec, wish)
 
 
 def _open_artifact(folder: Path, wish: _Wish) -> Predictor:
@@ -185,16 +214,17 @@ def _check_device(device: str | None, backend: str, only: str) -> None:
         raise BackendError(f'The backend {backend} runs on the device "{only}", not on "{device}".')
 
 
-def _load_torch(spec: ModelSpec, file: Path, wish: _Wish) -> Predictor:
-    if wish.backend in ARTIFACT_BACKENDS:
+def _load_torch(spec: ModelSpec, wish: _Wish, file: Path | None = None) -> Predictor:
+    """The model in torch, with the weights of `file` or cached ones, which are the last thing that may be missing."""
+    if file is not None and wish.backend in ARTIFACT_BACKENDS:
         raise InputError(f"{file} is a torch checkpoint: run `samlet export {spec.name} --to onnx`, or use torch.")
     if wish.threads is not None:
         raise InputError("threads is for exported artifacts: with torch, set OMP_NUM_THREADS before starting Python.")
     runtime, fusion = (
         import_with_extra(f"samlet.{module}", "torch", "The torch backend") for module in ("runtime.torch", "nn.fusion")
     )
-    module = load_module(spec, file)
+    device = runtime.usable_device(wish.device or "cpu")
+    precision = runtime.known_precision(wish.precision or runtime.default_precision(device))
+    module = load_module(spec, cached_weights(spec) if file is None else file)
     fusion.fuse(module)
-    device = wish.device or "cpu"
-    precision = wish.precision or runtime.default_precision(device)
     return Predictor(runtime.TorchBackend(module, spec, device, precision))

@@ -118,7 +118,7 @@ def test_without_a_baseline_there_are_no_ratios(samlet, measured):
         (["--checkpoint", "a.pt", "--backends", "onnx"], "a.pt is for torch"),
         (["everything", "--checkpoint", "a.pt", "--backend", "onnx"], "a.pt is for torch"),
         (["everything", "--reference"], "no published weights"),
-        (["everything", "--backend", "abacus"], 'no backend "abacus"'),
+        (["everything", "--backend", "abacus"], '"abacus" for --backend. Choose from: "auto", "onnx"'),
         (["everything", "gone.jpg", "--backend", "onnx"], "gone.jpg"),
     ],
 )

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.cli.disc import predictor
 
 from samlet.cli import segment as module
-from samlet.errors import MissingExtraError, WeightsError
 from samlet.masks import MaskSet
 
 
@@ -47,14 +45,16 @@ def test_a_click_writes_a_mask_a_picture_and_a_record(samlet, loads, photo, work
     (mask,) = MaskSet.from_json(record)
     assert mask.area_px == area(workplace / "photo.mask.png")
     assert mask.iou == pytest.approx(0.9)
-    assert loads == [(None, {"backend": "auto", "checkpoint": None})]
+    assert loads == [(None, dict.fromkeys(("checkpoint", "device", "precision", "threads")) | {"backend": "auto"})]
     assert "0.900" in out
     assert "photo.mask.png" in out
 
 
 def test_options_reach_the_model(samlet, loads, photo):
-    samlet("segment", photo, "--point", "1,1", "--model", "vit_t", "--backend", "torch", "--checkpoint", "a.pt")
-    assert loads == [("vit_t", {"backend": "torch", "checkpoint": Path("a.pt")})]
+    words = ("--model", "vit_t", "--backend", "torch", "--checkpoint", "a.pt", "--device", "cuda:1", "--threads", 2)
+    assert samlet("segment", photo, "--point", "1,1", *words, "--precision", "float16")[0] == 0
+    options = {"backend": "torch", "checkpoint": Path("a.pt"), "device": "cuda:1", "precision": "float16", "threads": 2}
+    assert loads == [("vit_t", options)]
 
 
 def test_each_box_is_a_mask_and_points_belong_to_all(samlet, loads, photo, workplace, monkeypatch):
@@ -272,41 +272,3 @@ def test_an_interrupt_leaves_only_finished_images(samlet, loads, photo, workplac
     code, _, err = samlet("segment", photo, second, "--point", "100,80")
     assert (code, err) == (130, "error: Interrupted.\n")
     assert names(workplace) == ["photo.json", "photo.mask.png", "photo.overlay.png"]
-
-
-def test_a_named_model_is_pulled_when_it_is_not_here(samlet, photo, monkeypatch, loads):
-    pulled = []
-
-    def load(name=None, **_options):
-        if not pulled:
-            raise WeightsError("not here")
-        return predictor()
-
-    monkeypatch.setattr("samlet.loading.load", load)
-    monkeypatch.setattr(module, "import_with_extra", lambda *_names: None)
-    monkeypatch.setattr(module, "pull_with_progress", lambda spec: pulled.append(spec.name))
-    assert samlet("segment", photo, "--point", "10,10", "--model", "vit_t")[0] == 0
-    assert pulled == ["mobile-sam"]
-
-
-def weights_are_missing(*_arguments, **_options):
-    raise WeightsError("The weights are not here.")
-
-
-def test_without_torch_an_official_file_is_not_pulled(refused, photo, monkeypatch, loads):
-    def no_torch(_module, extra, purpose):
-        raise MissingExtraError(extra, purpose)
-
-    monkeypatch.setattr("samlet.loading.load", weights_are_missing)
-    monkeypatch.setattr(module, "import_with_extra", no_torch)
-    monkeypatch.setattr(module, "pull_with_progress", lambda spec: pytest.fail("pulled"))
-    assert 'pip install "samlet[torch]"' in refused("segment", photo, "--point", "10,10", "--model", "vit_h")
-
-
-@pytest.mark.parametrize(
-    "words", [[], ["--model", "vit_t", "--checkpoint", "x.pt"], ["--model", "vit_t", "--backend", "onnx"]]
-)
-def test_nothing_is_pulled_unasked(refused, photo, monkeypatch, loads, words):
-    monkeypatch.setattr("samlet.loading.load", weights_are_missing)
-    monkeypatch.setattr(module, "pull_with_progress", lambda spec: pytest.fail("pulled"))
-    assert refused("segment", photo, "--point", "10,10", *words) == "The weights are not here."

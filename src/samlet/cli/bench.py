@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
+from samlet.cli.options.model import BackendName, CheckpointFile, Device, ModelName, Threads
+from samlet.cli.pull import with_weights
 from samlet.cli.tables import print_table
 from samlet.errors import BackendError, InputError, ModelError
 from samlet.models.registry import DEFAULT_MODEL
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from samlet.benchmarking.target import Target
     from samlet.benchmarking.timing import Figure
 
-AUTO = "auto"
+AUTO: Literal["auto"] = "auto"
 WHAT = "encode,decode,click,everything,throughput,cold-start"
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 
@@ -58,10 +60,10 @@ def bench(
         ),
     ] = WHAT,
     image: Annotated[Path | None, Parameter(help="The photo; default: one of 600 x 400 pixels.")] = None,
-    checkpoint: Annotated[Path | None, Parameter(help="A weights file of the model, for torch.")] = None,
+    checkpoint: CheckpointFile | None = None,
     random_weights: Annotated[bool, Parameter(help="Time torch without weights: all but everything mode.")] = False,
-    device: Annotated[str | None, Parameter(help="cpu, cuda or (torch) mps.")] = None,
-    threads: Annotated[Count | None, Parameter(help="CPU threads; default: what suits this machine.")] = None,
+    device: Device | None = None,
+    threads: Threads | None = None,
     repeats: Annotated[Count, Parameter(help="Runs of each, after one that does not count; 3 of slow ones.")] = 10,
     points_per_side: Annotated[Count, Parameter(help="The grid of everything mode has so many clicks in a row.")] = 16,
     baseline: Annotated[
@@ -107,17 +109,15 @@ def bench_everything(
     photos: Annotated[list[Path] | None, Parameter(help="Image files; default: one of 600 x 400 pixels.")] = None,
     /,
     *,
-    model: Annotated[str, Parameter(help="A name from `samlet models`, or an exported folder.")] = DEFAULT_MODEL,
-    backend: Annotated[str, Parameter(help="What runs ours; auto takes the best one here.")] = AUTO,
+    model: ModelName = DEFAULT_MODEL,
+    backend: BackendName = AUTO,
     reference: Annotated[
         bool, Parameter(help="Also run segment_anything's order of operations: torch, batches of 64.", negative=())
     ] = False,
-    checkpoint: Annotated[
-        Path | None, Parameter(help="The model's weights for the reference and torch; default: downloaded ones.")
-    ] = None,
+    checkpoint: CheckpointFile | None = None,
     points_per_side: Annotated[Count, Parameter(help="The grid has so many clicks in a row.")] = 32,
     fast: Annotated[bool, Parameter(help="Also run fast mode, and tell its recall of the exact masks.")] = False,
-    threads: Annotated[Count | None, Parameter(help="CPU threads of each; default: what suits this machine.")] = None,
+    threads: Threads | None = None,
     output: Annotated[Path | None, Parameter(help="Also write the JSON line to this file.")] = None,
 ) -> None:
     """Time everything mode on photos, beside segment_anything's own order of operations with the same weights.
@@ -132,7 +132,7 @@ def bench_everything(
     target = best_target(model, backend, checkpoint=checkpoint, threads=threads)
     if checkpoint is not None and not reference and target.backend != "torch":
         raise InputError(f"The checkpoint {checkpoint} is for torch: give --reference or --backend torch too.")
-    theirs = reference_of(model, checkpoint) if reference else None
+    theirs = with_weights(lambda: reference_of(model, checkpoint)) if reference else None
     rows: list[dict[str, Any]] = []
     with Console(stderr=True).status("everything") as status:
         for row in compare(target, photos or [PHOTO], points_per_side, reference=theirs, fast=fast):
@@ -164,7 +164,7 @@ def _measure_all(
         for target in targets:
             status.update(f"timing {target.name}")
             try:
-                measured[target.name] = _measure(target, plan)
+                measured[target.name] = with_weights(lambda target=target: _measure(target, plan))
             except (BackendError, ModelError) as error:
                 if target in named:
                     raise

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
+
+from samlet.cli.options.model import THE_DEFAULT, ModelOptions
+from samlet.cli.progress import progress_bars
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,10 +70,7 @@ def run(
         ),
     ] = "best",
     feed_mask_back: Annotated[bool, Parameter(help="Each click also sees the mask before.", negative=())] = False,
-    model: Annotated[str | None, Parameter(help="A name from `samlet models`, or an exported folder.")] = None,
-    backend: Annotated[str, Parameter(help="What runs the model; auto takes the best one here.")] = "auto",
-    checkpoint: Annotated[Path | None, Parameter(help="A weights file of that model.")] = None,
-    device: Annotated[str | None, Parameter(help="cpu, cuda or mps (torch).")] = None,
+    model: ModelOptions = THE_DEFAULT,
     workers: Annotated[
         int | None,
         Parameter(
@@ -106,11 +105,12 @@ def run(
     else:
         samples, truth = select(opened.samples, limit, max_masks_per_image, crowds), None
     share = Share.from_environment()
-    load = partial(loading.load, model, backend=backend, checkpoint=checkpoint, device=share.device(device))
-    predictor = load()
-    if predictor.backend.name != "torch":  # whose threads torchrun and --workers set before it starts
-        load = partial(load, threads=1)
-    facts = _facts(predictor, model, checkpoint, how, samples)
+    chosen: dict[str, Any] = {"device": share.device(model.device)}
+    predictor = model.load(**chosen)
+    if predictor.backend.name != "torch" and model.threads is None:  # torch's are set before it starts
+        chosen["threads"] = 1
+    load = partial(loading.load, **(model.arguments() | chosen))
+    facts = _facts(predictor, model, how, samples)
     log = ResultLog(output / share.log_name, facts)
     start = time.perf_counter()
     _measure(predictor if share.of == 1 else None, load, workers, share.take(samples), how, log)
@@ -178,7 +178,7 @@ def _measure(
     from samlet.evaluation import evaluate
     from samlet.evaluation.workers import evaluate_in_processes
 
-    with _progress() as progress:
+    with progress_bars(kept=True, shown=True) as progress:
         bar = RunningScore(progress, [log[sample.name] for sample in samples if sample.name in log], len(samples))
         if workers is None:
             evaluate(predictor or load(), samples, protocol, log, bar.add)
@@ -197,9 +197,7 @@ def _check_no_choice(max_masks_per_image: int | None, crowds: bool) -> None:
         )
 
 
-def _facts(
-    predictor: Predictor, model: str | None, checkpoint: Path | None, protocol: Protocol, samples: list[Sample]
-) -> dict[str, Any]:
+def _facts(predictor: Predictor, model: ModelOptions, protocol: Protocol, samples: list[Sample]) -> dict[str, Any]:
     """What makes two runs the same measurement."""
     from samlet.evaluation import hash_of
     from samlet.evaluation.provenance import weights_hash
@@ -208,7 +206,7 @@ def _facts(
         "protocol": protocol.to_json(),
         "model": predictor.spec.name,
         "backend": predictor.backend.name,
-        "weights_sha256": weights_hash(predictor, model, checkpoint),
+        "weights_sha256": weights_hash(predictor, model.model, model.checkpoint),
         "samples_sha256": hash_of(samples),
     }
 
@@ -239,7 +237,7 @@ class RunningScore:
     def __init__(self, progress: Progress, earlier: list[ImageResult], total: int) -> None:
         self._progress = progress
         self._sum, self._count = 0.0, 0
-        self._task = progress.add_task("measuring", total=total, score="mIoU –")
+        self._task = progress.add_task("mIoU –", total=total)
         for result in earlier:
             self.add(result)
 
@@ -247,17 +245,9 @@ class RunningScore:
         """Count one image."""
         self._sum += sum(instance.true_iou for instance in result.instances)
         self._count += len(result.instances)
-        score = f"mIoU {self._sum / self._count:.1%}" if self._count else ""  # a detector's boxes have no truth
-        self._progress.update(self._task, advance=1, score=score)
-
-
-def _progress() -> Progress:
-    """A bar on stderr: stdout belongs to the result."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[score]}"), TimeRemainingColumn())
-    return Progress(*columns, console=Console(file=sys.stderr))
+        # a detector's boxes have no truth
+        score = f"mIoU {self._sum / self._count:.1%}" if self._count else "measuring"
+        self._progress.update(self._task, advance=1, description=score)
 
 
 def _print_report(report: dict[str, Any], output: Path) -> None:

@@ -11,6 +11,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from samlet.cli.everything_files import EverythingFiles, plan_files
+from samlet.cli.options.model import THE_DEFAULT, ModelOptions
+from samlet.cli.progress import progress_bars
 from samlet.cli.tables import print_table
 from samlet.images import read_image
 
@@ -45,9 +47,7 @@ def everything(
         Fraction | None, Parameter(help="Drop a mask of which more than this share lies in a better one.")
     ] = None,
     memory_budget: Annotated[int, Parameter(help="Megabytes to work in, above the model and the image.")] = 512,
-    model: Annotated[str | None, Parameter(help="A name from `samlet models`, or an exported folder.")] = None,
-    backend: Annotated[str, Parameter(help="What runs the model; auto takes the best one here.")] = "auto",
-    checkpoint: Annotated[Path | None, Parameter(help="A weights file of that model.")] = None,
+    model: ModelOptions = THE_DEFAULT,
     json_: Annotated[bool, Parameter(name="--json", help="Print one JSON record per image.")] = False,
 ) -> None:
     """Find everything in photos with a grid of clicks.
@@ -56,7 +56,6 @@ def everything(
     metadata.csv; <image>.labels.png, 16-bit, in which mask n is n + 1; <image>.overlay.png, a picture to look at.
     Images that are done with the same settings are not done again.
     """
-    from samlet import loading
     from samlet.everything import MaskGenerator
 
     settings: dict[str, Any] = {
@@ -71,11 +70,11 @@ def everything(
         "containment_thresh": containment_thresh,
     }
     plans = plan_files(images, output)
-    predictor = loading.load(model, backend=backend, checkpoint=checkpoint)
+    predictor = model.load()
     generator = MaskGenerator(predictor, **settings, memory_budget=memory_budget << 20)
-    settings |= {"model": predictor.spec.name, "checkpoint": checkpoint and checkpoint.name}
+    settings |= {"model": predictor.spec.name, "checkpoint": model.checkpoint and model.checkpoint.name}
     rows = []
-    with _progress() as progress:
+    with progress_bars() as progress:
         for number, plan in enumerate(plans):
             record = plan.finished(settings) or _segment(plan, generator, number, settings, progress)
             rows.append(
@@ -110,13 +109,3 @@ def _covered(masks: MaskSet) -> float:
 
 def _teller(progress: Progress, task: Any) -> Callable[[int, int], None]:
     return lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def _progress() -> Progress:
-    """Bars on stderr, for people only; stdout belongs to the results."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from samlet.cli.models import pull_with_progress
+from samlet.cli.options.model import CheckpointFile, ModelName
+from samlet.cli.pull import with_weights
 from samlet.cli.tables import print_table
 from samlet.errors import InputError
 from samlet.extras import import_with_extra
-from samlet.loading import load_module
+from samlet.loading import cached_weights, load_module
 from samlet.models.registry import get_spec
 
 if TYPE_CHECKING:
@@ -24,14 +25,11 @@ COLUMNS = (("", "left"), ("", "left"))
 
 
 def export(
-    name: Annotated[str, Parameter(help="A name from `samlet models`.")],
-    /,
+    model: ModelName,
     *,
     to: Annotated[Literal["onnx"], Parameter(help="The format.")],
     output: Annotated[Path, Parameter(help="The artifact folder to write; an older artifact there is replaced.")],
-    checkpoint: Annotated[
-        Path | None, Parameter(help="A weights file of that model; default: the official one.")
-    ] = None,
+    checkpoint: CheckpointFile | None = None,
     layout: Annotated[
         Literal["samlet", "official"],
         Parameter(help="samlet's own graphs, or Meta's single decoder, which other programs know."),
@@ -57,18 +55,19 @@ def export(
 
     Its masks are compared with those of the model in torch on real photos; nothing is written if they differ.
     """
-    spec = get_spec(name)
+    spec = get_spec(model)
     import_with_extra("onnxscript", "export", "Exporting")  # torch would miss it only after a minute
     if precision == "int8":
         import_with_extra("samlet.export.quantize", "quantize", "int8")
     exporter = import_with_extra(f"samlet.export.{to}", "export", "Exporting")
-    model = load_module(spec, pull_with_progress(spec) if checkpoint is None else checkpoint)
+    file = with_weights(lambda: cached_weights(spec)) if checkpoint is None else checkpoint
+    module = load_module(spec, file)
     chosen: dict[str, list[Path]] = {} if photos is None else {"photos": photos}
     if calibration is not None:
         chosen["calibration"] = _photos_in(calibration)
     with Console(stderr=True).status(f"exporting {spec.name}") as status:
         parity = exporter.export_onnx(
-            model, output, layout=layout, precision=precision, progress=status.update, **chosen
+            module, output, layout=layout, precision=precision, progress=status.update, **chosen
         )
     print_table(COLUMNS, _rows(output, parity))
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from cyclopts import App, Parameter
-from rich.console import Console
 
+from samlet.cli.pull import pull_with_progress
 from samlet.cli.tables import megabytes, print_table
 from samlet.hub import weights
 from samlet.models.registry import MODELS, get_spec, shipped_folder
@@ -51,37 +51,6 @@ def import_file(
     """Copy a weights file into the cache, so that its model can be used without a download."""
     spec, path = weights.import_file(file, model)
     print(f"{spec.name}: {path}")
-
-
-def pull_with_progress(spec: ModelSpec) -> Path:
-    """Return the verified weights of a model; a download says on stderr what it fetches, and shows a bar."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    console = Console(stderr=True)
-    if weights.find(spec) is None and spec.checkpoint is not None and spec.checkpoint.sha256:
-        console.print(_announcement(spec), markup=False, highlight=False, soft_wrap=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        bar = bars.add_task(spec.name, total=None, visible=False)
-
-        def show(done_bytes: int, total_bytes: int | None) -> None:
-            bars.update(bar, completed=done_bytes, total=total_bytes, visible=True)
-
-        return weights.fetch(spec, show)
-
-
-def _announcement(spec: ModelSpec) -> str:
-    file = spec.checkpoint
-    if file is None:
-        return f"{spec.name} has no published weights."
-    size = f", {megabytes(file.size_bytes)}" if file.size_bytes else ""
-    return f"{file.file_name}{size}, {file.license}, sha256 {file.sha256}, from {' or '.join(weights.sources(spec))}"
 
 
 def _row(spec: ModelSpec) -> tuple[str, ...]:

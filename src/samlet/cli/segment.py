@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from cyclopts import Parameter
 from numpy.typing import NDArray
 
-from samlet.cli.models import pull_with_progress
+from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.cli.options.prompts import parse_prompts
 from samlet.cli.outputs import Outputs, plan_outputs
+from samlet.cli.progress import progress_bars
 from samlet.cli.tables import print_table
 from samlet.drawing import overlay, png
-from samlet.errors import PromptError, WeightsError
-from samlet.extras import import_with_extra
+from samlet.errors import PromptError
 from samlet.files import make_folder, write_files
 from samlet.images import read_image
-from samlet.models.registry import get_spec
 
 if TYPE_CHECKING:
     from samlet.backend import Embedding
     from samlet.masks import MaskSet
     from samlet.predictor import Predictor
     from samlet.prompts import Prompts
-
-Item = TypeVar("Item")
 
 # What the three candidates of a prompt are for: part, whole, group.
 CANDIDATES_PER_PROMPT = 3
@@ -64,9 +61,7 @@ def segment(
         Literal["iou", "stability"],
         Parameter(help="Which mask is best: by the IoU the model predicts, or (EdgeSAM) by its stability."),
     ] = "iou",
-    model: Annotated[str | None, Parameter(help="A name from `samlet models`.")] = None,
-    backend: Annotated[str, Parameter(help="What runs the model; auto takes the best one here.")] = "auto",
-    checkpoint: Annotated[Path | None, Parameter(help="A weights file of that model.")] = None,
+    model: ModelOptions = THE_DEFAULT,
     output: Annotated[
         Path, Parameter(help="Folder for <image>.mask.png, .overlay.png and .json; default: here.")
     ] = Path(),
@@ -81,33 +76,21 @@ def segment(
     mask_count = len(prompts) * (CANDIDATES_PER_PROMPT if all_masks else 1)
     plans = plan_outputs(images, output, mask_count)
 
-    predictor = _load(model, backend, checkpoint)
+    predictor = model.load()
     rows = []
-    for number, (image, plan) in enumerate(_with_progress(list(zip(images, plans, strict=True)))):
-        pixels, embedding = _embed(image, predictor, prompts)
-        masks = predictor.predict(embedding, prompts, candidates="all" if all_masks else "best", select=select)
-        record = json.dumps(masks.to_json(image.name, number))
-        _write(plan, overlay(pixels, masks, prompts), masks, record)
-        rows += _rows(masks, plan)
-        if json_:
-            print(record, flush=True)
+    with progress_bars(shown=None if len(images) > 1 else False) as bars:
+        for number, (image, plan) in enumerate(
+            bars.track(list(zip(images, plans, strict=True)), description="segmenting")
+        ):
+            pixels, embedding = _embed(image, predictor, prompts)
+            masks = predictor.predict(embedding, prompts, candidates="all" if all_masks else "best", select=select)
+            record = json.dumps(masks.to_json(image.name, number))
+            _write(plan, overlay(pixels, masks, prompts), masks, record)
+            rows += _rows(masks, plan)
+            if json_:
+                print(record, flush=True)
     if not json_:
         print_table(COLUMNS, rows)
-
-
-def _load(model: str | None, backend: str, checkpoint: Path | None) -> Predictor:
-    from samlet import loading
-
-    try:
-        return loading.load(model, backend=backend, checkpoint=checkpoint)
-    except WeightsError:
-        if model is None or checkpoint is not None or backend == "onnx":
-            raise
-    # Naming a model asks for its weights; nothing else ever downloads. Official files need torch: better to hear that
-    # before gigabytes arrive than after.
-    import_with_extra("samlet.models.creation", "torch", "This model")
-    pull_with_progress(get_spec(model))
-    return loading.load(model, backend=backend)
 
 
 def _embed(image: Path, predictor: Predictor, prompts: Prompts) -> tuple[NDArray[np.uint8], Embedding]:
@@ -134,13 +117,3 @@ def _rows(masks: MaskSet, plan: Outputs) -> Iterator[tuple[str, ...]]:
         x, y, width, height = mask.box_xywh
         box = f"{x},{y},{x + width},{y + height}"
         yield str(number), iou, f"{mask.area_px:,}", box, str(path)
-
-
-def _with_progress(items: Sequence[Item]) -> Iterable[Item]:
-    """Show a bar on stderr while several images are worked on; stdout belongs to the results."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    alone = len(items) == 1 or not console.is_terminal
-    return track(items, description="segmenting", console=console, transient=True, disable=alone)

@@ -9,18 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import TaskID
 
 from samlet.cli.options.training import DataOptions, RunOptions, TeacherOptions
+from samlet.cli.progress import progress_bars
 from samlet.extras import import_with_extra
 
 app = App(name="train", help="Train a student (distill-encoder, distill-prompted, finetune) and draw its curves.")
@@ -160,16 +152,8 @@ def bars(config: Any, shown: bool) -> Iterator[tuple[Prepared, Stepped, Said]]:
 
     Of several processes one shows its bars; all may say something.
     """
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
     tasks: dict[str, TaskID] = {}
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not shown) as progress:
+    with progress_bars(kept=True, shown=shown) as progress:
 
         def show(name: str, text: str, done: int, total: int) -> None:
             if name not in tasks:  # a resumed run begins where it is, or the time left would be too short
@@ -184,5 +168,5 @@ def bars(config: Any, shown: bool) -> Iterator[tuple[Prepared, Stepped, Said]]:
         yield (
             lambda done, total: show("teacher", "teacher", done, total),
             step,
-            lambda sentence: console.print(sentence, markup=False, highlight=False, soft_wrap=True),
+            lambda sentence: progress.console.print(sentence, markup=False, highlight=False, soft_wrap=True),
         )

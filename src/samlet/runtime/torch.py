@@ -74,11 +74,9 @@ class TorchBackend:
     def __init__(
         self, module: Sam, spec: ModelSpec, device: str | torch.device = "cpu", precision: str = "float32"
     ) -> None:
-        if precision not in PRECISIONS:
-            raise BackendError(f'There is no precision "{precision}": use {", ".join(PRECISIONS)}.')
         self.spec: ModelSpec = spec
-        self.device = _usable(device)
-        self.precision = precision
+        self.device = usable_device(device)
+        self.precision = known_precision(precision)
         self.module = module.to(self.device).eval()
         if self.device.type in CHANNELS_LAST_ON:
             module.image_encoder.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stubs
@@ -341,11 +339,18 @@ class TorchMaskLogits:
         return self._logits
 
 
-def _usable(device: str | torch.device) -> torch.device:
-    """The device, once something has been put on it: only then does torch say that it is not there."""
+def known_precision(precision: str) -> str:
+    """The precision of an encoder, if it is one of `PRECISIONS`, else BackendError."""
+    if precision not in PRECISIONS:
+        raise BackendError(f'There is no precision "{precision}": use {", ".join(PRECISIONS)}.')
+    return precision
+
+
+def usable_device(device: str | torch.device) -> torch.device:
+    """The device, once something has been put on it: only then does torch say that it is not there (BackendError)."""
     try:
         return torch.zeros(1, device=device).device
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ImportError) as error:  # the last: a kind whose package is not installed
         reason = str(error).partition("\n")[0].rstrip(".")
         raise BackendError(f'torch cannot use the device "{device}" ({reason}): try "cpu".') from error
 
