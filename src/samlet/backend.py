@@ -7,7 +7,6 @@ candidate mask is known before any mask is upscaled, so that a caller pays only 
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,12 @@ from samlet.files import write_aside
 from samlet.geometry.boxes import boxes_from_masks
 from samlet.geometry.frames import ImageFrame
 from samlet.geometry.regions import stability_score
+from samlet.reading import decoding, is_missing, read_npz
 
 if TYPE_CHECKING:
     from samlet.spec import ModelSpec
 
+_LARGEST_PX = 100_000_000  # of an image, and of a canvas
 FEATURE_KEY = "features/"  # prefix of feature arrays in an .npz, so that a feature can have any name
 
 
@@ -145,18 +146,18 @@ class Embedding:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Embedding:
         """Read what `save` wrote; InputError if the file is missing or is not an embedding."""
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            height, width = (int(side) for side in arrays["size_hw"])
-            canvas, prompt_canvas = (int(side) for side in arrays["canvases"])
-            model = str(arrays["model"])
-        except FileNotFoundError as error:
-            raise InputError(f"There is no embedding at {path}: give a file written by Embedding.save.") from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} is not an embedding written by samlet: make it again with embed().") from error
+        if is_missing(path):
+            raise InputError(f"There is no embedding at {path}: give a file written by Embedding.save.")
+        arrays = read_npz(path, "an embedding written by samlet", InputError)
         features = {name[len(FEATURE_KEY) :]: array for name, array in arrays.items() if name.startswith(FEATURE_KEY)}
-        return cls(features, ImageFrame((height, width), canvas, prompt_canvas), model)
+        with decoding(str(path), "an embedding written by samlet", InputError):
+            size_hw, canvases, model = arrays["size_hw"], arrays["canvases"], arrays["model"]
+            if not (_are_sides(size_hw) and _are_sides(canvases) and model.dtype.kind == "U" and model.ndim == 0):
+                raise InputError(f"{path} states no size of an image: make the embedding again with embed().")
+            if not features or not all(map(_is_feature, features.values())):
+                raise InputError(f"{path} holds no sound features: make the embedding again with embed().")
+            (height, width), (canvas, prompt_canvas) = size_hw.tolist(), canvases.tolist()
+            return cls(features, ImageFrame((height, width), canvas, prompt_canvas), str(model))
 
 
 class Backend(Protocol):
@@ -191,6 +192,17 @@ class Backend(Protocol):
         prompt belongs to (None: the only one).
         """
         ...
+
+
+def _are_sides(array: NDArray[Any]) -> bool:
+    """Whether it is [height, width], or two sides of canvases, of a sane size."""
+    sound = array.shape == (2,) and array.dtype.kind == "i" and array.min() > 0
+    return sound and int(array[0]) * int(array[1]) <= _LARGEST_PX
+
+
+def _is_feature(array: NDArray[Any]) -> bool:
+    """Whether it holds numbers, and of one image."""
+    return array.dtype.kind in "fiu" and array.ndim > 0 and len(array) == 1 and bool(np.isfinite(array).all())
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from samlet.errors import OutputError
+from samlet.reading import check_regular
 
 _REASONS = {
     errno.ENOSPC: "the disk is full: free some space or choose another folder",
@@ -72,7 +73,8 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file's content as 64 hexadecimal digits; `OSError` if it cannot be read."""
+    """Return the sha256 of a file's content as 64 hexadecimal digits; `OSError` if it cannot be read or is no file."""
+    check_regular(path)
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

@@ -1,25 +1,52 @@
 """Images: anything a user calls a picture, as uint8 RGB [H, W, 3].
 
-Decisions: transparency is laid on white; 16-bit gray 0..65535 maps linearly to 0..255; of an animation the first frame
-counts; the EXIF orientation is applied; more than 100 megapixels are refused before a pixel is decoded.
+Decisions: only the formats of an allow-list are opened; transparency is laid on white; 16-bit values map to 0..255 by
+the range they use (a camera's 10, 12 or 14 bits, or all 16); of an animation the first frame counts; the EXIF
+orientation is applied; more than 100 megapixels are refused before a pixel is decoded.
 """
 
 from __future__ import annotations
 
+import importlib
+import io
 import os
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from samlet.errors import ImageError
+from samlet.reading import decoding, reading
 
 MAX_PIXELS = 100_000_000
 
 ImageSource: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any]
 """What `read_image` takes."""
+
+# Pillow opens some fifty formats, one of them (EPS) by starting Ghostscript.
+_PLUGINS = {"JPEG": "Jpeg", "MPO": "Mpo", "PNG": "Png", "TIFF": "Tiff", "WEBP": "WebP", "BMP": "Bmp", "GIF": "Gif"}
+_NEWER_PLUGINS = {"AVIF": "Avif"}  # since Pillow 11.3
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = frozenset({5, 6, 7, 8})  # orientations that swap width and height
+_WHITES = (255, 1023, 4095, 16383, 65535)  # the largest values of 8, 10, 12, 14 and 16 bits
+_TAG_ERRORS = (
+    OSError, ValueError, TypeError, LookupError, AttributeError, SyntaxError, ArithmeticError, struct.error
+)  # fmt: skip
+_TIFF_SAMPLES = {1: "unsigned integers", 2: "signed integers", 3: "floats"}
 
 
 def read_image(source: ImageSource) -> NDArray[np.uint8]:
@@ -31,64 +58,158 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, Image.Image):
-        return _from_pil(source, "The image")
+        with decoding("The image", "an image", ImageError):
+            return _decode(source, "The image")
     if isinstance(source, (str, os.PathLike)):
-        return _from_path(Path(source))
+        path = Path(source)
+        with _opened(path, str(path)) as image:
+            return _decode(image, str(path), lambda: _opened(path, str(path)))
     raise ImageError(f"An image must be a path, a PIL image or a NumPy array, not {type(source).__name__}.")
 
 
-def _from_path(path: Path) -> NDArray[np.uint8]:
-    try:
-        _check_file(path)
-        image = Image.open(path)
-    except UnidentifiedImageError:
-        raise ImageError(f"{path} is not an image that can be read: use JPEG, PNG, TIFF, WebP, BMP or GIF.") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError(_too_large(str(path))) from None
-    except OSError as error:
-        raise ImageError(f"{path} cannot be opened: {error.strerror or error}.") from error
-    with image:
-        return _from_pil(image, str(path))
+def decode_image(content: bytes, name: str) -> NDArray[np.uint8]:
+    """The image in the bytes of a file, as `read_image` reads it; ImageError calls it `name`."""
+    with _opened(content, name) as image:
+        return _decode(image, name, lambda: _opened(content, name))
 
 
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder, not an image file.")
-    if not path.exists():
-        raise ImageError(f"{path} does not exist.")
-    if path.is_file() and path.stat().st_size == 0:
-        raise ImageError(f"{path} is an empty file.")
+def decode_levels(source: Path | bytes, name: str) -> NDArray[Any]:
+    """A picture of one channel as it is stored, [H, W]: gray levels of 8 or 16 bits, or indices of its palette.
+
+    What masks and label maps are. Raises ImageError for one of several channels too.
+    """
+    with _opened(source, name) as image:
+        if image.mode not in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L"):
+            raise ImageError(f"{name} has color (mode {image.mode}); a mask is a picture of one channel.")
+        return np.array(image)
 
 
-def _from_pil(image: Image.Image, name: str) -> NDArray[np.uint8]:
-    width, height = image.size
+def upright_size(source: Path | bytes, name: str) -> tuple[int, int]:
+    """(height, width) of an image as `read_image` returns it, from its header; ImageError calls it `name`."""
+    with _opened(source, name) as image:
+        width, height = _stored_size(image)
+        return (width, height) if _orientation(image) in _SIDEWAYS else (height, width)
+
+
+@contextmanager
+def _opened(source: Path | bytes, name: str) -> Iterator[Image.Image]:
+    """An image of a size that can be read, its pixels not decoded yet; whatever the block raises is an ImageError."""
+    boundary = reading(source, "an image", ImageError) if isinstance(source, Path) else None
+    with boundary or decoding(name, "an image", ImageError):
+        size = source.stat().st_size if isinstance(source, Path) else len(source)
+        if not size:
+            raise ImageError(f"{name} is an empty file.")
+        try:
+            image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=_formats())
+        except UnidentifiedImageError:
+            raise ImageError(_unreadable(source, name)) from None
+        except Image.DecompressionBombError:
+            raise ImageError(_too_large(name)) from None
+        with image:
+            _check_size(*image.size, name)
+            yield image
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """The allow-list, as far as this Pillow goes. Only these plugins are loaded; Pillow's own search loads all."""
+    for plugin in _PLUGINS.values():
+        importlib.import_module(f"PIL.{plugin}ImagePlugin")
+    for plugin in _NEWER_PLUGINS.values():
+        with suppress(ImportError):
+            importlib.import_module(f"PIL.{plugin}ImagePlugin")
+    return tuple(name for name in (*_PLUGINS, *_NEWER_PLUGINS) if name in Image.OPEN)
+
+
+def _check_size(width: int, height: int, name: str) -> None:
     if width * height > MAX_PIXELS:
         raise ImageError(_too_large(name, width, height))
     if width * height == 0:
         raise ImageError(f"{name} has no pixels: it is {width} x {height}.")
-    try:
-        upright = ImageOps.exif_transpose(image)
-        return np.array(_to_rgb(upright, name))
-    except ImageError:
-        raise
-    except Exception as error:  # a decoder raises whatever a damaged file makes it stumble over
-        raise ImageError(f"{name} is damaged or truncated and cannot be decoded ({error}).") from error
 
 
-def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+def _decode(image: Image.Image, name: str, again: Callable[[], Any] | None = None) -> NDArray[np.uint8]:
+    """Pixels of an opened image; `again` opens it anew where a second look is needed."""
+    _check_size(*image.size, name)
+    raw_modes = _raw_modes(image)
+    image.load()
+    # Pillow turns a TIFF by itself and forgets the orientation; so this must come after load().
+    turn = _TURNS.get(_orientation(image))
     if image.mode.startswith(("I", "F")):
-        image = _to_8_bit(image, name)
+        image = _gray_8_bit(image, name)
+    elif again is not None and any(";16" in mode for mode in raw_modes):
+        image = _color_8_bit(image, again)
+    rgb = _to_rgb(image)
+    return np.array(rgb if turn is None else rgb.transpose(turn))
+
+
+def _orientation(image: Image.Image) -> Any:
+    """The EXIF orientation, 1 to 8 in a sound file; nothing of the EXIF is ever written back."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _TAG_ERRORS:  # tags may be damaged beyond reading where all pixels are well
+        return 1
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) before the orientation. Pillow's size of a TIFF is upright or not, by its version."""
+    if image.format == "TIFF":
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        return int(tags[256]), int(tags[257])
+    return image.size
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")
 
 
-def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
+def _gray_8_bit(image: Image.Image, name: str) -> Image.Image:
     levels = np.asarray(image)
     if image.mode == "F" or levels.min() < 0 or levels.max() > 65535:
-        raise ImageError(f"{name} has pixels of 32 bits (mode {image.mode}): convert it to 8 or 16 bits a channel.")
-    return Image.fromarray(np.rint(levels / 257).astype(np.uint8))
+        kind = "floats" if image.mode == "F" else "integers beyond 0..65535"
+        raise ImageError(
+            f"{name} has pixels of 32 bits ({kind}, 1 band): their white is not known; convert it to 8 or 16 bits a "
+            "channel."
+        )
+    return Image.fromarray(np.rint(levels * (255 / _white(int(levels.max())))).astype(np.uint8))
+
+
+def _color_8_bit(image: Image.Image, again: Callable[[], Any]) -> Image.Image:
+    """A color image of 16 bits, of which Pillow keeps the high bytes, stretched if it uses 14 bits or fewer."""
+    high = np.asarray(image)
+    if high[..., :3].max() > _WHITES[-2] >> 8:
+        return image
+    with again() as other:
+        # Read in the other byte order, the high bytes are the low ones.
+        other.tile = [tile._replace(args=_other_order(tile.args)) for tile in other.tile]
+        low = np.asarray(other)
+    levels = high[..., :3].astype(np.uint16) << 8 | low[..., :3]
+    stretched = np.array(high)
+    stretched[..., :3] = np.rint(levels * (255 / _white(int(levels.max()))))
+    return Image.fromarray(stretched)
+
+
+def _white(largest: int) -> int:
+    return next(white for white in _WHITES if largest <= white)
+
+
+def _raw_modes(image: Image.Image) -> list[str]:
+    """How the pixels lie in the file, as Pillow calls it ("RGB;16B"); empty for an image that is in memory."""
+    return [mode for tile in getattr(image, "tile", ()) for mode in _words(tile[3])]
+
+
+def _words(args: Any) -> list[str]:
+    return [word for word in ((args,) if isinstance(args, str) else args or ()) if isinstance(word, str)]
+
+
+def _other_order(args: Any) -> Any:
+    if isinstance(args, tuple):
+        return tuple(_other_order(word) for word in args)
+    swapped = {"B": "L", "L": "B", "N": "B"}  # libtiff gives the machine's order, which is little-endian
+    return args[:-1] + swapped[args[-1]] if isinstance(args, str) and ";16" in args else args
 
 
 def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
@@ -99,12 +220,11 @@ def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
             f"An image array must have the shape [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], not {list(array.shape)}."
         )
     height, width = array.shape[:2]
-    if height * width > MAX_PIXELS:
-        raise ImageError(_too_large("The image", width, height))
+    _check_size(width, height, "The image")
     if array.ndim == 2 or array.shape[2] == 1:
         return np.repeat(array.reshape(height, width, 1), 3, axis=2)
     if array.shape[2] == 4:
-        return np.array(_to_rgb(Image.fromarray(array), "The image"))
+        return np.array(_to_rgb(Image.fromarray(array)))
     return np.ascontiguousarray(array)
 
 
@@ -121,3 +241,36 @@ def _remedy(dtype: np.dtype[Any]) -> str:
 def _too_large(name: str, width: int = 0, height: int = 0) -> str:
     size = f" ({width} x {height} pixels)" if width else ""
     return f"{name}{size} is larger than {MAX_PIXELS // 1_000_000} megapixels: shrink it or cut it into tiles."
+
+
+def _unreadable(source: Path | bytes, name: str) -> str:
+    """Why Pillow does not know a file; a TIFF of a kind it cannot decode is described by its tags."""
+    content = source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
+    with content as file:
+        layout = _tiff_layout(file)
+    if layout is not None:
+        return (
+            f"{name} is a TIFF of {layout}; samlet reads unsigned ones of 8 or 16 bits with 1, 3 or 4 bands side by "
+            "side: convert it."
+        )
+    formats = "JPEG, PNG, TIFF, WebP, BMP, GIF" + (" or AVIF" if "AVIF" in _formats() else "")
+    return f"{name} is not an image that can be read: use {formats}."
+
+
+def _tiff_layout(file: Any) -> str | None:
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    try:
+        head = file.read(8)
+        if head[:2] not in (b"II", b"MM"):
+            return None
+        tags = ImageFileDirectory_v2(head + file.read(8) if 43 in head[2:4] else head)
+        file.seek(tags.next)
+        tags.load(file)
+        bits, kinds = tags[258], tags.get(339, (1,))
+        bands = int(tags.get(277, 1))
+        planes = ", one plane after the other" if tags.get(284) == 2 and bands > 1 else ""
+        kind = _TIFF_SAMPLES.get(kinds[0], "numbers")
+        return f"{bands} band{'s' if bands > 1 else ''} of {bits[0]}-bit {kind}{planes}"
+    except _TAG_ERRORS:
+        return None

@@ -42,7 +42,7 @@ def test_photos_without_record_and_records_without_photo(tmp_path: Path) -> None
 
 def test_nothing_but_the_headers_and_records_is_read_on_opening(tmp_path: Path) -> None:
     samples, _ = read_shard(write_shard(tmp_path / "x.tar", {"a.jpg": b"no image", "a.json": record()}))
-    with pytest.raises(DataError, match=r"x\.tar, a\.jpg cannot be read as an image"):
+    with pytest.raises(DataError, match=r"x\.tar, a\.jpg is not an image"):
         samples[0].read_image()
 
 
@@ -52,7 +52,7 @@ BROKEN = {
     "no JSON": ({"a.jpg": jpeg(), "a.json": b"{"}, r"x\.tar, a\.json cannot be read as JSON"),
     "no record": ({"a.jpg": jpeg(), "a.json": b"[]"}, r"x\.tar, a\.json has no list 'annotations'"),
     "damaged mask": ({"a.jpg": jpeg(), "a.json": record(area=-1)}, r"x\.tar, a\.json, annotation 5 has area -1"),
-    "photo alone": ({"a.jpg": b"no image"}, r"x\.tar, a\.jpg cannot be read as an image"),
+    "photo alone": ({"a.jpg": b"no image"}, r"x\.tar, a\.jpg is not an image"),
 }
 
 

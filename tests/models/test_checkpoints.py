@@ -219,9 +219,10 @@ def test_a_file_without_a_state_dict(tmp_path: Path, content: Any) -> None:
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
-    for path in (tmp_path / "absent.pt", tmp_path):
-        with pytest.raises(CheckpointError, match=r"no checkpoint at .*: check the path"):
-            read_state_dict(path)
+    with pytest.raises(CheckpointError, match=r"no checkpoint at .*absent\.pt: check the path"):
+        read_state_dict(tmp_path / "absent.pt")
+    with pytest.raises(CheckpointError, match="is a folder, not a checkpoint"):
+        read_state_dict(tmp_path)
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from samlet.data.sample import Annotation
-from samlet.errors import DataError
+from samlet.errors import DataError, ImageError
 from samlet.geometry.rle import Rle, area, from_json
+from samlet.images import upright_size
+from samlet.reading import reading
 
 _LARGEST = 1e15  # of a number in a record; beyond, float arithmetic loses whole pixels
 
@@ -22,10 +24,16 @@ def load_json(path: Path, on_record: Callable[[dict[str, Any]], Any] | None = No
     Every record is replaced by what `on_record` makes of it as soon as it is read, so that what a large file says and
     nobody needs is never in memory at once.
     """
-    try:
+    with reading(path, "JSON"):
         return json.loads(path.read_text(encoding="utf-8-sig"), object_hook=on_record)
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read as JSON: {error}.") from error
+
+
+def image_size_hw(image: Path | bytes, where: str) -> tuple[int, int]:
+    """(height, width) of an upright image from its header; DataError calls it `where`."""
+    try:
+        return upright_size(image, where)
+    except ImageError as error:
+        raise DataError(str(error)) from error
 
 
 def parse_size_hw(image: Any, where: str) -> tuple[int, int]:

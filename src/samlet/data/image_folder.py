@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
-
-from PIL import ExifTags, Image
 
 from samlet.data import labelme, sa1b
 from samlet.data.broken import Broken
-from samlet.data.fields import load_json
+from samlet.data.fields import image_size_hw, load_json
 from samlet.data.sample import Opened, Sample, check_names, source_of
 from samlet.errors import DataError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-_SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 
 
 def open_folders(paths: Sequence[str | Path]) -> list[Sample]:
@@ -62,21 +58,10 @@ def read_folder(folder: Path, broken: Broken | None = None) -> Opened:
     return Opened(near + far, orphans)
 
 
-def upright_size(file: Path | BinaryIO, where: str) -> tuple[int, int]:
-    """(height, width) of an image as it is read, EXIF rotation applied; DataError calls it `where`."""
-    try:
-        with Image.open(file) as image:
-            width, height = image.size
-            sideways = image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{where} cannot be read as an image: {error}.") from error
-    return (width, height) if sideways else (height, width)
-
-
 def _read_beside(record: Path | None, image: Path) -> Sample:
     """An image and what the record beside it says."""
     if record is None:
-        return Sample(image.stem, source_of(image.stem), image, upright_size(image, str(image)))
+        return Sample(image.stem, source_of(image.stem), image, image_size_hw(image, str(image)))
     content = load_json(record)
     parse = labelme.parse_record if labelme.is_labelme(content) else sa1b.parse_record
     return parse(content, image.stem, image, where=str(record))

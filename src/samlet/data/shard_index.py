@@ -7,7 +7,6 @@ What stays in memory is where each image and its record lie, about 40 bytes an i
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, overload
@@ -20,6 +19,7 @@ from samlet.data.shards import Member, list_pairs, read_pair
 from samlet.errors import DataError, OutputError
 from samlet.files import make_folder, write_aside
 from samlet.hub.weights import cache_folder
+from samlet.reading import read_npz
 
 
 class Places(NamedTuple):
@@ -66,9 +66,8 @@ def _places(path: Path) -> Places:
     identity = f"{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
     kept = cache_folder() / "shards" / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npz"
     try:
-        with np.load(kept, allow_pickle=False) as archive:
-            return Places(**archive)
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
+        return Places(**read_npz(kept, "a list of a shard"))
+    except (DataError, TypeError):
         places = _walk(path)
     try:
         make_folder(kept.parent)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from samlet.data.image_folder import IMAGE_SUFFIXES, upright_size
+from samlet.data.fields import image_size_hw
+from samlet.data.image_folder import IMAGE_SUFFIXES
 from samlet.data.sa1b import parse_record
 from samlet.data.sample import Opened, Sample, source_of
-from samlet.errors import DataError, ImageError
-from samlet.images import read_image
+from samlet.errors import DataError
+from samlet.images import decode_image
+from samlet.reading import decoding
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,7 @@ class Member:
 
     def __call__(self) -> NDArray[np.uint8]:
         """The member as an image, uint8 RGB [H, W, 3]; ImageError if it is none."""
-        try:
-            with Image.open(io.BytesIO(self.read())) as image:
-                return read_image(image)
-        except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-            raise ImageError(f"{self} cannot be read as an image: {error}.") from error
+        return decode_image(self.read(), str(self))
 
     def read(self) -> bytes:
         """The content; DataError if the shard is gone or cut off."""
@@ -81,11 +76,10 @@ def read_pair(image: Member, record: Member | None) -> Sample:
     """An image of a shard with what its record says; DataError names a damaged record."""
     name = _stem(image)
     if record is None:
-        return Sample(name, source_of(name), image, upright_size(_as_file(image), str(image)))
-    try:
-        content = json.loads(record.read())
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{record} cannot be read as JSON: {error}.") from error
+        return Sample(name, source_of(name), image, image_size_hw(image.read(), str(image)))
+    text = record.read()
+    with decoding(str(record), "JSON"):
+        content = json.loads(text)
     return parse_record(content, name, image, where=str(record))
 
 
@@ -98,10 +92,6 @@ def _members(path: Path) -> list[Member]:
         raise DataError(f"{path} is not a plain tar ({error}): decompress it, or fetch it again.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-
-
-def _as_file(member: Member) -> BinaryIO:
-    return io.BytesIO(member.read())
 
 
 def _stem(member: Member) -> str:

@@ -5,7 +5,6 @@ Knows the wrappers training scripts put around a state dict, and every model of 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeGuard
@@ -20,6 +19,7 @@ from samlet.models.edge_sam.spec import OTHER_HEADS
 from samlet.models.registry import MODELS
 from samlet.nn.fusion import fuse
 from samlet.nn.sam import Sam
+from samlet.reading import is_missing, reading
 from samlet.spec import ModelSpec
 
 WRAPPERS = ("state_dict", "model")
@@ -46,17 +46,18 @@ def load_checkpoint(model: Sam, path: str | Path) -> None:
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint by name. Pickles are read with `weights_only=True`: nothing in them is executed."""
     path = Path(path)
-    if not path.is_file():
+    if is_missing(path):
         raise CheckpointError(f"no checkpoint at {path}: check the path.")
-    try:
-        content = load_file(path) if _is_safetensors(path) else _load_pickle(path)
-    except PermissionError as error:
-        raise CheckpointError(f"cannot read {path}: you have no permission to.") from error
-    except Exception as error:  # what damaged or hostile bytes make an unpickler raise has no end
-        raise CheckpointError(
-            f"cannot read {path} as a checkpoint of tensors: it is damaged, not a checkpoint, or holds code, which "
-            f"samlet never runs ({type(error).__name__})."
-        ) from error
+    with reading(path, "a checkpoint of tensors", CheckpointError):
+        try:
+            content = load_file(path) if _is_safetensors(path) else _load_pickle(path)
+        except PermissionError:
+            raise
+        except Exception as error:
+            raise CheckpointError(
+                f"cannot read {path} as a checkpoint of tensors: it is damaged, not a checkpoint, or holds code, which "
+                f"samlet never runs ({type(error).__name__})."
+            ) from error
     for wrapper in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
@@ -86,9 +87,7 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def _load_pickle(path: Path) -> object:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # remarks on pickle protocols: the file is read safely or refused
-        return torch.load(path, map_location="cpu", weights_only=True)
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _is_state_dict(content: object) -> TypeGuard[dict[str, Tensor]]:

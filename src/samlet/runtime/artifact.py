@@ -20,6 +20,7 @@ from typing import Any
 
 from samlet.errors import BackendError, ModelError
 from samlet.files import sha256_of
+from samlet.reading import is_missing, reading
 from samlet.spec import ModelSpec
 
 ENCODER, PROJECTOR, DECODER, UPSCALER = "encoder.onnx", "projector.onnx", "decoder.onnx", "upscaler.onnx"
@@ -68,12 +69,10 @@ def precision_of(folder: Path) -> str:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The content of a folder's manifest.json, unchecked; BackendError if there is none, or it cannot be read."""
     path = folder / MANIFEST
-    try:
+    if is_missing(path):
+        raise BackendError(f"{folder} is no exported model: it has no {MANIFEST}.")
+    with reading(path, "the manifest of an exported model", BackendError):
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise BackendError(f"{folder} is no exported model: it has no {MANIFEST}.") from error
-    except (OSError, ValueError) as error:
-        raise BackendError(f"{path} cannot be read ({type(error).__name__}): export the model again.") from error
     if not isinstance(manifest, dict):
         raise BackendError(f"{path} is damaged: export the model again.")
     return manifest

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from samlet.errors import TrainingError
+from samlet.reading import reading
 
 Precision = Literal["fp32", "bf16", "fp16"]
 BatchNorm = Literal["per-process", "synced", "frozen", "re-estimated"]
@@ -95,10 +96,8 @@ class TrainConfig:
     @staticmethod
     def load(path: Path) -> TrainConfig:
         """Read a saved config; TrainingError if the file is missing or not one."""
-        try:
+        with reading(path, "the config of a run", TrainingError):
             return TrainConfig.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TrainingError(f"{path} is not the config of a run: give the folder of one to resume.") from error
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from samlet.errors import TrainingError
 from samlet.files import write_aside
+from samlet.reading import reading
 from samlet.training.loop.checkpoint import LOG
 
 SMOOTHED_OVER = 10  # log rows
@@ -23,7 +24,9 @@ def read_log(folder: Path) -> list[dict[str, float]]:
     if not path.is_file():
         raise TrainingError(f"{folder} holds no {LOG}: give the --output folder of a run.")
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    with reading(path, "the log of a run", TrainingError):
+        lines = path.read_text(encoding="utf-8").splitlines()
+    for line in lines:
         try:
             rows.append(json.loads(line))
         except ValueError:

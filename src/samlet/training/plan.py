@@ -11,7 +11,9 @@ from pathlib import Path
 from torch import nn
 
 from samlet.data import Broken, Sample
+from samlet.errors import TrainingError
 from samlet.models import Sam
+from samlet.reading import reading
 from samlet.training.batches.order import check_shares, choose
 from samlet.training.batches.sources import Source
 from samlet.training.config import TrainConfig
@@ -141,7 +143,7 @@ def _licenses(folder: Path) -> dict[str, str]:
     for table in (place / name for place in (folder.resolve().parent, folder) for name in TABLES):
         if not table.is_file():
             continue
-        with table.open(encoding="utf-8", newline="") as file:
+        with reading(table, "a table of licenses", TrainingError), table.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
                 terms = next((row[column] for column in _LICENSES if row.get(column)), None)
                 if terms and row.get("name"):

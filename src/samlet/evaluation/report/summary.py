@@ -14,6 +14,7 @@ from samlet.evaluation.metrics.overlap import mean, mean_by_group, mean_by_size,
 from samlet.evaluation.protocols.everything import PROPOSALS
 from samlet.evaluation.results import ImageResult, InstanceResult
 from samlet.files import make_folder, write_files
+from samlet.reading import reading
 
 REPORT_FILE = "report.json"
 FORMAT = 1
@@ -86,10 +87,8 @@ def write_report(folder: Path, report: Mapping[str, Any]) -> Path:
 def read_report(folder: Path) -> dict[str, Any]:
     """The report in a folder; DataError if there is none, or it is not one of this format."""
     path = folder / REPORT_FILE
-    try:
+    with reading(path, "a report of samlet eval"):
         report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not a report of samlet eval ({error}).") from error
     if not isinstance(report, dict) or report.get("format") != FORMAT:
         raise DataError(f"{path} is not a report of samlet eval of format {FORMAT}.")
     return report

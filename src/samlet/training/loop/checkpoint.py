@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 import shutil
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from safetensors.torch import save_file
 from samlet.errors import OutputError, TrainingError
 from samlet.files import make_folder, write_aside, write_files
 from samlet.models import Sam
+from samlet.reading import reading
 from samlet.training.config import FREE, TrainConfig
 from samlet.training.loop.processes import is_first, wait_for_all
 
@@ -51,10 +51,11 @@ def load_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
     Raises TrainingError if the file is damaged, with what to do.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        with reading(path, "a checkpoint", TrainingError):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except TrainingError as error:
         raise TrainingError(
-            f"{path} cannot be read: copy an older checkpoint-*.pt of the folder over it, or start the run anew."
+            f"{str(error).rstrip('.')}: copy an older checkpoint-*.pt of the folder over it, or start the run anew."
         ) from error
 
 

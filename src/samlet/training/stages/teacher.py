@@ -6,15 +6,16 @@ It runs behind the same seam as inference, so it may be a torch checkpoint or an
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samlet.backend import Backend
+from samlet.errors import DataError
 from samlet.files import make_folder, write_aside
 from samlet.preprocess import to_pixels
+from samlet.reading import read_npz
 
 KEY = "embedding"
 
@@ -51,7 +52,6 @@ class Teacher:
 def _read(path: Path) -> NDArray[np.float16] | None:
     """A cached embedding, or None if it is absent or damaged (the archive's checksum tells): then it is made again."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return archive[KEY]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return read_npz(path, "a cached embedding").get(KEY)
+    except DataError:
         return None
