@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from samlet.errors import ModelError
-from samlet.spec import THRESHOLDS, Checkpoint, ImageSpec, ModelSpec
+from samlet.spec import LATER_NUMBERS, Checkpoint, ImageSpec, ModelSpec
 
 SPEC = ModelSpec(
     name="tiny",
@@ -41,12 +41,14 @@ def test_a_manifest_may_say_more():
 
 
 def test_thresholds_of_everything_mode_are_sams_where_a_manifest_tells_none():
-    record = {name: value for name, value in SPEC.to_json().items() if name not in THRESHOLDS}
-    assert ModelSpec.from_json(record) == replace(SPEC, pred_iou_thresh=0.88, stability_score_thresh=0.95)
+    record = {name: value for name, value in SPEC.to_json().items() if name not in LATER_NUMBERS}
+    assert ModelSpec.from_json(record) == replace(
+        SPEC, pred_iou_thresh=0.88, stability_score_thresh=0.95, edge_radius=0.006, edge_eps=1e-4
+    )
 
 
 @pytest.mark.parametrize(
-    "name", [field.name for field in dataclasses.fields(ModelSpec) if field.name not in THRESHOLDS]
+    "name", [field.name for field in dataclasses.fields(ModelSpec) if field.name not in LATER_NUMBERS]
 )
 def test_a_missing_field_is_named(name):
     record = SPEC.to_json()

@@ -6,13 +6,13 @@ network is run (`samlet.backend`) nor where weights come from (`samlet.loading`)
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from samlet.backend import Backend, Embedding, MaskLogits
-from samlet.errors import InputError
+from samlet.errors import InputError, PromptError
 from samlet.geometry.box_prior import with_box_prior
 from samlet.geometry.patches import Patch
 from samlet.images import ImageSource, read_image
@@ -20,6 +20,9 @@ from samlet.masks import Mask, MaskSet
 from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
 from samlet.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from samlet.segmenting import Refine
 
 Candidates = Literal["best", "all", "single", "four"]
 Select = Literal["iou", "stability"]
@@ -77,6 +80,60 @@ class Predictor:
             rle, stability = Patch.cut(map_256, embedding.frame, -STABILITY_OFFSET).answer(STABILITY_OFFSET)
             masks.append(Mask(rle=rle, iou=float(iou), stability=stability, prompt_index=int(row)))
         return MaskSet(masks, embedding.frame.size_hw, low_res)
+
+    def segment(
+        self,
+        image: ImageSource,
+        prompts: Prompts | None = None,
+        *,
+        points: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        boxes: ArrayLike | None = None,
+        embedding: Embedding | None = None,
+        refine: Refine = "auto",
+        clean: bool = True,
+        select: Select = "iou",
+    ) -> MaskSet:
+        """One clean mask for each prompt, its edges where the photo has them: the verb for people.
+
+        Prompts are `Prompts`, or `points` [K, 2] with `labels` [K] (one object) and `boxes` [4] or [B, 4], in image
+        pixels. `embedding` saves encoding an image again that was embedded before. `refine`: "look" encodes a window
+        around each answer and takes the mean of both answers; "edges" lets the photo place the edges (a guided
+        filter); "auto" does both; "none" neither. `clean` removes islands and fills holes that no click asks for.
+        Of several clicks the model's single mask is taken, else the best of its candidates, as `select` says.
+        Errors as `embed` and `decode`; InputError if the embedding is of an image of another size.
+        """
+        from samlet.segmenting import segment
+
+        asked = _prompts(prompts, points, labels, boxes)
+        photo = read_image(image)
+        size_hw = photo.shape[0], photo.shape[1]
+        asked.check(size_hw)
+        embedding = self.embed(photo) if embedding is None else embedding
+        if embedding.frame.size_hw != size_hw:
+            (height, width), (other_height, other_width) = size_hw, embedding.frame.size_hw
+            raise InputError(
+                f"The embedding is of an image of {other_width} x {other_height} pixels but this one is "
+                f"{width} x {height}: give the image it was made from."
+            )
+        return segment(self, photo, embedding, asked, refine=refine, clean=clean, select=select)
+
+
+def _prompts(
+    prompts: Prompts | None, points: ArrayLike | None, labels: ArrayLike | None, boxes: ArrayLike | None
+) -> Prompts:
+    """The prompts of `segment`, which takes them in either form."""
+    if prompts is not None:
+        if any(values is not None for values in (points, labels, boxes)):
+            raise PromptError("Give prompts, or points, labels and boxes, not both.")
+        if not isinstance(prompts, Prompts):
+            raise PromptError(f"prompts must be Prompts, not {type(prompts).__name__}: or name points=… or boxes=….")
+        return prompts
+    if boxes is not None:
+        return Prompts.boxes(boxes, points, labels)
+    if points is None:
+        raise PromptError("There is nothing to segment: give prompts, points=… or boxes=….")
+    return Prompts.points(points, labels)
 
 
 def _choose(logits: MaskLogits, candidates: Candidates, select: Select) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -19,7 +19,8 @@ RGB = tuple[float, float, float]
 IMAGENET_MEAN: RGB = (123.675, 116.28, 103.53)
 IMAGENET_STD: RGB = (58.395, 57.12, 57.375)
 
-THRESHOLDS = ("pred_iou_thresh", "stability_score_thresh")  # artifacts exported earlier do not state them
+# What artifacts exported earlier do not state.
+LATER_NUMBERS = ("pred_iou_thresh", "stability_score_thresh", "edge_radius", "edge_eps")
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class ModelSpec:
     `builder` is an import string "module:function"; `options` are that function's keyword arguments. `parameters`
     counts the whole segmenter, `encoder_macs` the multiply-accumulates of one encoder run; 0 means not counted yet.
     `pred_iou_thresh` and `stability_score_thresh` are what everything mode asks of its masks: SAM's, or lower for a
-    model that is less sure of itself.
+    model that is less sure of itself. `edge_radius` (a share of the photo's diagonal) and `edge_eps` are those of the
+    guided filter that lets the photo place the edges of a mask: the sharper the model, the smaller the radius.
     """
 
     name: str
@@ -114,6 +116,8 @@ class ModelSpec:
     summary: str = ""
     pred_iou_thresh: float = 0.88
     stability_score_thresh: float = 0.95
+    edge_radius: float = 0.006
+    edge_eps: float = 1e-4
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values, nested specs included."""
@@ -144,7 +148,7 @@ class ModelSpec:
             checkpoint=None if checkpoint is None else Checkpoint.from_json(checkpoint),
             mask_tokens=_take(record, "mask_tokens", int),
             summary=_take(record, "summary", str),
-            **{name: _take(record, name, float) for name in THRESHOLDS if name in record},
+            **{name: _take(record, name, float) for name in LATER_NUMBERS if name in record},
         )
 
 

@@ -93,3 +93,23 @@ def test_logits_to_image_ignores_the_padding():
     logits = np.zeros((256, 256), np.float32)
     logits[129:] = 1e6  # one row beyond the half: that one is blended in by the first step
     assert np.abs(ImageFrame((500, 1000), canvas=512).logits_to_image(logits)).max() == 0
+
+
+@pytest.mark.parametrize("size_hw", [(300, 451), (700, 200), (64, 64)])
+def test_sampled_logits_are_close_to_those_of_two_steps(size_hw):
+    frame = ImageFrame(size_hw, 768)
+    y, x = np.mgrid[:256, :256]
+    low_res = (40 - np.hypot(x - 60, y - 80)).astype(np.float32)
+    whole = frame.logits_to_image(low_res)
+    height, width = size_hw
+    np.testing.assert_allclose(frame.sample_logits(low_res, (0, 0, width, height), size_hw), whole, atol=0.6)
+    window = (width // 4, height // 3, width // 2, height)
+    part = frame.sample_logits(low_res, window, (window[3] - window[1], window[2] - window[0]))
+    np.testing.assert_allclose(part, whole[window[1] : window[3], window[0] : window[2]], atol=0.6)
+
+
+def test_sampled_logits_of_half_the_resolution_are_means_of_four():
+    frame = ImageFrame((256, 256), 256, 256)
+    low_res = np.random.default_rng(0).normal(size=(256, 256)).astype(np.float32)
+    sampled = frame.sample_logits(low_res, (0, 0, 256, 256), (128, 128))
+    np.testing.assert_allclose(sampled, low_res.reshape(128, 2, 128, 2).mean(axis=(1, 3)), atol=1e-5)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -76,6 +77,28 @@ class ImageFrame:
         enlarged = np.zeros((bottom - top, right - left), np.float32)
         vertical.apply_window(widened.T, corner_xy[1], enlarged, top)
         return enlarged
+
+    def sample_logits(
+        self, low_res_logits: NDArray[np.float32], window_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Logits [256, 256] over a window of the image (ends exclusive) at any resolution: float32 [h, w].
+
+        One bilinear step, where `logits_to_image` takes SAM's two: for masks that are worked on further.
+        """
+        left, top, right, bottom = window_xyxy
+        cell = self.prompt_canvas / LOW_RES
+        per_x, per_y = (self.prompt_hw[axis] / self.size_hw[axis] / cell for axis in (1, 0))
+        step_x, step_y = (right - left) / size_hw[1], (bottom - top) / size_hw[0]
+        to_source = np.array(
+            [
+                [step_x * per_x, 0, (left + step_x / 2) * per_x - 0.5],
+                [0, step_y * per_y, (top + step_y / 2) * per_y - 0.5],
+            ]
+        )
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        target = (size_hw[1], size_hw[0])
+        sampled = cv2.warpAffine(low_res_logits, to_source, target, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(sampled, np.float32)
 
     def reach_of(self, low_res_box_xyxy: ArrayLike) -> tuple[int, int, int, int]:
         """The window of the image, ends exclusive, in which the low-resolution pixels of a box (inclusive) have a part.

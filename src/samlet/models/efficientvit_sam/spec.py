@@ -43,6 +43,7 @@ def _small(backbone: str, canvas: int, parameters: int, encoder_macs: int) -> Mo
         license=LICENSE,
         aliases=(f"efficientvit_sam_{backbone}",),
         summary=f"EfficientViT-{backbone.upper()} with a light SAM neck, for CPUs; samlet's own",
+        edge_radius=0.015,
     )
 
 

@@ -1,0 +1,263 @@
+"""The verb for people, `Predictor.segment`: an answer, a second look at it, edges where the photo has them, no specks.
+
+`predict` is the network's own answer and stays it. Here an answer is worked on as logits over a small grid around the
+object (`GRID_SIDE`), so that a large photo costs little more than a small one. What each step gains and costs is
+measured in docs/guides/segment.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.errors import InputError
+from samlet.geometry.clean import clean_mask
+from samlet.geometry.frames import ImageFrame
+from samlet.geometry.guided_filter import guided_mask, plain_mask
+from samlet.geometry.patches import Patch
+from samlet.geometry.regions import stability_score
+from samlet.geometry.rle import Rle, decode, encode, encode_window
+from samlet.geometry.windows import Window, merged, window_around
+from samlet.masks import Mask, MaskSet
+from samlet.prompts import PointLabel, Prompts
+
+if TYPE_CHECKING:
+    from samlet.backend import Embedding, MaskLogits
+    from samlet.predictor import Predictor, Select
+
+Refine = Literal["auto", "none", "edges", "look"]
+REFINE: tuple[Refine, ...] = ("auto", "none", "edges", "look")
+
+# Chosen on training photos; docs/guides/segment.md has the measurements.
+MARGIN = 0.4  # of the box, on each side of it
+LEAST_WINDOW_OF_BOX, LEAST_WINDOW_OF_CLICK = 0.4, 0.33  # of the photo's long side: more magnification harms tiny things
+WORTH_A_LOOK = 0.7  # a window with more of the photo than this shows nothing new
+RADIUS_OF_OBJECT = 0.15  # the filter's radius is at most this share of the root of the object's area
+GRID_SIDE = 512  # twice the network's own resolution
+FLOOR = -4.0  # where all logits are lower (a probability below 2 %) there is nothing to refine
+STABILITY_OFFSET = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """Answers to P prompts over one picture: low-resolution logits float32 [P, 256, 256] and predicted IoU [P]."""
+
+    low_res: NDArray[np.float32]
+    iou: NDArray[np.float32]
+    frame: ImageFrame
+
+    def sample(self, row: int, window: Window, size_hw: tuple[int, int]) -> NDArray[np.float32]:
+        """The logits of one answer over a window of the picture: float32 [h, w]."""
+        return self.frame.sample_logits(self.low_res[row], window.xyxy, size_hw)
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """A second answer to one prompt (`row` of `answers`), made in a window of the photo."""
+
+    window: Window
+    answers: _Answers
+    row: int
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    """One prompt: clicks and their labels, and the two corners of its box, [0, 2] if it has none; photo pixels."""
+
+    clicks_xy: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    corners_xy: NDArray[np.float64]
+
+    @classmethod
+    def each(cls, prompts: Prompts) -> list[_Prompt]:
+        """The rows of `prompts`."""
+        pairs = zip(prompts.points_xy, prompts.labels, strict=True)
+        return [cls._of(points_xy, labels) for points_xy, labels in pairs]
+
+    @classmethod
+    def _of(cls, points_xy: NDArray[np.float64], labels: NDArray[np.int64]) -> _Prompt:
+        click = (labels == PointLabel.FOREGROUND) | (labels == PointLabel.BACKGROUND)
+        return cls(points_xy[click], labels[click], points_xy[labels >= PointLabel.BOX_TOP_LEFT])
+
+    @property
+    def positive_xy(self) -> NDArray[np.float64]:
+        return self.clicks_xy[self.labels == PointLabel.FOREGROUND]
+
+    @property
+    def negative_xy(self) -> NDArray[np.float64]:
+        return self.clicks_xy[self.labels == PointLabel.BACKGROUND]
+
+    def within(self, window: Window, box_xyxy: NDArray[np.float64]) -> Prompts:
+        """The same question in the pixels of a window, with a box; clicks outside of the window are left out."""
+        height, width = window.size_hw
+        corner_xy = np.array([window.left, window.top])
+        clicks_xy = self.clicks_xy - corner_xy
+        inside = ((clicks_xy >= 0) & (clicks_xy < (width, height))).all(axis=1)
+        box = box_xyxy - np.tile(corner_xy, 2)
+        return Prompts.boxes(box, clicks_xy[inside], self.labels[inside]) if inside.any() else Prompts.boxes(box)
+
+
+def segment(
+    predictor: Predictor,
+    photo: NDArray[np.uint8],
+    embedding: Embedding,
+    prompts: Prompts,
+    *,
+    refine: Refine = "auto",
+    clean: bool = True,
+    select: Select = "iou",
+) -> MaskSet:
+    """What `Predictor.segment` says, of a photo uint8 RGB [H, W, 3] and its embedding."""
+    if refine not in REFINE:
+        raise InputError(f'refine is {refine!r}; it must be "auto", "none", "edges" or "look".')
+    first = _answer(predictor, embedding, prompts, select)
+    asked = _Prompt.each(prompts)
+    looks = _looks(predictor, photo, first, asked, select) if refine in ("auto", "look") else {}
+    masks = []
+    for row, prompt in enumerate(asked):
+        if refine == "none":
+            code, stability = Patch.cut(first.low_res[row], first.frame, -STABILITY_OFFSET).answer(STABILITY_OFFSET)
+            code = _cleaned(code, prompt) if clean else code
+        else:
+            radius = 0.0 if refine == "look" else predictor.spec.edge_radius
+            edges = _Edges(radius, predictor.spec.edge_eps)
+            code, stability = _refined(photo, first, row, looks.get(row), edges, prompt if clean else None)
+        masks.append(Mask(rle=code, iou=float(first.iou[row]), stability=stability, prompt_index=row))
+    return MaskSet(masks, first.frame.size_hw, first.low_res)
+
+
+def _answer(predictor: Predictor, embedding: Embedding, prompts: Prompts, select: Select) -> _Answers:
+    """The network's answers; where several clicks leave no doubt what is meant, its single mask, asked twice.
+
+    The second time it is shown its first answer, as in training.
+    """
+    several = (prompts.labels == PointLabel.FOREGROUND) | (prompts.labels == PointLabel.BACKGROUND)
+    single = several.sum(axis=1) > 1
+    low_res, iou = _chosen(predictor.decode(embedding, prompts), single, select)
+    rows = np.flatnonzero(single)
+    if rows.size and prompts.mask_hint is None:
+        again = Prompts(prompts.points_xy[rows], prompts.labels[rows], low_res[rows])
+        low_res[rows], iou[rows] = _chosen(predictor.decode(embedding, again), single[rows], select)
+    return _Answers(low_res, iou, embedding.frame)
+
+
+def _chosen(
+    logits: MaskLogits, single: NDArray[np.bool_], select: Select
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits [P, 256, 256] and predicted IoU [P]: the single mask of a prompt, or the best of its candidates."""
+    best = 1 + logits.iou[:, 1:].argmax(axis=1) if select == "iou" else logits.stability().argmax(axis=1)
+    columns = np.where(single, 0, best)
+    kept = logits.keep(np.arange(len(columns)), columns)
+    return np.array(kept.low_res()[:, 0]), np.array(kept.iou[:, 0])
+
+
+def _looks(
+    predictor: Predictor, photo: NDArray[np.uint8], first: _Answers, asked: list[_Prompt], select: Select
+) -> dict[int, _Look]:
+    """Second answers, by the number of the prompt, in windows around the first ones: encoded larger.
+
+    Prompts whose windows lie together share one; those that fill the photo get none.
+    """
+    height, width = first.frame.size_hw
+    boxes, windows = {}, {}
+    for row, prompt in enumerate(asked):
+        box = _box_of(first, row, prompt)
+        if box is None:
+            continue
+        least = LEAST_WINDOW_OF_BOX if prompt.corners_xy.size else LEAST_WINDOW_OF_CLICK
+        window = window_around(_around(box, prompt.positive_xy), (height, width), MARGIN, least)
+        if window.area_px < WORTH_A_LOOK * height * width:
+            boxes[row], windows[row] = box, window
+    looks = {}
+    for window, rows in merged(windows):
+        embedding = predictor.embed(photo[window.top : window.bottom, window.left : window.right])
+        prompts = Prompts.stack([asked[row].within(window, boxes[row]) for row in rows])
+        answers = _answer(predictor, embedding, prompts, select)
+        looks |= {row: _Look(window, answers, place) for place, row in enumerate(rows)}
+    return looks
+
+
+def _box_of(first: _Answers, row: int, prompt: _Prompt) -> NDArray[np.float64] | None:
+    """The box that the second look is given, XYXY: the prompt's own, else that of the parts clicked on (or largest).
+
+    None if there is no answer to look at.
+    """
+    if prompt.corners_xy.size:
+        return prompt.corners_xy.reshape(4)
+    height, width = first.frame.size_hw
+    step_px = max(1.0, max(height, width) / GRID_SIDE)
+    size_hw = max(1, round(height / step_px)), max(1, round(width / step_px))
+    logits = first.sample(row, Window(0, 0, width, height), size_hw)
+    count, parts, statistics, _ = cv2.connectedComponentsWithStats((logits > 0).view(np.uint8), connectivity=8)
+    if count < 2:
+        return None
+    columns, rows = (prompt.positive_xy / step_px).astype(int).T
+    hit = set(parts[rows.clip(0, size_hw[0] - 1), columns.clip(0, size_hw[1] - 1)].tolist()) - {0}
+    chosen = sorted(hit) or [1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())]
+    left, top, across, down, _ = statistics[chosen].T
+    box = np.array([left.min(), top.min(), (left + across).max(), (top + down).max()]) * step_px
+    return np.minimum(box, [width, height, width, height])
+
+
+def _around(box_xyxy: NDArray[np.float64], points_xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The box with the pixels of the points in it, XYXY."""
+    corners = np.concatenate([box_xyxy.reshape(2, 2), points_xy, points_xy + 1])
+    return np.concatenate([corners.min(axis=0), corners.max(axis=0)])
+
+
+@dataclass(frozen=True)
+class _Edges:
+    """The guided filter of a model: radius as a share of the photo's diagonal (0: none) and eps."""
+
+    radius: float
+    eps: float
+
+    def radius_px(self, photo_hw: tuple[int, int], area_px: float) -> float:
+        return min(self.radius * math.hypot(*photo_hw), RADIUS_OF_OBJECT * area_px**0.5)
+
+
+def _refined(
+    photo: NDArray[np.uint8], first: _Answers, row: int, look: _Look | None, edges: _Edges, prompt: _Prompt | None
+) -> tuple[Rle, float]:
+    """Code at the size of the photo, and stability; cleaned up if there is a prompt to ask what stays."""
+    size_hw = first.frame.size_hw
+    window = look.window if look else _surroundings(first, row, edges)
+    height, width = window.size_hw
+    step_px = max(1.0, max(height, width) / GRID_SIDE)
+    grid_hw = max(1, round(height / step_px)), max(1, round(width / step_px))
+    logits = first.sample(row, window, grid_hw)
+    if look:
+        logits = (logits + look.answers.sample(look.row, Window(0, 0, width, height), grid_hw)) * np.float32(0.5)
+    stability = float(stability_score(logits, offset=STABILITY_OFFSET))
+    radius = round(edges.radius_px(size_hw, np.count_nonzero(logits > 0) * step_px**2) / step_px)
+    if radius:
+        probability = (1 / (1 + np.exp(-logits.clip(-30, 30)))).astype(np.float32, copy=False)
+        part = photo[window.top : window.bottom, window.left : window.right]
+        mask = guided_mask(probability, part, radius, edges.eps)
+    else:
+        mask = plain_mask(logits, window.size_hw)
+    corner_xy = window.left, window.top
+    if prompt is not None:
+        mask = clean_mask(mask, size_hw[0] * size_hw[1], prompt.positive_xy - corner_xy, prompt.negative_xy - corner_xy)
+    return encode_window(mask, corner_xy, size_hw), stability
+
+
+def _surroundings(first: _Answers, row: int, edges: _Edges) -> Window:
+    """The part of the photo in which an answer may have pixels, and as much around it as the filter sees."""
+    patch = Patch.cut(first.low_res[row], first.frame, FLOOR)
+    height, width = first.frame.size_hw
+    if patch.box_xyxy is None:
+        return Window(0, 0, 1, 1)
+    window = Window(*first.frame.reach_of(patch.box_xyxy))
+    return window.grown(1 + math.ceil(2 * edges.radius * math.hypot(height, width)), (height, width))
+
+
+def _cleaned(code: Rle, prompt: _Prompt) -> Rle:
+    mask = decode(code)
+    cleaned = clean_mask(mask, mask.size, prompt.positive_xy, prompt.negative_xy)
+    return code if cleaned is mask else encode(cleaned)

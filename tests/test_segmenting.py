@@ -1,0 +1,158 @@
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from tests.fake_backend import FakeBackend
+
+from samlet.errors import InputError, PromptError
+from samlet.predictor import Predictor
+from samlet.prompts import PointLabel, Prompts
+
+PHOTO = np.full((300, 400, 3), 128, np.uint8)
+
+
+@dataclass
+class CountingBackend(FakeBackend):
+    """`encoded` holds the shapes of what was encoded, hints those of the prompts that brought an earlier answer."""
+
+    encoded: list[tuple] = field(default_factory=list)
+
+    def encode(self, pixels):
+        self.encoded.append(pixels.shape)
+        return super().encode(pixels)
+
+
+@pytest.fixture
+def model():
+    return Predictor(CountingBackend())
+
+
+def looks(model):
+    return len(model.backend.encoded) - 1
+
+
+def test_neither_refined_nor_cleaned_it_is_the_answer_of_predict(model):
+    prompts = Prompts.points([[[200.0, 150.0]], [[90.0, 80.0]]])
+    raw = model.predict(model.embed(PHOTO), prompts)
+    masks = model.segment(PHOTO, prompts, refine="none", clean=False)
+    assert list(masks) == list(raw)
+    np.testing.assert_array_equal(masks.low_res_logits, raw.low_res_logits)
+
+
+def test_a_second_look_encodes_a_window_once(model):
+    masks = model.segment(PHOTO, points=[[200, 150]])
+    assert looks(model) == 1
+    # Both discs have the same radius on their grids, but the window is 132 of 400 pixels wide: their mean is smaller.
+    alone = model.segment(PHOTO, points=[[200, 150]], refine="edges")
+    assert 0.2 * alone[0].area_px < masks[0].area_px < 0.6 * alone[0].area_px
+    assert masks[0].to_array()[150, 200]
+
+
+@pytest.mark.parametrize("refine", ["none", "edges"])
+def test_without_a_look_nothing_is_encoded_again(model, refine):
+    model.segment(PHOTO, boxes=[100, 100, 140, 140], refine=refine)
+    assert looks(model) == 0
+
+
+def test_an_object_that_fills_the_photo_is_looked_at_once(model):
+    model.segment(PHOTO, boxes=[10, 10, 390, 290])
+    assert looks(model) == 0
+
+
+def test_an_embedding_that_is_there_is_used(model):
+    embedding = model.embed(PHOTO)
+    model.segment(PHOTO, points=[[200, 150]], embedding=embedding, refine="edges")
+    assert looks(model) == 0
+
+
+def test_objects_that_lie_together_share_a_look(model):
+    model.segment(PHOTO, boxes=[[100, 100, 130, 130], [110, 105, 140, 140], [300, 200, 330, 230]])
+    assert looks(model) == 2
+
+
+def test_masks_come_in_the_order_of_the_prompts(model):
+    boxes = [[300, 200, 330, 230], [100, 100, 130, 130], [110, 105, 140, 140]]
+    masks = model.segment(PHOTO, boxes=boxes)
+    assert [mask.prompt_index for mask in masks] == [0, 1, 2]
+    for mask, (left, top, _, _) in zip(masks, boxes, strict=True):
+        assert mask.to_array()[top, left]
+
+
+def test_several_clicks_take_the_single_mask_and_are_asked_again_with_their_own_answer(model):
+    model.segment(PHOTO, points=[[200, 150], [210, 150]], labels=[1, 1], refine="none")
+    hints = [hint for _, _, hint in model.backend.decoded]
+    assert hints[0] is None
+    assert hints[1].shape == (1, 256, 256)
+    single = model.predict(model.embed(PHOTO), Prompts.points([[200, 150], [210, 150]]), candidates="single")
+    assert (hints[1] == single.low_res_logits).all()
+
+
+def test_a_hint_of_the_user_is_not_replaced(model):
+    prompts = Prompts.points([[200, 150], [210, 150]]).with_mask_hint(np.ones((256, 256)))
+    model.segment(PHOTO, prompts, refine="none")
+    assert len(model.backend.decoded) == 1
+
+
+def test_clicks_outside_of_the_window_are_left_out_of_the_second_look(model):
+    model.segment(PHOTO, boxes=[100, 100, 130, 130], points=[[115, 115], [390, 290]], labels=[1, 0])
+    labels = [labels[0].tolist() for _, labels, _ in model.backend.decoded]
+    corners = [PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT]
+    assert labels[0] == [1, 0, *corners]
+    assert labels[-1] == [1, *corners]
+
+
+def test_every_positive_click_is_in_the_window(model):
+    model.segment(PHOTO, points=[[60, 150], [110, 150]])
+    points_xy, labels, _ = model.backend.decoded[-1]
+    assert labels[0].tolist() == [1, 1, PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT]
+    assert (points_xy[0] >= 0).all()
+
+
+def test_an_empty_answer_stays_empty():
+    nothing = Predictor(CountingBackend(radii=(-9.0,) * 4))
+    mask = nothing.segment(PHOTO, points=[[200, 150]])[0]
+    assert (mask.area_px, mask.stability) == (0, 0)
+    assert looks(nothing) == 0
+
+
+def test_islands_go_unless_they_are_clicked():
+    class Islands(CountingBackend):
+        def decode(self, *arguments):
+            logits = super().decode(*arguments)
+            logits.low_res()[:, :, 10:14, 20:24] = 5.0
+            return logits
+
+    model = Predictor(Islands())
+    island_xy = [34.0, 18.0]  # 400 pixels on 256
+    assert model.segment(PHOTO, points=[[300, 200]], refine="none", clean=False)[0].to_array()[18, 34]
+    assert not model.segment(PHOTO, points=[[300, 200]], refine="edges")[0].to_array()[18, 34]
+    assert not model.segment(PHOTO, points=[[300, 200]], refine="none")[0].to_array()[18, 34]
+    assert model.segment(PHOTO, points=[[300, 200], island_xy], refine="none")[0].to_array()[18, 34]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "sentence"),
+    [
+        ({}, PromptError, "nothing to segment: give prompts, points=… or boxes=…"),
+        ({"prompts": Prompts.points([[1, 1]]), "boxes": [0, 0, 5, 5]}, PromptError, "not both"),
+        ({"prompts": [[1, 1]]}, PromptError, "must be Prompts, not list: or name points=…"),
+        ({"points": [[400, 10]]}, PromptError, "outside the image, which is 400 x 300"),
+        ({"points": [[1, 1]], "refine": "more"}, InputError, '"auto", "none", "edges" or "look"'),
+    ],
+)
+def test_what_cannot_be_answered_is_said(model, arguments, error, sentence):
+    with pytest.raises(error, match=sentence):
+        model.segment(PHOTO, **arguments)
+
+
+def test_the_embedding_of_another_image_is_refused(model):
+    embedding = model.embed(PHOTO[:200])
+    with pytest.raises(InputError, match="400 x 200 pixels but this one is 400 x 300"):
+        model.segment(PHOTO, points=[[1, 1]], embedding=embedding)
+
+
+def test_a_large_photo_takes_the_memory_of_its_bands(model):
+    large = np.full((1500, 2000, 3), 100, np.uint8)
+    masks = model.segment(large, boxes=[200, 200, 1800, 1300])
+    assert masks[0].size_hw == (1500, 2000)
+    assert masks[0].area_px > 0
