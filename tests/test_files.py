@@ -3,12 +3,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from samlet import files
 from samlet.errors import OutputError
-from samlet.files import make_folder, sha256_of, write_aside, write_files
+from samlet.files import aside_path, check_folder, make_folder, sha256_of, write_aside, write_files, write_set
 
 
 def names(folder: Path) -> list[str]:
@@ -112,3 +115,121 @@ def test_a_folder_in_the_way(tmp_path):
 def test_sha256(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     assert sha256_of(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+def test_of_an_earlier_set_nothing_stays(tmp_path):
+    for name in ("a", "b", "gone"):
+        (tmp_path / name).write_bytes(b"old")
+    write_set([(tmp_path / "a", b"1"), (tmp_path / "b", b"2")], replaced=[tmp_path / "gone", tmp_path / "a"])
+    assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == {"a": b"1", "b": b"2"}
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EACCES, "in use"), KeyboardInterrupt()])
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_set_that_cannot_take_its_place_leaves_the_earlier_one(tmp_path, monkeypatch, error, at):
+    for name in ("a", "b", "gone"):
+        (tmp_path / name).write_bytes(b"old")
+    replace, calls = Path.replace, []
+
+    def fails_once(path, target):
+        calls.append(path)
+        if len(calls) == at:
+            raise error
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", fails_once)
+    with pytest.raises((OutputError, KeyboardInterrupt)):
+        write_set([(tmp_path / "a", b"1"), (tmp_path / "b", b"2")], replaced=[tmp_path / "gone"])
+    assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == dict.fromkeys(
+        ("a", "b", "gone"), b"old"
+    )
+
+
+def test_the_last_file_of_a_set_goes_first_and_comes_last(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"old")
+    replace, seen = Path.replace, []
+
+    def watched(path, target):
+        replace(path, target)
+        seen.append({name: (tmp_path / name).read_bytes() for name in names(tmp_path) if len(name) == 1})
+
+    monkeypatch.setattr(Path, "replace", watched)
+    write_set([(tmp_path / "a", b"1"), (tmp_path / "b", b"2")])
+    assert seen == [{"a": b"old"}, {}, {"a": b"1"}, {"a": b"1", "b": b"2"}]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from samlet.files import write_aside
+with write_aside(Path(sys.argv[1]) / "a.bin") as aside:
+    aside.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_swept_by_the_next(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    (left,) = names(tmp_path)
+    assert left.startswith(".samlet-")
+    (tmp_path / ".samlet-notes.txt").write_text("the user's")
+    running = aside_path(tmp_path / "b.bin")
+    running.write_bytes(b"being written")
+    make_folder(tmp_path)
+    assert names(tmp_path) == sorted([".samlet-notes.txt", running.name])
+
+
+def test_another_machines_file_is_swept_after_a_day(tmp_path, monkeypatch):
+    other = tmp_path / ".samlet-ffffff-1-00000000.a"
+    other.write_bytes(b"")
+    make_folder(tmp_path)
+    assert other.exists()
+    os.utime(other, (1, 1))
+    files.sweep(tmp_path)
+    assert not other.exists()
+
+
+def test_a_process_of_our_own_number_that_ended_before_us_is_another(tmp_path):
+    left = aside_path(tmp_path / "a")
+    left.write_bytes(b"")
+    os.utime(left, (1, 1))
+    files.sweep(tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_name_of_the_longest_length_is_written(tmp_path):
+    write_files({tmp_path / ("x" * 251 + ".png"): b"1"})
+    assert names(tmp_path) == ["x" * 251 + ".png"]
+
+
+def test_a_pipe_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="a device or a pipe"), write_aside(tmp_path / "pipe"):
+        pytest.fail("the block must not run")
+    with pytest.raises(OutputError, match="a device or a pipe"):
+        write_files({tmp_path / "pipe": b""})
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_link_is_followed(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "a")
+    write_files({tmp_path / "link": b"1"})
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there" / "a").read_bytes() == b"1"
+
+
+def test_a_folder_is_checked_without_being_made(tmp_path):
+    check_folder(tmp_path / "a" / "b")
+    assert names(tmp_path) == []
+    (tmp_path / "file").write_bytes(b"")
+    for name in ("file", "file/inside", "x" * 300):
+        with pytest.raises(OutputError, match="Cannot write"):
+            check_folder(tmp_path / name)
+
+
+def test_a_folder_without_rights(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(OutputError, match="no permission"):
+        check_folder(tmp_path / "a")

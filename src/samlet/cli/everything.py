@@ -12,6 +12,7 @@ from cyclopts.validators import Number
 
 from samlet.cli.everything_files import EverythingFiles, plan_files
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
+from samlet.cli.ownership import OVERWRITE
 from samlet.cli.progress import progress_bars
 from samlet.cli.tables import print_table
 from samlet.images import read_image
@@ -48,13 +49,15 @@ def everything(
     ] = None,
     memory_budget: Annotated[int, Parameter(help="Megabytes to work in, above the model and the image.")] = 512,
     model: ModelOptions = THE_DEFAULT,
+    overwrite: Annotated[bool, Parameter(help=OVERWRITE)] = False,
     json_: Annotated[bool, Parameter(name="--json", help="Print one JSON record per image.")] = False,
 ) -> None:
     """Find everything in photos with a grid of clicks.
 
     For each image it writes <image>.json, a record in the style of SA-1B; <image>.masks/, a PNG for each mask and
     metadata.csv; <image>.labels.png, 16-bit, in which mask n is n + 1; <image>.overlay.png, a picture to look at.
-    Images that are done with the same settings are not done again.
+    Images that are done with the same settings are not done again. A file that samlet did not write, or wrote for
+    another photo, is not replaced without --overwrite.
     """
     from samlet.everything import MaskGenerator
 
@@ -69,10 +72,12 @@ def everything(
         "mask_nms_thresh": mask_nms_thresh,
         "containment_thresh": containment_thresh,
     }
-    plans = plan_files(images, output)
+    plans = plan_files(images, output, overwrite)
     predictor = model.load()
     generator = MaskGenerator(predictor, **settings, memory_budget=memory_budget << 20)
     settings |= {"model": predictor.spec.name, "checkpoint": model.checkpoint and model.checkpoint.name}
+    for plan in plans:
+        plan.check_unless_finished(settings)
     rows = []
     with progress_bars() as progress:
         for number, plan in enumerate(plans):
@@ -90,10 +95,12 @@ def _segment(
     plan: EverythingFiles, generator: MaskGenerator, number: int, settings: dict[str, Any], progress: Progress
 ) -> dict[str, Any]:
     """Segment one image, write its files and return its record."""
+    plan.check()
     image = read_image(plan.image)
     task = progress.add_task(plan.image.name, total=None)
     masks = generator.generate(image, _teller(progress, task))
     record = masks.to_json(plan.image.name, number) | {"settings": settings, "covered": _covered(masks)}
+    record = plan.marked(record)
     plan.write(image, masks, record)
     progress.update(task, visible=False)
     return record

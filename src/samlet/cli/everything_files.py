@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from samlet.cli.ownership import TABLE_COLUMNS, check_images, check_inputs_stay, check_replaceable, readable
 from samlet.drawing import overlay_labels, png, png16
-from samlet.errors import ImageError, OutputError
-from samlet.files import make_folder, write_files
+from samlet.errors import OutputError
+from samlet.files import check_folder, make_folder, output_error, write_set
 from samlet.geometry.overlaps import label_map
+from samlet.marks import Photo, marked_png, marked_record, photo_of, read_record
 from samlet.masks import MaskSet
+from samlet.masks.saving import mask_png
 
 METADATA = "metadata.csv"
-# The columns of segment_anything's own script.
-METADATA_COLUMNS = (
-    "id", "area", "bbox_x0", "bbox_y0", "bbox_w", "bbox_h", "point_input_x", "point_input_y", "predicted_iou",
-    "stability_score", "crop_box_x0", "crop_box_y0", "crop_box_w", "crop_box_h",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,58 +34,104 @@ class EverythingFiles:
     masks: Path
     labels: Path
     overlay: Path
+    overwrite: bool = False
 
     @classmethod
-    def plan(cls, image: Path, folder: Path) -> EverythingFiles:
-        """Name the files after the image."""
+    def plan(cls, image: Path, folder: Path, overwrite: bool = False) -> EverythingFiles:
+        """Name the files after the image; `overwrite` lets them replace files that are not samlet's."""
         names = (folder / f"{image.stem}{suffix}" for suffix in (".json", ".masks", ".labels.png", ".overlay.png"))
-        return cls(image, *names)
+        return cls(image, *names, overwrite=overwrite)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that are there or will be, but for masks yet unknown; the record last."""
+        return (*self._numbered(), self.masks / METADATA, self.labels, self.overlay, self.record)
 
     def finished(self, settings: dict[str, Any]) -> dict[str, Any] | None:
-        """The record of an earlier run, if it was made with these settings and so with all other files."""
-        try:
-            record = json.loads(self.record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        same = isinstance(record, dict) and record.get("settings") == settings
-        return record if same else None
+        """The record of an earlier run, if it was of this photo and with these settings, and all other files are there.
+
+        `ImageError` if the photo cannot be read.
+        """
+        record = self._record_made_with(settings)
+        photo = photo_of(record or {})
+        with readable(self.image):
+            return record if photo is not None and photo.is_of(self.image, self.record.parent) else None
+
+    def check(self) -> None:
+        """`OutputError` if writing would replace anything of the user's."""
+        if self.masks.is_symlink() or (self.masks.exists() and not self.masks.is_dir()):
+            raise OutputError(f'"{self.masks}" is no folder: move it, or choose another --output.')
+        check_replaceable(self.image, self.record, self.files, self.overwrite)
+
+    def check_unless_finished(self, settings: dict[str, Any]) -> None:
+        """`check`, but for a photo that looks finished: its content is not read, and what is corrected there may stay.
+
+        `OutputError` also where the results are of another photo.
+        """
+        photo = photo_of(self._record_made_with(settings) or {})
+        with readable(self.image):
+            elsewhere = photo is None or photo.is_elsewhere(self.image, self.record.parent)
+        if elsewhere:
+            self.check()
+
+    def marked(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The record with samlet's mark; `ImageError` if the photo cannot be read."""
+        with readable(self.image):
+            return marked_record(record, Photo.of(self.image, self.record.parent))
 
     def write(self, image: NDArray[np.uint8], masks: MaskSet, record: dict[str, Any]) -> None:
-        """Write all files; the record last. OutputError leaves the image unfinished, to be done again."""
+        """Write all files or none. OutputError leaves the image as it was."""
         make_folder(self.masks)
-        self.record.unlink(missing_ok=True)
-        for stale in self.masks.glob("*.png"):
-            stale.unlink()
+        make_folder(self.record.parent)
+        write_set(self._contents(image, masks, record), replaced=self._numbered())
+
+    def _contents(
+        self, image: NDArray[np.uint8], masks: MaskSet, record: dict[str, Any]
+    ) -> Iterator[tuple[Path, bytes]]:
+        """Paths and contents, made one after the other: together they may be large."""
         for number, mask in enumerate(masks):
-            write_files({self.masks / f"{number}.png": png(np.where(mask.to_array(), 255, 0))})
+            yield self.masks / f"{number}.png", marked_png(mask_png(mask.to_array()))
         labels = label_map([mask.rle for mask in masks], masks.size_hw)
-        write_files(
-            {
-                self.masks / METADATA: _metadata(record).encode(),
-                self.labels: png16(labels),
-                self.overlay: png(overlay_labels(image, labels)),
-            }
-        )
-        write_files({self.record: json.dumps(record).encode() + b"\n"})
+        yield self.masks / METADATA, _metadata(record).encode()
+        yield self.labels, marked_png(png16(labels))
+        yield self.overlay, marked_png(png(overlay_labels(image, labels)))
+        yield self.record, json.dumps(record).encode() + b"\n"
+
+    def _numbered(self) -> list[Path]:
+        """The masks of an earlier run."""
+        try:
+            return [path for path in self.masks.glob("*.png") if path.stem.isdecimal()]
+        except OSError as error:
+            raise output_error(self.masks, error) from error
+
+    def _record_made_with(self, settings: dict[str, Any]) -> dict[str, Any] | None:
+        """The record that is there, if its settings are these and its files lie beside it."""
+        record = read_record(self.record)
+        annotations = record.get("annotations") if record else None
+        if record is None or record.get("settings") != settings or not isinstance(annotations, list):
+            return None
+        masks = (self.masks / f"{number}.png" for number in range(len(annotations)))
+        there = all(path.is_file() for path in (self.masks / METADATA, self.labels, self.overlay, *masks))
+        return record if there else None
 
 
-def plan_files(images: Sequence[Path], folder: Path) -> list[EverythingFiles]:
+def plan_files(images: Sequence[Path], folder: Path, overwrite: bool = False) -> list[EverythingFiles]:
     """Name the files of every image; refuse, before anything is computed, what cannot end well.
 
-    `ImageError` if an image is missing; `OutputError` if two images would write the same files.
+    `ImageError` if an image is missing; `OutputError` if two images would write the same files, if one would overwrite
+    another image of this call, or if nothing can be written to the folder.
     """
+    check_images(images)
+    check_folder(folder)
     plans: dict[Path, EverythingFiles] = {}
     for image in images:
-        if not image.is_file():
-            raise ImageError(
-                f"{image} is a folder: name image files." if image.is_dir() else f"{image} does not exist."
-            )
-        plan = EverythingFiles.plan(image, folder)
+        plan = EverythingFiles.plan(image, folder, overwrite)
         if plan.record in plans:
             raise OutputError(
                 f'"{plans[plan.record].image}" and "{image}" would both write "{plan.record}": use two folders.'
             )
         plans[plan.record] = plan
+    check_inputs_stay(images, ((plan.image, path) for plan in plans.values() for path in plan.files))
     return list(plans.values())
 
 
@@ -95,7 +139,7 @@ def _metadata(record: dict[str, Any]) -> str:
     """One row for each mask of an SA-1B record, as segment_anything's amg.py writes them."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(METADATA_COLUMNS)
+    writer.writerow(TABLE_COLUMNS)
     for row in record["annotations"]:
         numbers = (*row["bbox"], *row["point_coords"][0], row["predicted_iou"], row["stability_score"])
         writer.writerow((row["id"], row["area"], *numbers, *row["crop_box"]))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from samlet.errors import ImageError, OutputError
+from samlet.cli.ownership import check_images, check_inputs_stay, check_replaceable
+from samlet.errors import OutputError
+from samlet.files import check_folder
+from samlet.marks import is_our_png
 
 
 @dataclass(frozen=True)
@@ -32,28 +36,31 @@ class Outputs:
         """All files, the masks first."""
         return (*self.masks, self.overlay, self.record)
 
+    def stale(self, image: Path) -> list[Path]:
+        """Masks of an earlier answer for this image that the new one has no place for."""
+        name = re.compile(rf"{re.escape(image.stem)}\.mask(\.[1-9][0-9]*)?\.png")
+        there = (path for path in self.record.parent.glob("*.mask*.png") if name.fullmatch(path.name))
+        return [path for path in there if path not in self.masks and is_our_png(path)]
 
-def plan_outputs(images: Sequence[Path], folder: Path, mask_count: int) -> list[Outputs]:
+
+def plan_outputs(images: Sequence[Path], folder: Path, mask_count: int, overwrite: bool = False) -> list[Outputs]:
     """Name the files of every image; refuse, before anything is computed, what cannot end well.
 
-    `ImageError` if an image is missing; `OutputError` if two images would write the same file, or one would overwrite
-    another image of this call.
+    `ImageError` if an image is missing; `OutputError` if two images would write the same file, if one would overwrite
+    another image of this call or, without `overwrite`, anything but samlet's own results of that image, or if nothing
+    can be written to the folder.
     """
-    for image in images:
-        if not image.is_file():
-            raise ImageError(
-                f"{image} is a folder: name image files." if image.is_dir() else f"{image} does not exist."
-            )
+    check_images(images)
+    check_folder(folder)
     plans = [Outputs.plan(image, folder, mask_count) for image in images]
     owner: dict[Path, Path] = {}
-    inputs = {image.resolve() for image in images}
     for image, plan in zip(images, plans, strict=True):
         for path in plan.paths:
-            if path.resolve() in inputs:
-                raise OutputError(
-                    f'The results of "{image}" would overwrite the image "{path}": choose another --output.'
-                )
             first = owner.setdefault(path.resolve(), image)
             if first is not image:
                 raise OutputError(f'"{first}" and "{image}" would both write "{path}": segment them into two folders.')
+    pairs = list(zip(images, plans, strict=True))
+    check_inputs_stay(images, ((image, path) for image, plan in pairs for path in plan.paths))
+    for image, plan in pairs:
+        check_replaceable(image, plan.record, plan.paths, overwrite)
     return plans

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from cyclopts import Parameter
@@ -14,12 +15,15 @@ from numpy.typing import NDArray
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.cli.options.prompts import parse_prompts
 from samlet.cli.outputs import Outputs, plan_outputs
+from samlet.cli.ownership import OVERWRITE, readable
 from samlet.cli.progress import progress_bars
 from samlet.cli.tables import print_table
 from samlet.drawing import overlay, png
 from samlet.errors import PromptError
-from samlet.files import make_folder, write_files
+from samlet.files import make_folder, write_set
 from samlet.images import read_image
+from samlet.marks import Photo, marked_png, marked_record
+from samlet.masks.saving import mask_png
 
 if TYPE_CHECKING:
     from samlet.backend import Embedding
@@ -65,16 +69,18 @@ def segment(
     output: Annotated[
         Path, Parameter(help="Folder for <image>.mask.png, .overlay.png and .json; default: here.")
     ] = Path(),
+    overwrite: Annotated[bool, Parameter(help=OVERWRITE)] = False,
     json_: Annotated[bool, Parameter(name="--json", help="Print one JSON record per image.")] = False,
 ) -> None:
     """Cut objects out of images with points and boxes.
 
     For each image it writes <image>.mask.png (0 or 255; several masks: .mask.1.png, …), <image>.overlay.png, a picture
-    to look at, and <image>.json, a record in the style of SA-1B.
+    to look at, and <image>.json, a record in the style of SA-1B. A file that samlet did not write, or wrote for another
+    photo, is not replaced without --overwrite.
     """
     prompts = parse_prompts(point, box)
     mask_count = len(prompts) * (CANDIDATES_PER_PROMPT if all_masks else 1)
-    plans = plan_outputs(images, output, mask_count)
+    plans = plan_outputs(images, output, mask_count, overwrite)
 
     predictor = model.load()
     rows = []
@@ -84,11 +90,11 @@ def segment(
         ):
             pixels, embedding = _embed(image, predictor, prompts)
             masks = predictor.predict(embedding, prompts, candidates="all" if all_masks else "best", select=select)
-            record = json.dumps(masks.to_json(image.name, number))
-            _write(plan, overlay(pixels, masks, prompts), masks, record)
+            picture = overlay(pixels, masks, prompts)
+            record = _write(image, plan, picture, masks, masks.to_json(image.name, number))
             rows += _rows(masks, plan)
             if json_:
-                print(record, flush=True)
+                print(json.dumps(record), flush=True)
     if not json_:
         print_table(COLUMNS, rows)
 
@@ -104,11 +110,22 @@ def _embed(image: Path, predictor: Predictor, prompts: Prompts) -> tuple[NDArray
     return pixels, predictor.embed(pixels)
 
 
-def _write(plan: Outputs, picture: NDArray[np.uint8], masks: MaskSet, record: str) -> None:
-    """Write all files of one image, or none of them."""
-    contents = {path: png(np.where(mask.to_array(), 255, 0)) for path, mask in zip(plan.masks, masks, strict=True)}
-    make_folder(plan.record.parent)
-    write_files({**contents, plan.overlay: png(picture), plan.record: record.encode() + b"\n"})
+def _write(
+    image: Path, plan: Outputs, picture: NDArray[np.uint8], masks: MaskSet, record: dict[str, Any]
+) -> dict[str, Any]:
+    """Write all files of one image, or none of them; return the record as written, marked."""
+    folder = make_folder(plan.record.parent)
+    with readable(image):
+        record = marked_record(record, Photo.of(image, folder))
+    arrays = zip(plan.masks, masks, strict=True)
+    write_set(
+        itertools.chain(
+            ((path, marked_png(mask_png(mask.to_array()))) for path, mask in arrays),
+            [(plan.overlay, marked_png(png(picture))), (plan.record, json.dumps(record).encode() + b"\n")],
+        ),
+        replaced=plan.stale(image),
+    )
+    return record
 
 
 def _rows(masks: MaskSet, plan: Outputs) -> Iterator[tuple[str, ...]]:
