@@ -24,15 +24,15 @@ from samlet.backend import Embedding
 from samlet.cli.machine import cpu_name
 from samlet.cli.tables import print_table
 from samlet.data import Annotation, Sample, open_folders
-from samlet.evaluation import Protocol, evaluate_image, select
+from samlet.evaluation import Box, evaluate_image, select_samples
 from samlet.evaluation.metrics.overlap import mask_iou
-from samlet.evaluation.selection import box_in_image, spread
+from samlet.evaluation.selection import box_in_image, evenly
 from samlet.loading import load
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
 from samlet.runtime.graphs import usable_cores
 
-DATA = Path(__file__).parents[1] / "tests" / "data" / "tiny"
+DATA = Path(__file__).parents[1] / "tests" / "fixtures" / "tiny"
 
 
 def eval_speed(
@@ -57,9 +57,9 @@ def eval_speed(
     limit: at most so many photos, spread evenly over the data.
     fewest_masks: only photos with at least so many masks.
     """
-    samples = [sample for sample in select(open_folders([data])) if len(sample.annotations) >= fewest_masks]
+    samples = [sample for sample in select_samples(open_folders([data])) if len(sample.annotations) >= fewest_masks]
     predictor = load(model, backend=backend, checkpoint=checkpoint, threads=threads)
-    result = time_all(predictor, spread(samples, limit))
+    result = time_all(predictor, evenly(samples, limit))
     columns = ("seconds per image", "CPU seconds", "times faster", "in CPU time", "mIoU")
     rows = [[name, *(f"{way[key]:.3f}" for key in _FACTS)] for name, way in result["ways"].items()]
     print_table([("evaluation", "left"), *((column, "right") for column in columns)], rows)
@@ -101,7 +101,7 @@ def _time(
 
 
 def _batched(predictor: Predictor, sample: Sample) -> list[float]:
-    return [instance.true_iou for instance in evaluate_image(predictor, sample, Protocol("box")).instances]
+    return [instance.true_iou for instance in evaluate_image(predictor, sample, Box()).instances]
 
 
 def _a_call_per_mask(predictor: Predictor, sample: Sample) -> list[float]:

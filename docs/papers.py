@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from samlet.evaluation import Protocol, read_report
+from samlet.evaluation import read_report
+from samlet.evaluation.protocols.registry import from_json
 from samlet.models.registry import MODELS
 
 DOCS = Path(__file__).parent
@@ -69,7 +70,7 @@ def _our_row(name: str, report: Mapping[str, Any]) -> list[str]:
     cells = [_percent(value) for value in (*values, metrics["mean_of_sources"])]
     coco_cell = f"{_percent(coco['miou'])} ({coco['instances']})" if coco else "n/a"
     weights = (report["weights_sha256"] or "n/a")[:8]
-    title = Protocol.from_json(report["protocol"]).title
+    title = from_json(report["protocol"]).title
     return [name, f"{_name(report['model'])}, {weights}", title, str(metrics["instances"]["all"]), *cells, coco_cell]
 
 

@@ -11,8 +11,11 @@ from tests.evaluation.fake import SIDE, RectangleBackend, annotation, predictor,
 
 from samlet.errors import DataError
 from samlet.evaluation import run
-from samlet.evaluation.protocols.dialogue import center_on_canvas
-from samlet.evaluation.protocols.protocol import Protocol
+from samlet.evaluation.protocols import prompted
+from samlet.evaluation.protocols.box import Box
+from samlet.evaluation.protocols.center import Center, center_on_canvas
+from samlet.evaluation.protocols.point import Point
+from samlet.evaluation.protocols.registry import make_protocol
 from samlet.evaluation.results import ResultLog
 from samlet.geometry.frames import ImageFrame
 from samlet.prompts import PointLabel
@@ -26,7 +29,7 @@ def true_ious(model, protocol, *annotations):
 
 
 def test_a_box_is_measured_in_image_pixels() -> None:
-    result = run.evaluate_image(predictor(), sample(BOX, OTHER), Protocol("box"))
+    result = run.evaluate_image(predictor(), sample(BOX, OTHER), Box())
     assert (result.name, result.source) == ("fake_1", "fake")
     assert [(i.id, i.area_px, i.true_iou) for i in result.instances] == [(5, 2400.0, 1.0), (6, 8000.0, 1.0)]
     assert [i.iou for i in result.instances] == pytest.approx([0.9, 0.9])
@@ -35,7 +38,7 @@ def test_a_box_is_measured_in_image_pixels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "iou", "expected"),
+    ("select", "iou", "expected"),
     [
         ("best", (0.1, 0.9, 0.5, 0.3), 1.0),
         ("best", (0.99, 0.1, 0.2, 0.3), 4000 / SIDE**2),  # the single-mask answer is no candidate
@@ -44,9 +47,9 @@ def test_a_box_is_measured_in_image_pixels() -> None:
         ("oracle", (0.9, 0.0, 0.5, 0.6), 1.0),
     ],
 )
-def test_policies(policy, iou, expected) -> None:
+def test_which_mask_counts(select, iou, expected) -> None:
     target = annotation(20, 30, 70, 110)
-    assert true_ious(predictor(iou=iou), Protocol("box", policy=policy), target) == [pytest.approx(expected)]
+    assert true_ious(predictor(iou=iou), Box(select=select), target) == [pytest.approx(expected)]
 
 
 def test_the_most_stable_candidate_is_not_the_first_nor_the_best() -> None:
@@ -60,19 +63,19 @@ def test_the_most_stable_candidate_is_not_the_first_nor_the_best() -> None:
     model = predictor()
     model.backend = Wavering()
     # Candidate 3, everything, is the only one that no threshold changes.
-    assert true_ious(model, Protocol("box", policy="stability"), BOX) == [pytest.approx(2400 / SIDE**2)]
+    assert true_ious(model, Box(select="stability"), BOX) == [pytest.approx(2400 / SIDE**2)]
 
 
 def test_one_embedding_and_one_decode_a_round_for_all_masks_of_an_image() -> None:
     model = predictor()
-    run.evaluate_image(model, sample(BOX, OTHER, BOX), Protocol("point", 3))
+    run.evaluate_image(model, sample(BOX, OTHER, BOX), Point(3))
     assert model.backend.encoded == 1
     assert [len(labels) for _, labels, _ in model.backend.seen] == [3, 3, 3]
 
 
 def test_a_boundary_is_measured_and_a_category_kept() -> None:
     half = replace(annotation(20, 30, 70, 110), category="cat")
-    [instance] = run.evaluate_image(predictor(), sample(half), Protocol("box", policy="first")).instances
+    [instance] = run.evaluate_image(predictor(), sample(half), Box(select="first")).instances
     # 7 px deep on a diagonal of 362: of the left half, 25 x 80, the rim is 1274 px, of which the truth shares 80 x 7
     # on the left and 18 x 7 above and below; the truth's own rim is 1624 px.
     shared = 80 * 7 + 2 * 18 * 7
@@ -82,15 +85,15 @@ def test_a_boundary_is_measured_and_a_category_kept() -> None:
 
 def test_batches_do_not_change_the_results(monkeypatch) -> None:
     annotations = [annotation(i, 2 * i, i + 40 + i, 2 * i + 50, number=i) for i in range(7)]
-    whole = run.evaluate_image(predictor(), sample(*annotations), Protocol("point", 3)).instances
-    monkeypatch.setattr(run, "PROMPTS_PER_BATCH", 3)
-    assert run.evaluate_image(predictor(), sample(*annotations), Protocol("point", 3)).instances == whole
+    whole = run.evaluate_image(predictor(), sample(*annotations), Point(3)).instances
+    monkeypatch.setattr(prompted, "PROMPTS_PER_BATCH", 3)
+    assert run.evaluate_image(predictor(), sample(*annotations), Point(3)).instances == whole
 
 
 def test_clicks_follow_the_errors_and_all_are_given_each_round() -> None:
     model = predictor()
     tall = annotation(100, 20, 141, 144)  # three squares of the fake model stacked, one pixel too tall
-    assert true_ious(model, Protocol("point", 3), tall)[0] > 0.9
+    assert true_ious(model, Point(3), tall)[0] > 0.9
     points = [points_xy[0, : index + 1] for index, (points_xy, _, _) in enumerate(model.backend.seen)]
     labels = [labels[0].tolist() for _, labels, _ in model.backend.seen]
     assert labels == [[1, -1], [1, 1, -1], [1, 1, 1, -1]]
@@ -100,7 +103,7 @@ def test_clicks_follow_the_errors_and_all_are_given_each_round() -> None:
 
 def test_a_surplus_gets_a_background_click() -> None:
     model = predictor()
-    true_ious(model, Protocol("point", 2), annotation(100, 100, 105, 105))
+    true_ious(model, Point(2), annotation(100, 100, 105, 105))
     points_xy, labels, _ = model.backend.seen[1]
     assert labels[0].tolist() == [PointLabel.FOREGROUND, PointLabel.BACKGROUND, PointLabel.PADDING]
     assert points_xy[0, 0].tolist() == [102, 102]
@@ -109,7 +112,7 @@ def test_a_surplus_gets_a_background_click() -> None:
 def test_a_box_can_be_corrected_by_clicks() -> None:
     model = predictor()
     wrong_box = replace(BOX, box_xywh=(20.0, 30.0, 40.0, 30.0))
-    true_ious(model, Protocol("box", 1), wrong_box)
+    true_ious(model, Box(1), wrong_box)
     points_xy, labels, _ = model.backend.seen[1]
     assert labels[0].tolist() == [PointLabel.FOREGROUND, PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT]
     assert points_xy[0].tolist() == [[34, 74], [20, 30], [60, 60]]
@@ -117,10 +120,10 @@ def test_a_box_can_be_corrected_by_clicks() -> None:
 
 def test_the_mask_is_fed_back_only_on_demand() -> None:
     model = predictor()
-    run.evaluate_image(model, sample(BOX), Protocol("point", 2))
+    run.evaluate_image(model, sample(BOX), Point(2))
     assert [hint is None for _, _, hint in model.backend.seen] == [True, True]
     model = predictor()
-    run.evaluate_image(model, sample(BOX), Protocol("point", 2, feed_mask_back=True))
+    run.evaluate_image(model, sample(BOX), Point(2, feed_mask_back=True))
     first, second = (hint for _, _, hint in model.backend.seen)
     assert first is None
     np.testing.assert_array_equal(second[0] > 0, rectangle(19, 29, 60, 70))
@@ -132,7 +135,7 @@ def test_the_mask_is_fed_back_only_on_demand() -> None:
 def test_every_round_adds_a_click(start, before, corners, clicks, feed_mask_back) -> None:
     model = predictor()
     wrong = replace(annotation(100, 20, 141, 240), box_xywh=(100.0, 20.0, 41.0, 41.0))
-    true_ious(model, Protocol(start, clicks, feed_mask_back=feed_mask_back), wrong)
+    true_ious(model, make_protocol(start, clicks=clicks, feed_mask_back=feed_mask_back), wrong)
     seen = [((labels[0] >= 0).sum(), hint is not None) for _, labels, hint in model.backend.seen]
     rounds = clicks + 1 - before
     assert seen == [(before + corners + index, feed_mask_back and index > 0) for index in range(rounds)]
@@ -140,7 +143,7 @@ def test_every_round_adds_a_click(start, before, corners, clicks, feed_mask_back
 
 def test_center_is_the_approximate_center() -> None:
     model = predictor()
-    run.evaluate_image(model, sample(annotation(11, 21, 120, 60)), Protocol("center", 1))
+    run.evaluate_image(model, sample(annotation(11, 21, 120, 60)), Center(1))
     points_xy, labels, _ = model.backend.seen[0]
     assert points_xy[0, 0].tolist() == [31, 40]
     assert labels[0].tolist() == [1, -1]
@@ -162,12 +165,12 @@ def test_a_mask_that_vanishes_on_the_canvas_keeps_its_center() -> None:
 def test_a_measured_image_is_never_measured_again(tmp_path: Path) -> None:
     samples = [sample(BOX, name=f"fake_{index}") for index in range(4)]
     header = {"protocol": "box"}
-    uninterrupted = run.evaluate(predictor(), samples, Protocol("box"), ResultLog(tmp_path / "a", header))
-    run.evaluate(predictor(), samples[1:3], Protocol("box"), ResultLog(tmp_path / "b", header))
+    uninterrupted = run.evaluate(predictor(), samples, Box(), ResultLog(tmp_path / "a", header))
+    run.evaluate(predictor(), samples[1:3], Box(), ResultLog(tmp_path / "b", header))
     seen: list[str] = []
     model = predictor()
     log = ResultLog(tmp_path / "b", header)
-    resumed = run.evaluate(model, samples, Protocol("box"), log, lambda result: seen.append(result.name))
+    resumed = run.evaluate(model, samples, Box(), log, lambda result: seen.append(result.name))
     assert seen == ["fake_0", "fake_3"]
     assert model.backend.encoded == 2
     assert [(r.name, r.instances) for r in resumed] == [(r.name, r.instances) for r in uninterrupted]
@@ -175,4 +178,4 @@ def test_a_measured_image_is_never_measured_again(tmp_path: Path) -> None:
 
 def test_an_image_of_another_size_stops_the_run() -> None:
     with pytest.raises(DataError, match="the image is 256x256 but its annotations are for 256x100"):
-        run.evaluate_image(predictor(), replace(sample(BOX), size_hw=(100, 256)), Protocol("box"))
+        run.evaluate_image(predictor(), replace(sample(BOX), size_hw=(100, 256)), Box())

@@ -9,7 +9,7 @@ import pytest
 from tests.evaluation.fake import SIDE, annotation, sample
 
 from samlet.errors import DataError, InputError
-from samlet.evaluation.selection import box_in_image, hash_of, left_out, select
+from samlet.evaluation.selection import box_in_image, hash_of, left_out, select_samples
 from samlet.geometry.rle import encode
 
 GOOD = annotation(10, 10, 30, 40, number=1)
@@ -31,45 +31,45 @@ def test_masks_that_cannot_count_are_left_out_and_counted(uncountable, reason) -
     counts = left_out([sample(uncountable, GOOD), sample(uncountable, name="fake_2")])
     assert counts.pop(reason) == 2
     assert list(counts.values()) == [0, 0, 0]
-    [kept] = select([sample(uncountable, GOOD)])
+    [kept] = select_samples([sample(uncountable, GOOD)])
     assert kept.annotations == (GOOD,)
     with pytest.raises(DataError, match="None of the 1 images has a mask"):
-        select([sample(uncountable)])
+        select_samples([sample(uncountable)])
 
 
 def test_images_without_masks_are_left_out() -> None:
-    assert [kept.name for kept in select([sample(name="a_1"), sample(GOOD, name="b_1")])] == ["b_1"]
+    assert [kept.name for kept in select_samples([sample(name="a_1"), sample(GOOD, name="b_1")])] == ["b_1"]
 
 
 def test_nothing_at_all_is_refused() -> None:
     with pytest.raises(DataError, match="None of the 0 images"):
-        select([])
+        select_samples([])
 
 
 def test_a_limit_is_spread_over_the_list() -> None:
     samples = [sample(GOOD, name=f"a_{index}") for index in range(10)]
-    assert [kept.name for kept in select(samples, limit=3)] == ["a_0", "a_3", "a_6"]
-    assert select(samples, limit=99) == samples
-    assert select(samples, limit=10) == samples
+    assert [kept.name for kept in select_samples(samples, limit=3)] == ["a_0", "a_3", "a_6"]
+    assert select_samples(samples, limit=99) == samples
+    assert select_samples(samples, limit=10) == samples
 
 
 def test_masks_are_drawn_the_same_way_each_time() -> None:
     many = sample(*(annotation(i, i, i + 20, i + 20, number=i) for i in range(30)))
-    [first], [second] = select([many], max_masks_per_image=7), select([many], max_masks_per_image=7)
+    [first], [second] = select_samples([many], max_masks_per_image=7), select_samples([many], max_masks_per_image=7)
     ids = [drawn.id for drawn in first.annotations]
     assert first == second
     assert len(ids) == 7
     assert ids == sorted(set(ids))
     assert ids != list(range(7))
-    [other] = select([replace(many, name="fake_2")], max_masks_per_image=7)
+    [other] = select_samples([replace(many, name="fake_2")], max_masks_per_image=7)
     assert [drawn.id for drawn in other.annotations] != ids
-    assert select([many], max_masks_per_image=30) == [many]
+    assert select_samples([many], max_masks_per_image=30) == [many]
 
 
 @pytest.mark.parametrize("option", ["limit", "max_masks_per_image"])
 def test_a_limit_of_nothing_is_refused(option) -> None:
     with pytest.raises(InputError, match="it must be at least 1"):
-        select([sample(GOOD)], **{option: 0})
+        select_samples([sample(GOOD)], **{option: 0})
 
 
 def corners_as_xywh(left: float, top: float, right: float, bottom: float):
@@ -79,12 +79,12 @@ def corners_as_xywh(left: float, top: float, right: float, bottom: float):
 def test_corner_boxes_are_recognized() -> None:
     boxes = [corners_as_xywh(10, 10, 30, 40), corners_as_xywh(100, 100, 200, 200), corners_as_xywh(5, 90, 250, 250)]
     with pytest.raises(DataError, match=r"2 of 3 boxes leave their image.*\[x0, y0, x1, y1\]"):
-        select([sample(*boxes)])
+        select_samples([sample(*boxes)])
 
 
 def test_a_box_that_hangs_over_the_border_is_no_alarm() -> None:
     hanging = [replace(GOOD, box_xywh=(200.0, 200.0, 100.0, 100.0)), GOOD]
-    assert select([sample(*hanging)])[0].annotations == tuple(hanging)
+    assert select_samples([sample(*hanging)])[0].annotations == tuple(hanging)
 
 
 def test_a_box_is_cut_at_the_border() -> None:

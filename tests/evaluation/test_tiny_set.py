@@ -12,7 +12,7 @@ from tests.evaluation import fake
 from samlet import loading
 from samlet.cli import main
 from samlet.data import open_folders
-from samlet.evaluation import left_out, select
+from samlet.evaluation import left_out, select_samples
 from samlet.geometry import rle
 from samlet.models.registry import DEFAULT_MODEL, shipped_folder
 
@@ -35,7 +35,7 @@ def test_the_set_is_small_and_whole() -> None:
         assert sample.read_image().shape[:2] == sample.size_hw
         assert 2 <= len(sample.annotations) <= 4
     assert set(left_out(samples).values()) == {0}
-    assert select(samples) == samples
+    assert select_samples(samples) == samples
 
 
 def test_boxes_and_areas_are_those_of_the_masks() -> None:

@@ -12,13 +12,13 @@ import pytest
 from tests.evaluation.fake import annotation, load, predictor, sample
 
 from samlet.errors import BackendError, DataError
-from samlet.evaluation.protocols.protocol import Protocol
+from samlet.evaluation.protocols.point import Point
 from samlet.evaluation.report.summary import measure
 from samlet.evaluation.results import ResultLog
 from samlet.evaluation.run import evaluate
 from samlet.evaluation.workers import evaluate_in_processes
 
-PROTOCOL = Protocol("point", 3)
+PROTOCOL = Point(3)
 SAMPLES = [
     sample(annotation(10 * i, 20, 60 + 15 * i, 90 + 9 * i, number=1), annotation(3, 5, 40, 33 + i, number=2), name=name)
     for i, name in enumerate(["a_1", "a_2", "b_1", "c_1", "c_2"])

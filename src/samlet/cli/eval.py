@@ -11,15 +11,15 @@ from cyclopts.validators import Number
 
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.cli.progress import progress_bars
+from samlet.evaluation.protocols.registry import PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.progress import Progress
-    from rich.table import Table
 
     from samlet.data import Sample
-    from samlet.evaluation import ImageResult, Protocol, ResultLog
+    from samlet.evaluation import EvaluationProtocol, ImageResult, ResultLog, Selection
     from samlet.evaluation.report.compare import Difference, Row
     from samlet.predictor import Predictor
 
@@ -40,11 +40,7 @@ def run(
     ],
     output: Annotated[Path, Parameter(help="Folder for the report; a run that was stopped goes on there.")],
     protocol: Annotated[
-        Literal["box", "point", "center", "everything", "box_from_detector"],
-        Parameter(
-            help="First prompt: the true box, RITM's click (EfficientViT-SAM), or the mask center (EdgeSAM); or "
-            "everything mode, whose recall is measured; or the boxes of --detections, for COCO's or LVIS's AP."
-        ),
+        str, Parameter(help="What the model is given: " + "; ".join(f"{name}: {what}" for name, _, what in PROTOCOLS))
     ] = "box",
     images: Annotated[
         Path | None, Parameter(help="Folder of the images a .json lists, or of COCO's train2017 and val2017.")
@@ -63,12 +59,14 @@ def run(
     clicks: Annotated[
         int | None, Parameter(help="Clicks in all (point, center; default 1), or corrections after a box (default 0).")
     ] = None,
-    policy: Annotated[
-        Literal["best", "first", "stability", "oracle"],
+    select: Annotated[
+        Literal["best", "first", "stability", "oracle"] | None,
         Parameter(
-            help="Which mask counts: best predicted IoU, the single-mask answer, most stable, nearest to the truth."
+            name=("--select", "--policy"),
+            help="Which mask counts: best predicted IoU (the default), the single-mask answer, most stable, nearest to "
+            "the truth.",
         ),
-    ] = "best",
+    ] = None,
     feed_mask_back: Annotated[bool, Parameter(help="Each click also sees the mask before.", negative=())] = False,
     model: ModelOptions = THE_DEFAULT,
     workers: Annotated[
@@ -93,17 +91,15 @@ def run(
 
     from samlet import loading
     from samlet.data import open_data
-    from samlet.evaluation import Protocol, ResultLog, Share, detected, left_out, select
-    from samlet.evaluation.protocols.protocol import default_clicks
+    from samlet.evaluation import ResultLog, Scope, Share, make_protocol
 
-    how = Protocol(protocol, default_clicks(protocol) if clicks is None else clicks, policy, feed_mask_back)
-    if how.start == "box_from_detector":
-        _check_no_choice(max_masks_per_image, crowds)
+    asked = {"clicks": clicks, "select": select, "feed_mask_back": feed_mask_back or None}
+    how = make_protocol(protocol, **{option: value for option, value in asked.items() if value is not None})
+    scope = Scope(tuple(data), detections, limit, max_masks_per_image, crowds)
+    how.check(scope)
     opened = open_data(data, images, allow_missing)
-    if how.start == "box_from_detector" or detections:
-        samples, truth = detected(opened.samples, how, data, detections, limit)
-    else:
-        samples, truth = select(opened.samples, limit, max_masks_per_image, crowds), None
+    selection = how.choose(opened.samples, scope)
+    samples = selection.samples
     share = Share.from_environment()
     chosen: dict[str, Any] = {"device": share.device(model.device)}
     predictor = model.load(**chosen)
@@ -118,12 +114,11 @@ def run(
     if results is None:
         print(f"The share of process {share.rank} is measured; the last of the {share.of} writes the report.")
         return
-    facts["left_out"] = {} if truth else left_out(opened.samples, crowds)
+    facts["left_out"] = dict(selection.left_out)
     facts["missing_images"] = opened.missing
     facts["seconds_this_run"] = round(time.perf_counter() - start, 3)
-    average_precision = truth.measure(samples, results) if truth else None
-    report = _write_report(predictor, samples, how, results, average_precision, facts, output)
-    _print_report(report, output)
+    report = _write_report(predictor, selection, how, results, facts, output)
+    _print_report(report, how, output)
 
 
 @app.command(name="compare")
@@ -151,18 +146,20 @@ def compare_reports(
 
 def _compared_cells(row: Row) -> list[tuple[str, str]]:
     """Headings and texts of one report in the comparison."""
+    from samlet.evaluation.tables import percent
+
     metrics = row.report["metrics"]
     if metrics["average_precision"]:
-        return [(kind, _percent(value)) for kind, value in metrics["average_precision"].items()]
+        return [(kind, percent(value)) for kind, value in metrics["average_precision"].items()]
     cells = [
-        ("mIoU", _percent(metrics["miou"]["all"])),
+        ("mIoU", percent(metrics["miou"]["all"])),
         ("difference", _points(row.miou)),
-        ("mean of sources", _percent(metrics["mean_of_sources"])),
+        ("mean of sources", percent(metrics["mean_of_sources"])),
         ("difference", _points(row.mean_of_sources)),
     ]
     for index, (most, recalls) in enumerate(metrics["average_recall"].items()):
         difference = row.recall[index] if row.recall else None
-        cells += [(f"recall of {most}", _percent(recalls["all"])), ("difference", _points(difference))]
+        cells += [(f"recall of {most}", percent(recalls["all"])), ("difference", _points(difference))]
     return cells
 
 
@@ -171,7 +168,7 @@ def _measure(
     load: Callable[[], Predictor],
     workers: int | None,
     samples: list[Sample],
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     log: ResultLog,
 ) -> None:
     """Measure what the log does not hold yet: with a predictor, with a loaded one, or with one in each worker."""
@@ -179,25 +176,17 @@ def _measure(
     from samlet.evaluation.workers import evaluate_in_processes
 
     with progress_bars(kept=True, shown=True) as progress:
-        bar = RunningScore(progress, [log[sample.name] for sample in samples if sample.name in log], len(samples))
+        earlier = [log[sample.name] for sample in samples if sample.name in log]
+        bar = RunningScore(progress, protocol, earlier, len(samples))
         if workers is None:
             evaluate(predictor or load(), samples, protocol, log, bar.add)
         else:
             evaluate_in_processes(load, workers, samples, protocol, log, bar.add)
 
 
-def _check_no_choice(max_masks_per_image: int | None, crowds: bool) -> None:
-    """InputError for options that choose among annotated masks, where none of them is prompted."""
-    from samlet.errors import InputError
-
-    if max_masks_per_image is not None or not crowds:
-        raise InputError(
-            "--max-masks-per-image and --no-crowds choose among annotated masks, but box_from_detector prompts every "
-            "box of --detections: leave them out (a crowd never counts against average precision)."
-        )
-
-
-def _facts(predictor: Predictor, model: ModelOptions, protocol: Protocol, samples: list[Sample]) -> dict[str, Any]:
+def _facts(
+    predictor: Predictor, model: ModelOptions, protocol: EvaluationProtocol, samples: list[Sample]
+) -> dict[str, Any]:
     """What makes two runs the same measurement."""
     from samlet.evaluation import hash_of
     from samlet.evaluation.provenance import weights_hash
@@ -213,10 +202,9 @@ def _facts(predictor: Predictor, model: ModelOptions, protocol: Protocol, sample
 
 def _write_report(
     predictor: Predictor,
-    samples: list[Sample],
-    protocol: Protocol,
+    selection: Selection,
+    protocol: EvaluationProtocol,
     results: list[ImageResult],
-    average_precision: dict[str, float | None] | None,
     facts: dict[str, Any],
     output: Path,
 ) -> dict[str, Any]:
@@ -225,39 +213,45 @@ def _write_report(
     from samlet.evaluation.report.page import write_page
     from samlet.evaluation.report.pictures import draw
 
-    report = build_report(results, {**facts, "versions": versions(), "machine": machine()}, average_precision)
+    facts = {**facts, "versions": versions(), "machine": machine()}
+    report = build_report(results, facts, protocol.aggregate(results, selection))
     write_report(output, report)
-    write_page(output, report, results, *draw(predictor, samples, results, protocol))
+    write_page(output, report, results, *draw(predictor, selection.samples, results, protocol))
     return report
 
 
 class RunningScore:
-    """A progress bar with the mIoU of the instances measured so far, those of an earlier run included."""
+    """A progress bar with the mean score of all images and how many a second are measured.
 
-    def __init__(self, progress: Progress, earlier: list[ImageResult], total: int) -> None:
-        self._progress = progress
-        self._sum, self._count = 0.0, 0
-        self._task = progress.add_task("mIoU –", total=total)
-        for result in earlier:
-            self.add(result)
+    Those of an earlier run count for the score, not for the speed.
+    """
+
+    def __init__(
+        self, progress: Progress, protocol: EvaluationProtocol, earlier: list[ImageResult], total: int
+    ) -> None:
+        self._progress, self._protocol = progress, protocol
+        self._scores = [score for result in earlier for score in protocol.scores_of(result)]
+        self._measured, self._start = 0, time.perf_counter()
+        self._task = progress.add_task("measuring", total=total, completed=len(earlier))
 
     def add(self, result: ImageResult) -> None:
         """Count one image."""
-        self._sum += sum(instance.true_iou for instance in result.instances)
-        self._count += len(result.instances)
-        # a detector's boxes have no truth
-        score = f"mIoU {self._sum / self._count:.1%}" if self._count else "measuring"
-        self._progress.update(self._task, advance=1, description=score)
+        self._scores += self._protocol.scores_of(result)
+        self._measured += 1
+        mean = f"{self._protocol.score} {sum(self._scores) / len(self._scores):.1%}, " if self._scores else ""
+        speed = self._measured / (time.perf_counter() - self._start)
+        self._progress.update(self._task, advance=1, description=f"{mean}{speed:.1f} images/s")
 
 
-def _print_report(report: dict[str, Any], output: Path) -> None:
-    from rich.console import Console
-
+def _print_report(report: dict[str, Any], protocol: EvaluationProtocol, output: Path) -> None:
+    from samlet.cli.tables import print_table
     from samlet.evaluation.report.page import PAGE_FILE
     from samlet.evaluation.report.summary import REPORT_FILE
 
-    metrics = report["metrics"]
-    Console().print(_precision_table(metrics) if metrics["average_precision"] else _iou_table(metrics))
+    for table in protocol.tables(report["metrics"]):
+        rows = table.rows[-1:] if table.folded else table.rows  # its sum is enough on a terminal
+        columns = [(table.title, "left"), *((heading, "right") for heading in table.headings)]
+        print_table(columns, [(row.name, *row.cells) for row in rows])
     for reason, count in report["left_out"].items():
         if count:
             print(f"left out: {count:,} ({reason})")
@@ -266,44 +260,9 @@ def _print_report(report: dict[str, Any], output: Path) -> None:
     print(output / REPORT_FILE, output / PAGE_FILE, sep="\n")
 
 
-def _precision_table(metrics: dict[str, Any]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column(f"{metrics['detections']:,} detections")
-    table.add_column("AP", justify="right")
-    for kind, precision in metrics["average_precision"].items():
-        table.add_row(kind, _percent(precision))
-    return table
-
-
-def _iou_table(metrics: dict[str, Any]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("", "mIoU", "boundary", "instances"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    for size, miou in metrics["miou"].items():
-        boundary_miou = metrics["boundary_miou"][size]
-        table.add_row(size, _percent(miou), _percent(boundary_miou), f"{metrics['instances'][size]:,}")
-    for most, recalls in metrics["average_recall"].items():
-        table.add_row(f"average recall of {most}", _percent(recalls["all"]), "", f"{metrics['instances']['all']:,}")
-    for source, row in metrics["per_source"].items():
-        table.add_row(f"source {source}", _percent(row["miou"]), "", f"{row['instances']:,}")
-    table.add_row("mean of sources", _percent(metrics["mean_of_sources"]), "", "", style="bold")
-    if metrics["per_category"]:
-        categories = f"mean of {len(metrics['per_category'])} categories"
-        table.add_row(categories, _percent(metrics["mean_of_categories"]), "", "")
-    return table
-
-
 def _points(difference: Difference | None) -> str:
     """A difference in percentage points with its interval."""
     if difference is None:
         return ""
     value, low, high = (100 * number for number in (difference.value, difference.low, difference.high))
     return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
-
-
-def _percent(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.1%}"

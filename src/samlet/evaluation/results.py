@@ -14,6 +14,7 @@ from typing import Any
 
 from samlet.data import Sample
 from samlet.errors import DataError, InputError
+from samlet.evaluation.earlier import upgraded
 from samlet.files import make_folder, output_error, write_files
 
 LOG_FILE = "images.jsonl"
@@ -25,7 +26,7 @@ class InstanceResult:
     """One annotation: its area in pixels, the measured `true_iou` and the predicted `iou` of the scored mask.
 
     `boundary_iou` is measured too; `category` is the annotation's, None where the data set tells none; `recall` is the
-    share of thresholds at which everything mode found it, among its first 10, 100 and 1000 masks.
+    fraction of thresholds at which everything mode found it, among its first 10, 100 and 1000 masks.
     """
 
     id: int | str
@@ -205,7 +206,7 @@ def read_results(path: Path) -> list[ImageResult]:
 
 def _parse(path: Path, lines: list[bytes]) -> tuple[dict[str, Any], list[ImageResult]]:
     try:
-        header = dict(json.loads(lines[0]).items())
+        header = upgraded(dict(json.loads(lines[0]).items()))
         return header, [ImageResult.from_json(json.loads(line)) for line in lines[1:]]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise DataError(f"{path} is damaged ({error}); delete it to measure again.") from error

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,38 @@ _NO_BOX = "box empty or outside the image"
 _CROWD = "crowd"
 
 
-def select(
+@dataclass(frozen=True)
+class Scope:
+    """How much of the data is asked for. `data` are the paths that were opened; `detections` what a detector found.
+
+    `limit` and `max_masks_per_image` are at least 1; None is all.
+    """
+
+    data: tuple[Path, ...] = ()
+    detections: Path | None = None
+    limit: int | None = None
+    max_masks_per_image: int | None = None
+    crowds: bool = True
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is measured: the samples, how many masks were left out by reason, and the truth of a protocol that has its
+    own instead of the samples' annotations.
+    """
+
+    samples: list[Sample]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    truth: Any = None
+
+
+def choose_annotated(samples: Sequence[Sample], scope: Scope) -> Selection:
+    """The annotated samples of the scope with the masks that count; errors as `select_samples`."""
+    chosen = select_samples(samples, scope.limit, scope.max_masks_per_image, scope.crowds)
+    return Selection(chosen, left_out(samples, scope.crowds))
+
+
+def select_samples(
     samples: Sequence[Sample],
     limit: int | None = None,
     max_masks_per_image: int | None = None,
@@ -41,10 +74,10 @@ def select(
     counted = [sample for sample in counted if sample.annotations]
     if not counted:
         raise DataError(f"None of the {len(samples)} images has a mask to measure against; give annotated data.")
-    return [replace(sample, annotations=_drawn(sample, max_masks_per_image)) for sample in spread(counted, limit)]
+    return [replace(sample, annotations=_drawn(sample, max_masks_per_image)) for sample in evenly(counted, limit)]
 
 
-def spread(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
+def evenly(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
     """At most `limit` samples, spread evenly over the list; InputError below 1."""
     _check_at_least_1("--limit", limit)
     if limit is None or limit >= len(samples):
@@ -53,9 +86,14 @@ def spread(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
 
 
 def left_out(samples: Sequence[Sample], crowds: bool = True) -> dict[str, int]:
-    """How many masks of these samples `select` does not count, for each reason; the first that holds is the one."""
+    """How many masks `select_samples` does not count, for each reason; the first that holds is the one."""
     reasons = [_reason(annotation, sample.size_hw, crowds) for sample in samples for annotation in sample.annotations]
     return {reason: reasons.count(reason) for reason in (_CROWD, _NO_AREA, _NO_PIXEL, _NO_BOX)}
+
+
+def annotation_of(sample: Sample, annotation_id: int | str) -> Annotation:
+    """The sample's annotation of that id."""
+    return next(annotation for annotation in sample.annotations if annotation.id == annotation_id)
 
 
 def box_in_image(annotation: Annotation, size_hw: tuple[int, int]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from samlet.data import Sample
 from samlet.errors import BackendError
 from samlet.evaluation import run
-from samlet.evaluation.protocols.protocol import Protocol
+from samlet.evaluation.protocols.protocol import EvaluationProtocol
 from samlet.evaluation.results import ImageResult, ResultLog
 from samlet.predictor import Predictor
 
@@ -29,7 +29,7 @@ def evaluate_in_processes(
     load: Callable[[], Predictor],
     workers: int,
     samples: Sequence[Sample],
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     log: ResultLog,
     on_image: Callable[[ImageResult], None] | None = None,
 ) -> list[ImageResult]:
@@ -43,7 +43,7 @@ def evaluate_in_processes(
 
 
 def _measured(
-    load: Callable[[], Predictor], workers: int, samples: Sequence[Sample], protocol: Protocol
+    load: Callable[[], Predictor], workers: int, samples: Sequence[Sample], protocol: EvaluationProtocol
 ) -> Iterator[ImageResult]:
     """The results as they come."""
     if not samples:
@@ -79,7 +79,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _measure(sample: Sample, protocol: Protocol) -> ImageResult:
+def _measure(sample: Sample, protocol: EvaluationProtocol) -> ImageResult:
     return run.evaluate_image(_LOADED[0], sample, protocol)
 
 

@@ -16,12 +16,13 @@ from pycocotools.cocoeval import COCOeval
 
 from samlet.data import Detection, Sample
 from samlet.errors import DataError, InputError, MissingExtraError
-from samlet.evaluation.metrics.average_precision import GroundTruth, detected
-from samlet.evaluation.protocols.protocol import Protocol
+from samlet.evaluation.metrics.average_precision import GroundTruth
+from samlet.evaluation.protocols.box import Box
+from samlet.evaluation.protocols.box_from_detector import BoxFromDetector, detected
 from samlet.evaluation.results import DetectionResult, ImageResult
 
 REAL = json.loads((Path(__file__).parents[2] / "fixtures" / "average_precision.json").read_text())
-FROM_DETECTOR = Protocol("box_from_detector")
+FROM_DETECTOR = BoxFromDetector()
 
 
 def as_coco(truth: dict[str, Any]) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--detections belong together"):
         detected([], FROM_DETECTOR, [path], None, None)
     with pytest.raises(InputError, match="--detections belong together"):
-        detected([], Protocol("box"), [path], path, None)
+        detected([], Box(), [path], path, None)
     for data in ([tmp_path], [path, path]):
         with pytest.raises(InputError, match=r"one COCO or LVIS .json"):
             detected([], FROM_DETECTOR, data, path, None)

@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 from tests.evaluation.fake import annotation, predictor, sample
 
-from samlet.evaluation.protocols.protocol import Protocol
+from samlet.evaluation.metrics.means import measure
+from samlet.evaluation.protocols.box import Box
+from samlet.evaluation.protocols.box_from_detector import BoxFromDetector
+from samlet.evaluation.protocols.everything import Everything
+from samlet.evaluation.protocols.point import Point
 from samlet.evaluation.report.page import BINS, histogram, page, write_page
-from samlet.evaluation.report.pictures import PER_SIDE, Picture, draw, extremes, view
+from samlet.evaluation.report.pictures import PER_SIDE, Picture, draw, extremes
 from samlet.evaluation.report.summary import build_report
 from samlet.evaluation.results import ImageResult, InstanceResult
 from samlet.evaluation.run import evaluate_image
+from samlet.evaluation.side_by_side import view
 
 
 def result(name: str, *true_ious: float, source: str = "coco") -> ImageResult:
@@ -24,7 +29,7 @@ def result(name: str, *true_ious: float, source: str = "coco") -> ImageResult:
 
 
 def report_of(results: list[ImageResult]) -> dict:
-    return build_report(results, {"model": "<m>", "backend": "fake", "protocol": Protocol("point", 3).to_json()})
+    return build_report(results, {"model": "<m>", "backend": "fake", "protocol": Point(3).to_json()})
 
 
 @pytest.mark.parametrize(("value", "place"), [(0.0, 0), (0.049, 0), (0.05, 1), (0.5, 10), (0.99, 19), (1.0, 19)])
@@ -45,7 +50,7 @@ def test_extremes_are_one_an_image_and_sorted() -> None:
     assert len(extremes([result(f"n{i}", 0.3) for i in range(9)], worst=True)) == PER_SIDE
 
 
-@pytest.mark.parametrize("protocol", [Protocol("box"), Protocol("point", 3)])
+@pytest.mark.parametrize("protocol", [Box(), Point(3)])
 def test_pictures_show_the_instance_that_was_measured(protocol) -> None:
     good, bad = annotation(100, 100, 141, 141, number=1), annotation(10, 10, 12, 250, number=2)
     one = sample(good, bad)
@@ -56,7 +61,7 @@ def test_pictures_show_the_instance_that_was_measured(protocol) -> None:
     assert (best.name, best.instance.id) == ("fake_1", 1)
     assert best.pixels.dtype == np.uint8
     assert best.pixels.ndim == 3
-    if protocol.start == "point":
+    if protocol.name == "point":
         assert worst.instance.id == 2
         left, right = np.array_split(worst.pixels, 2, axis=1)
         assert np.abs(left[:, : right.shape[1]].astype(int) - right[:, : left.shape[1]]).mean() > 1
@@ -64,8 +69,8 @@ def test_pictures_show_the_instance_that_was_measured(protocol) -> None:
 
 def test_an_instance_in_the_corner_can_be_drawn() -> None:
     one = sample(annotation(0, 0, 1, 1))
-    results = [evaluate_image(predictor(), one, Protocol("box"))]
-    [best], [worst] = draw(predictor(), [one], results, Protocol("box"))
+    results = [evaluate_image(predictor(), one, Box())]
+    [best], [worst] = draw(predictor(), [one], results, Box())
     assert best is worst
 
 
@@ -83,7 +88,7 @@ def test_the_page_is_whole_and_escaped(tmp_path: Path) -> None:
     text = write_page(
         tmp_path, report_of(results), results, [picture], [replace(picture, name="worst one")]
     ).read_text()
-    assert "&lt;m&gt;: point, 3 clicks, policy best" in text
+    assert "&lt;m&gt;: point, 3 clicks, select best" in text
     assert "a&lt;b&gt;, annotation 0: IoU 50.0% (predicted 50.0%)" in text
     assert "source pets &amp; co" in text
     assert "58.3%" in text  # mean of 0.5, 1.0, 0.25
@@ -99,25 +104,29 @@ def test_categories_are_folded_up() -> None:
     assert "<details><summary>Categories</summary>" in text
     assert "<td>hot &lt;dog&gt;</td>" in text
     assert "<td>left out, area under 1 px</td><td>3</td>" in text
-    assert "<td>all, boundary</td>" in text
+    assert "<th>boundary</th>" in text
 
 
 def test_recall_is_in_the_page() -> None:
     results = [ImageResult("a", "coco", (InstanceResult(1, 100.0, 0.25, 0.5, 0.1, recall=(0.1, 0.2, 0.7)),), {})]
-    report = build_report(results, {"model": "m", "backend": "b", "protocol": Protocol("everything").to_json()})
+    report = build_report(results, {"model": "m", "backend": "b", "protocol": Everything().to_json()})
     text = page(report, results, [], [])
     assert "<h1>m: everything</h1>" in text
-    assert '<td>small, recall of 1000</td><td class="number">70.0%</td>' in text
+    assert "<th>AR@1000</th>" in text
+    small = re.search(r"<td>small</td>(.*?)</tr>", text, re.S)
+    assert small
+    assert re.findall(r">([\d.]+%)<", small[1]) == ["25.0%", "10.0%", "10.0%", "20.0%", "70.0%"]
 
 
 def test_precisions_have_no_histogram() -> None:
     results = [ImageResult("a", "coco", (), {}, ())]
-    facts = {"model": "m", "backend": "b", "protocol": Protocol("box_from_detector").to_json()}
-    text = page(build_report(results, facts, {"all": 0.5, "small": None}), results, [], [])
+    facts = {"model": "m", "backend": "b", "protocol": BoxFromDetector().to_json()}
+    metrics = measure(results) | {"average_precision": {"all": 0.5, "small": None}}
+    text = page(build_report(results, facts, metrics), results, [], [])
     assert '<td>all</td><td class="number">50.0%</td>' in text
     assert '<td>small</td><td class="number">n/a</td>' in text
     assert "<svg" not in text
-    assert "spread" not in text
+    assert "Distribution" not in text
 
 
 def test_a_page_without_pictures() -> None:

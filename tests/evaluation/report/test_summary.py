@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from samlet.errors import DataError
+from samlet.evaluation.metrics.means import measure
 from samlet.evaluation.provenance import machine, versions
-from samlet.evaluation.report.summary import build_report, measure, read_report, write_report
+from samlet.evaluation.report.summary import build_report, read_report, write_report
 from samlet.evaluation.results import ImageResult, InstanceResult
 
 

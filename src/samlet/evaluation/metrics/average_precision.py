@@ -10,13 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlet.data import Sample
-from samlet.data.detections import read_detections, with_detections
 from samlet.data.fields import load_json, parse_size_hw
 from samlet.data.lvis import is_lvis
-from samlet.errors import DataError, InputError
-from samlet.evaluation.protocols.protocol import Protocol
+from samlet.errors import DataError
 from samlet.evaluation.results import ImageResult
-from samlet.evaluation.selection import spread
 from samlet.extras import import_with_extra
 
 LVIS_DETECTIONS = 300  # of an image, over all categories; COCO's 100 are of an image and a category
@@ -75,23 +72,6 @@ class GroundTruth:
     def _by_frequency(self, precision: NDArray[np.float64]) -> dict[str, float | None]:
         frequencies = np.array([self._categories[number].get("frequency") for number in self.category_ids])
         return {name: _mean(precision[:, :, frequencies == sign, 0]) for name, sign in _FREQUENCIES.items()}
-
-
-def detected(
-    samples: Sequence[Sample], protocol: Protocol, data: Sequence[Path], detections: Path | None, limit: int | None
-) -> tuple[list[Sample], GroundTruth]:
-    """The samples with a detector's boxes, at most `limit`, and what their masks are measured against.
-
-    `data` is what was opened, one annotation file. Images without annotation stay: what is found there is wrong.
-    Raises InputError if protocol, data and detections do not belong together; DataError as `read_detections`.
-    """
-    if protocol.start != "box_from_detector" or detections is None:
-        raise InputError("--protocol box_from_detector and --detections belong together: give both or neither.")
-    if len(data) != 1 or data[0].suffix.lower() != ".json":
-        raise InputError("Average precision is measured against one COCO or LVIS .json: give that alone as --data.")
-    truth = GroundTruth(data[0])
-    found = read_detections(detections, truth.sizes_hw, truth.category_ids)
-    return spread(with_detections(samples, found, truth.most_per_image), limit), truth
 
 
 def coco_results(sample: Sample, result: ImageResult) -> list[dict[str, Any]]:

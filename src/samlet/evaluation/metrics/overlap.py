@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 SMALL_MAX_AREA_PX = 32**2
 LARGE_MIN_AREA_PX = 96**2
-BOUNDARY_SHARE = 0.02  # of the image's diagonal: how far a boundary reaches into its mask
+BOUNDARY_FRACTION = 0.02  # of the image's diagonal: how far a boundary reaches into its mask
 
 _SIZES: dict[str, Callable[[float], bool]] = {
     "all": lambda area_px: area_px >= 0,
@@ -43,7 +43,7 @@ def boundary_iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     # Beyond both masks there is background only, which changes no boundary: the box around them is enough.
     rows, columns = (np.flatnonzero(covered.any(axis=axis)) for axis in (1, 0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    reach_px = max(1, round(BOUNDARY_SHARE * math.hypot(*first.shape)))
+    reach_px = max(1, round(BOUNDARY_FRACTION * math.hypot(*first.shape)))
     return mask_iou(_boundary(first[box], reach_px), _boundary(second[box], reach_px))
 
 

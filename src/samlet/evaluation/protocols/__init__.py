@@ -1,1 +1,1 @@
-"""Protocols: how a model is asked, and which of its answers counts."""
+"""Protocols: how a model is asked, and what its answers are worth. One object each; `registry` lists them."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samlet.backend import Embedding, MaskLogits, each_in_image
+from samlet.errors import InputError
 from samlet.evaluation.metrics.overlap import mask_iou
-from samlet.evaluation.protocols.protocol import Policy
 from samlet.geometry.frames import ImageFrame
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
 
 PROMPTS_PER_BATCH = 32  # full-size masks of a batch are held at once: 32 of 10 megapixels are 320 MB
+
+Select = Literal["best", "first", "stability", "oracle"]
+"""Which mask counts: of three candidates the one of best predicted IoU, the single-mask answer, the most stable of the
+three, or the one nearest to the truth (what a user could have picked)."""
 
 Masks = list[NDArray[np.bool_]]
 
@@ -28,24 +33,30 @@ class Answer:
     low_res: NDArray[np.float32]
 
 
-def ask(predictor: Predictor, embedding: Embedding, prompts: Prompts, policy: Policy, truths: Masks) -> Answer:
-    """One decoder call for P prompts; of each prompt's candidates the one that `policy` takes."""
+def ask(predictor: Predictor, embedding: Embedding, prompts: Prompts, select: Select, truths: Masks) -> Answer:
+    """One decoder call for P prompts; of each prompt's candidates the one that `select` takes."""
     logits = predictor.decode(embedding, prompts)
-    columns = choose(logits, policy, truths, embedding.frame)
+    columns = choose(logits, select, truths, embedding.frame)
     chosen = logits.keep(np.arange(len(columns)), columns)
     masks = [image_logits > 0 for image_logits in each_in_image(chosen, embedding.frame)]
     return Answer(masks, chosen.iou[:, 0], chosen.low_res()[:, 0])
 
 
-def choose(logits: MaskLogits, policy: Policy, truths: Masks, frame: ImageFrame) -> NDArray[np.int64]:
+def check_select(select: str) -> None:
+    """InputError for a word that is none of `Select`."""
+    if select not in get_args(Select):
+        raise InputError(f"Mask choice {select!r} is unknown; choose one of {', '.join(get_args(Select))}.")
+
+
+def choose(logits: MaskLogits, select: Select, truths: Masks, frame: ImageFrame) -> NDArray[np.int64]:
     """The column [P] of the mask that counts: 0 is the single-mask answer, 1 to 3 the three candidates."""
     count = len(logits.iou)
-    if policy == "first":
+    if select == "first":
         return np.zeros(count, np.int64)
-    if policy == "best":
+    if select == "best":
         return 1 + logits.iou[:, 1:].argmax(axis=1)
     three = logits.keep(np.arange(count).repeat(3), np.tile([1, 2, 3], count))
-    if policy == "stability":
+    if select == "stability":
         return 1 + three.stability().reshape(count, 3).argmax(axis=1)
     candidates = (image_logits > 0 for image_logits in each_in_image(three, frame))
     true_iou = [mask_iou(mask, truths[index // 3]) for index, mask in enumerate(candidates)]

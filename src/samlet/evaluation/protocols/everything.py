@@ -1,45 +1,76 @@
-"""The protocol `everything`: how many of an image's annotated masks everything mode finds, whatever their category.
-
-Average recall as COCO counts it (without categories): the masks of highest predicted IoU come first, the first 10, 100
-or 1000 are looked at, and at each of ten IoU thresholds each takes the free annotation that it overlaps most.
-"""
+"""The protocol `everything`: the recall of everything mode with the model's own parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samlet.data import Annotation, Sample
-from samlet.evaluation.metrics.scoring import score
+from samlet.evaluation.metrics.means import measure
+from samlet.evaluation.metrics.recall import PROPOSALS, measure_recall, nearest
+from samlet.evaluation.protocols.protocol import EvaluationProtocol
 from samlet.evaluation.results import ImageResult, InstanceResult
+from samlet.evaluation.selection import Scope, Selection, annotation_of, choose_annotated
+from samlet.evaluation.side_by_side import side_by_side
 from samlet.evaluation.stopwatch import Stopwatch
+from samlet.evaluation.tables import Table, iou_tables
 from samlet.everything import MaskGenerator
-from samlet.geometry.rle import Rle, iou_matrix
 from samlet.masks import Mask
 from samlet.predictor import Predictor
-
-PROPOSALS = (10, 100, 1000)
-THRESHOLDS = np.linspace(0.5, 0.95, 10)
-_NOT_FOUND = np.iinfo(np.int64).max
+from samlet.prompts import Prompts
 
 
-def evaluate_everything(predictor: Predictor, sample: Sample) -> ImageResult:
-    """Everything mode with SAM's own parameters on one image; embedding is part of the stage "predict".
+@dataclass(frozen=True)
+class Everything(EvaluationProtocol):
+    """Prompts by its own grid and counts which annotated masks are found: it takes no options."""
 
-    `true_iou` of an instance is that of the mask nearest to it; crowd annotations, which no mask can find, are no
-    instances.
-    """
-    watch = Stopwatch()
-    annotations = [annotation for annotation in sample.annotations if not annotation.crowd]
-    with watch.time("read"):
+    name: ClassVar[str] = "everything"
+    score: ClassVar[str | None] = "mIoU"
+
+    @property
+    def title(self) -> str:
+        """Its name."""
+        return self.name
+
+    def choose(self, samples: Sequence[Sample], scope: Scope) -> Selection:
+        """The annotated samples with the masks that count."""
+        return choose_annotated(samples, scope)
+
+    def evaluate(self, predictor: Predictor, sample: Sample) -> ImageResult:
+        """Everything mode on one image; embedding is part of the stage "predict".
+
+        `true_iou` of an instance is that of the mask nearest to it; crowd annotations, which no mask can find, are no
+        instances.
+        """
+        watch = Stopwatch()
+        annotations = [annotation for annotation in sample.annotations if not annotation.crowd]
+        with watch.time("read"):
+            image = sample.read_image()
+        with watch.time("predict"):
+            masks = propose(predictor, image)
+        with watch.time("score"):
+            instances = measure_recall(masks, annotations)
+        return ImageResult(sample.name, sample.source, tuple(instances), watch.seconds)
+
+    def aggregate(self, results: Sequence[ImageResult], selection: Selection) -> dict[str, Any]:  # noqa: ARG002
+        """Average recall, and the means of IoU with the nearest masks."""
+        return measure(results)
+
+    def tables(self, metrics: Mapping[str, Any]) -> list[Table]:
+        """Recall and IoU by size; IoU by source and by category."""
+        return iou_tables(metrics)
+
+    def draw(
+        self, predictor: Predictor, sample: Sample, instances: Sequence[InstanceResult]
+    ) -> list[NDArray[np.uint8]]:
+        """The truth beside the nearest mask with the click that found it."""
         image = sample.read_image()
-    with watch.time("predict"):
         masks = propose(predictor, image)
-    with watch.time("score"):
-        instances = measure_recall(masks, annotations)
-    return ImageResult(sample.name, sample.source, tuple(instances), watch.seconds)
+        return [side_by_side(image, *_nearest_answer(masks, annotation_of(sample, found.id))) for found in instances]
 
 
 def propose(predictor: Predictor, image: NDArray[np.uint8]) -> list[Mask]:
@@ -48,33 +79,11 @@ def propose(predictor: Predictor, image: NDArray[np.uint8]) -> list[Mask]:
     return sorted(masks, key=lambda mask: -(mask.iou or 0.0))[: max(PROPOSALS)]
 
 
-def measure_recall(masks: Sequence[Mask], annotations: Sequence[Annotation]) -> list[InstanceResult]:
-    """Each annotation with its nearest mask, and the share of thresholds at which it is found, by PROPOSALS."""
-    ious = iou_matrix([mask.rle for mask in masks], [annotation.rle for annotation in annotations])
-    ranks = np.stack([match(ious, threshold) for threshold in THRESHOLDS])
-    results = []
-    for column, annotation in enumerate(annotations):
-        recall = tuple(float(np.mean(ranks[:, column] < most)) for most in PROPOSALS)
-        truth, mask = annotation.to_array(), nearest(masks, annotation.rle)
-        found = np.zeros_like(truth) if mask is None else mask.to_array()
-        results.append(score(annotation, truth, found, (mask.iou or 0.0) if mask else 0.0, recall))
-    return results
-
-
-def match(ious: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
-    """Which mask takes which annotation: the masks' row for each column of `ious` [masks, annotations], or "never".
-
-    Row by row, each mask takes the free annotation of the highest IoU, if that reaches the threshold; of equals the
-    last, as in pycocotools.
-    """
-    ranks = np.full(ious.shape[1], _NOT_FOUND)
-    for rank, row in enumerate(ious):
-        free = np.flatnonzero((ranks == _NOT_FOUND) & (row >= threshold))
-        if free.size:
-            ranks[free[::-1][row[free[::-1]].argmax()]] = rank
-    return ranks
-
-
-def nearest(masks: Sequence[Mask], truth: Rle) -> Mask | None:
-    """The mask of the highest IoU with the truth; None if there are no masks."""
-    return masks[int(iou_matrix([mask.rle for mask in masks], [truth]).argmax())] if masks else None
+def _nearest_answer(
+    masks: Sequence[Mask], annotation: Annotation
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Prompts]:
+    """The truth, the mask nearest to it and the click that found it; an empty mask if nothing was found."""
+    truth, mask = annotation.to_array(), nearest(masks, annotation.rle)
+    if mask is None:
+        return truth, np.zeros_like(truth), Prompts(np.zeros((1, 0, 2)), np.zeros((1, 0), np.int64))
+    return truth, mask.to_array(), Prompts.points([mask.point_xy or (0.0, 0.0)])

@@ -1,75 +1,71 @@
-"""The papers' ways of measuring, as data: how a mask is prompted, and which candidate mask is scored."""
+"""What a protocol is: a way to ask a model, to sum up its answers, and to draw one of them.
+
+A protocol is a frozen value whose fields are its options. Adding one is a module here and a line in `registry`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.data import Sample
 from samlet.errors import InputError
-
-Start = Literal["box", "point", "center", "everything", "box_from_detector"]
-Policy = Literal["best", "first", "stability", "oracle"]
-
-_FEWEST_CLICKS = {"box": 0, "point": 1, "center": 1, "everything": 0, "box_from_detector": 0}
-_MOST_CLICKS = 20  # what the clicking papers report at most
+from samlet.evaluation.results import ImageResult, InstanceResult
+from samlet.evaluation.selection import Scope, Selection
+from samlet.evaluation.tables import Table
+from samlet.predictor import Predictor
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """How one instance is prompted and scored.
+class EvaluationProtocol(ABC):
+    """One way of measuring. Values are small and can be pickled: worker processes get a copy each."""
 
-    `start`: "box" = the annotation's box, "point" = RITM's first click (EfficientViT-SAM), "center" = EdgeSAM's
-    mask center. `clicks`: all clicks, the first point included; with "box" the corrections after it. Every round sees
-    all clicks so far; only the last mask is scored. "everything" prompts by its own grid and counts what is found: it
-    takes no clicks and no policy. "box_from_detector" = each box of a detector; it takes no clicks.
-    `feed_mask_back`: each round also sees the mask before.
-    `policy`: which mask counts: of the three of ambiguous prompts the one of "best" predicted IoU, the most stable
-    ("stability") or the nearest to the truth ("oracle"); "first" is the decoder's single-mask answer.
-    """
-
-    start: Start = "box"
-    clicks: int = 0
-    policy: Policy = "best"
-    feed_mask_back: bool = False
-
-    def __post_init__(self) -> None:
-        if self.start not in get_args(Start):
-            raise InputError(f"Protocol {self.start!r} is unknown; choose one of {', '.join(get_args(Start))}.")
-        if self.policy not in get_args(Policy):
-            raise InputError(f"Mask policy {self.policy!r} is unknown; choose one of {', '.join(get_args(Policy))}.")
-        fewest = _FEWEST_CLICKS[self.start]
-        if not fewest <= self.clicks <= _MOST_CLICKS:
-            raise InputError(f"Protocol {self.start} takes {fewest} to {_MOST_CLICKS} clicks, not {self.clicks}.")
-        if self.start == "everything" and (self.clicks or self.policy != "best" or self.feed_mask_back):
-            raise InputError("Protocol everything clicks and chooses by itself: leave out clicks, policy and feedback.")
-        if self.start == "box_from_detector" and (self.clicks or self.policy == "oracle" or self.feed_mask_back):
-            raise InputError("Protocol box_from_detector knows no truth: leave out clicks, feedback and policy oracle.")
+    name: ClassVar[str]
+    """What `samlet eval --protocol` and reports call it."""
+    score: ClassVar[str | None]
+    """What `scores_of` counts, for the progress bar; None if images have no score of their own."""
 
     @property
-    def rounds(self) -> int:
-        """How often the decoder answers for one instance."""
-        return self.clicks + 1 if self.start == "box" else self.clicks
-
-    @property
+    @abstractmethod
     def title(self) -> str:
-        """The protocol in words, for tables and headings."""
-        if self.start == "everything":
-            return "everything"
-        clicks = f", {self.clicks} click{'s' if self.clicks > 1 else ''}" if self.clicks else ""
-        fed_back = ", mask fed back" if self.feed_mask_back else ""
-        return f"{self.start}{clicks}, policy {self.policy}{fed_back}"
+        """The protocol with its options in words, for tables and headings."""
+
+    def check(self, scope: Scope) -> None:
+        """InputError if options do not belong together; asked before the data is opened."""
+        if scope.detections is not None:
+            raise InputError("--protocol box_from_detector and --detections belong together: give both or neither.")
+
+    @abstractmethod
+    def choose(self, samples: Sequence[Sample], scope: Scope) -> Selection:
+        """Which of the opened samples are measured, before any of them is read; InputError or DataError if none can."""
+
+    @abstractmethod
+    def evaluate(self, predictor: Predictor, sample: Sample) -> ImageResult:
+        """Ask about one image, and measure the answers in image pixels."""
+
+    @abstractmethod
+    def aggregate(self, results: Sequence[ImageResult], selection: Selection) -> dict[str, Any]:
+        """The metrics of a run as JSON fields; `results` are in the order of the selection's samples."""
+
+    @abstractmethod
+    def tables(self, metrics: Mapping[str, Any]) -> list[Table]:
+        """What `aggregate` returned, to be read on a terminal and on the page."""
+
+    @abstractmethod
+    def draw(
+        self, predictor: Predictor, sample: Sample, instances: Sequence[InstanceResult]
+    ) -> list[NDArray[np.uint8]]:
+        """A picture of each of these results of one image, uint8 RGB [H, W, 3]; the image is embedded once."""
+
+    def scores_of(self, result: ImageResult) -> list[float]:
+        """The running score of one image's instances, 0 to 1."""
+        return [instance.true_iou for instance in result.instances] if self.score else []
 
     def to_json(self) -> dict[str, Any]:
-        """The protocol as JSON fields."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Protocol:
-        """The protocol that `to_json` wrote."""
-        return cls(**fields)
-
-
-def default_clicks(start: Start) -> int:
-    """The fewest clicks a start allows: none after a box, one for a point."""
-    return _FEWEST_CLICKS.get(start, 0)
+        """The name and the options as JSON fields; `registry.from_json` reads them."""
+        return {"start": self.name, **{field.name: getattr(self, field.name) for field in fields(self)}}

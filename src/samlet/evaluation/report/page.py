@@ -10,9 +10,10 @@ from typing import Any
 
 import cv2
 
-from samlet.evaluation.protocols.protocol import Protocol
+from samlet.evaluation.protocols.registry import from_json
 from samlet.evaluation.report.pictures import Picture
 from samlet.evaluation.results import ImageResult
+from samlet.evaluation.tables import Row, Table, percent
 from samlet.files import make_folder, write_files
 
 PAGE_FILE = "report.html"
@@ -20,7 +21,6 @@ BINS = 20
 _WIDTH, _HEIGHT = 320, 110
 _FLOOR = _HEIGHT - 14  # below the bars: the numbers
 
-_HEAD = "<table><tr><th></th><th>mean</th><th>instances</th></tr>"
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }
 table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .15rem .8rem .15rem 0; text-align: left }
@@ -48,10 +48,11 @@ def page(
     report: Mapping[str, Any], results: Sequence[ImageResult], best: Sequence[Picture], worst: Sequence[Picture]
 ) -> str:
     """The page as text; `report` as `build_report` made it of the same `results`."""
-    title = f"{report['model']}: {Protocol.from_json(report['protocol']).title}"
+    protocol = from_json(report["protocol"])
+    title = f"{report['model']}: {protocol.title}"
     parts = [
         f"<h1>{escape(title)}</h1>",
-        _metrics_table(report["metrics"]),
+        *map(_table, protocol.tables(report["metrics"])),
         *_histograms(results),
         *_gallery("Worst answers", worst),
         *_gallery("Best answers", best),
@@ -71,38 +72,16 @@ def histogram(values: Sequence[float]) -> list[int]:
     return counts
 
 
-def _metrics_table(metrics: Mapping[str, Any]) -> str:
-    if metrics["average_precision"]:
-        return _precision_table(metrics)
-    counts = metrics["instances"]
-    rows = [(size, miou, counts[size]) for size, miou in metrics["miou"].items()]
-    rows += [(f"{size}, boundary", miou, counts[size]) for size, miou in metrics["boundary_miou"].items()]
-    for most, recalls in metrics["average_recall"].items():
-        rows += [(f"{size}, recall of {most}", recall, counts[size]) for size, recall in recalls.items()]
-    rows += [(f"source {name}", row["miou"], row["instances"]) for name, row in metrics["per_source"].items()]
-    body = "".join(_row(name, _percent(miou), f"{count:,}") for name, miou, count in rows)
-    mean = _row("mean of sources", _percent(metrics["mean_of_sources"]), "", strong=True)
-    return f"{_HEAD}{body}{mean}</table>{_categories_table(metrics)}"
+def _table(table: Table) -> str:
+    heads = "".join(f"<th>{escape(heading)}</th>" for heading in (table.title, *table.headings))
+    text = f"<table><tr>{heads}</tr>{''.join(map(_row, table.rows))}</table>"
+    return f"<details><summary>{escape(table.title)}</summary>{text}</details>" if table.folded else text
 
 
-def _precision_table(metrics: Mapping[str, Any]) -> str:
-    rows = "".join(_row(kind, _percent(value)) for kind, value in metrics["average_precision"].items())
-    count = f"{metrics['detections']:,} detections"
-    return f"<table><tr><th></th><th>average precision</th></tr>{rows}</table><p>{count}</p>"
-
-
-def _categories_table(metrics: Mapping[str, Any]) -> str:
-    """Folded up, since LVIS has 1,203 categories; nothing where the data set tells none."""
-    if not metrics["per_category"]:
-        return ""
-    rows = [_row(name, _percent(row["miou"]), f"{row['instances']:,}") for name, row in metrics["per_category"].items()]
-    rows.append(_row("mean of categories", _percent(metrics["mean_of_categories"]), "", strong=True))
-    return f"<details><summary>Categories</summary>{_HEAD}{''.join(rows)}</table></details>"
-
-
-def _row(name: str, *numbers: str, strong: bool = False) -> str:
-    cells = "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)
-    return f'<tr class="strong">{_cell(name)}{cells}</tr>' if strong else f"<tr>{_cell(name)}{cells}</tr>"
+def _row(row: Row) -> str:
+    cells = "".join(f'<td class="number">{escape(text)}</td>' for text in row.cells)
+    strong = ' class="strong"' if row.strong else ""
+    return f"<tr{strong}>{_cell(row.name)}{cells}</tr>"
 
 
 def _cell(text: str) -> str:
@@ -113,7 +92,7 @@ def _histograms(results: Sequence[ImageResult]) -> Iterable[str]:
     """None for a detector's boxes, which have no truth of their own."""
     if not any(result.instances for result in results):
         return
-    yield "<h2>How the IoUs are spread</h2>"
+    yield "<h2>Distribution of the IoUs</h2>"
     groups = {"all": [instance.true_iou for result in results for instance in result.instances]}
     for source in sorted({result.source for result in results}):
         groups[f"source {source}"] = [
@@ -142,8 +121,8 @@ def _gallery(title: str, pictures: Sequence[Picture]) -> Iterable[str]:
     if pictures:
         yield f"<h2>{title}</h2><p>Left the truth, right the answer with its prompts.</p>"
     for picture in pictures:
-        caption = f"{picture.name}, annotation {picture.instance.id}: IoU {_percent(picture.instance.true_iou)}"
-        predicted = f" (predicted {_percent(picture.instance.iou)})"
+        caption = f"{picture.name}, annotation {picture.instance.id}: IoU {percent(picture.instance.true_iou)}"
+        predicted = f" (predicted {percent(picture.instance.iou)})"
         yield (
             f'<figure><img alt="{escape(caption)}" src="{_data_url(picture)}">'
             f"<figcaption>{escape(caption + predicted)}</figcaption></figure>"
@@ -163,7 +142,3 @@ def _facts_table(report: Mapping[str, Any]) -> str:
         flat |= report.get(group, {})
     flat |= {f"seconds, {stage}": f"{seconds:.1f}" for stage, seconds in report["seconds"].items()}
     return "<table>" + "".join(f"<tr>{_cell(key)}{_cell(str(value))}</tr>" for key, value in flat.items()) + "</table>"
-
-
-def _percent(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.1%}"

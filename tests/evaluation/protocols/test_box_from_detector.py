@@ -10,8 +10,9 @@ from tests.evaluation.fake import SIDE, RectangleBackend, predictor, rectangle, 
 
 from samlet.data import Detection
 from samlet.errors import InputError
-from samlet.evaluation.protocols import detector
-from samlet.evaluation.protocols.protocol import Protocol
+from samlet.evaluation.protocols import box_from_detector
+from samlet.evaluation.protocols.box_from_detector import BoxFromDetector
+from samlet.evaluation.protocols.registry import make_protocol
 from samlet.evaluation.results import DetectionResult, ImageResult
 from samlet.evaluation.run import evaluate_image
 from samlet.evaluation.selection import hash_of
@@ -19,10 +20,12 @@ from samlet.geometry.rle import decode
 from samlet.predictor import Predictor
 
 FOUND = (Detection(3, (20.0, 30.0, 40.0, 60.0), 0.25), Detection(9, (100.0, 100.0, 80.0, 100.0), 0.75))
-FROM_DETECTOR = Protocol("box_from_detector")
+FROM_DETECTOR = BoxFromDetector()
 
 
-def measured(*detections: Detection, model: Predictor | None = None, protocol: Protocol = FROM_DETECTOR) -> ImageResult:
+def measured(
+    *detections: Detection, model: Predictor | None = None, protocol: BoxFromDetector = FROM_DETECTOR
+) -> ImageResult:
     return evaluate_image(model or predictor(), replace(sample(), detections=detections), protocol)
 
 
@@ -38,8 +41,8 @@ def test_each_box_becomes_a_mask_that_keeps_its_score() -> None:
     np.testing.assert_array_equal(mask_of(second), rectangle(100, 100, 180, 200))
 
 
-def test_the_policy_is_kept() -> None:
-    [left_half] = measured(FOUND[0], protocol=Protocol("box_from_detector", policy="first")).detections
+def test_the_choice_of_mask_is_kept() -> None:
+    [left_half] = measured(FOUND[0], protocol=BoxFromDetector(select="first")).detections
     np.testing.assert_array_equal(mask_of(left_half), rectangle(20, 30, 40, 90))
 
 
@@ -56,7 +59,7 @@ def test_a_box_is_cut_at_the_border_and_one_outside_is_an_empty_mask() -> None:
 def test_batches_do_not_change_the_masks(monkeypatch) -> None:
     many = [Detection(1, (float(i), 10.0, 30.0, 20.0), i / 10) for i in range(7)]
     whole = measured(*many).detections
-    monkeypatch.setattr(detector, "PROMPTS_PER_BATCH", 3)
+    monkeypatch.setattr(box_from_detector, "PROMPTS_PER_BATCH", 3)
     assert measured(*many).detections == whole
 
 
@@ -76,7 +79,7 @@ def test_other_detections_are_another_measurement() -> None:
     assert len({hash_of([first]), hash_of([sample()]), hash_of([replace(sample(), detections=FOUND[:1])])}) == 3
 
 
-@pytest.mark.parametrize("options", [{"clicks": 1}, {"policy": "oracle"}, {"feed_mask_back": True}])
+@pytest.mark.parametrize("options", [{"clicks": 1}, {"select": "oracle"}, {"feed_mask_back": True}])
 def test_options_that_need_a_truth_are_refused(options) -> None:
-    with pytest.raises(InputError, match=r"box_from_detector (knows no truth|takes)"):
-        Protocol("box_from_detector", **options)
+    with pytest.raises(InputError, match=r"box_from_detector (knows no truth|has no)"):
+        make_protocol("box_from_detector", **options)

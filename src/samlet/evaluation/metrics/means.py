@@ -1,0 +1,53 @@
+"""The means of a run: over instances, by size, by source and by category. All are fractions, 0 to 1."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from samlet.evaluation.metrics.overlap import mean, mean_by_group, mean_by_size, size_counts
+from samlet.evaluation.metrics.recall import PROPOSALS
+from samlet.evaluation.results import ImageResult, InstanceResult
+
+
+def measure(results: Sequence[ImageResult]) -> dict[str, Any]:
+    """The metrics of a run: means of IoU and boundary IoU over instances by size; mIoU per source and per category.
+
+    The means over sources and over categories weigh each of them the same; without categories the latter is None.
+    """
+    instances = [instance for result in results for instance in result.instances]
+    outlined = [instance for instance in instances if instance.boundary_iou is not None]
+    per_source = _per_group([(result.source, i) for result in results for i in result.instances])
+    per_category = _per_group([(i.category, i) for i in instances if i.category is not None])
+    for source, row in per_source.items():
+        row["images"] = sum(result.source == source for result in results)
+    return {
+        "miou": mean_by_size([i.true_iou for i in instances], [i.area_px for i in instances]),
+        "boundary_miou": mean_by_size([i.boundary_iou or 0.0 for i in outlined], [i.area_px for i in outlined]),
+        "average_precision": {},
+        "average_recall": _average_recall([i for i in instances if i.recall]),
+        "instances": size_counts([i.area_px for i in instances]),
+        "detections": sum(len(result.detections) for result in results),
+        "per_source": per_source,
+        "mean_of_sources": mean(row["miou"] for row in per_source.values()),
+        "per_category": per_category,
+        "mean_of_categories": mean(row["miou"] for row in per_category.values()),
+    }
+
+
+def _average_recall(instances: Sequence[InstanceResult]) -> dict[str, dict[str, float | None]]:
+    """By how many masks of everything mode are looked at, then by size; empty for other protocols."""
+    if not instances:
+        return {}
+    areas_px = [instance.area_px for instance in instances]
+    recalls = zip(*(instance.recall for instance in instances), strict=True)
+    return {str(most): mean_by_size(values, areas_px) for most, values in zip(PROPOSALS, recalls, strict=True)}
+
+
+def _per_group(members: Sequence[tuple[str, InstanceResult]]) -> dict[str, dict[str, Any]]:
+    """The mIoU of each group, and over how many instances."""
+    names = [name for name, _ in members]
+    counts = Counter(names)
+    means = mean_by_group([instance.true_iou for _, instance in members], names)
+    return {name: {"miou": miou, "instances": counts[name]} for name, miou in means.items()}

@@ -1,0 +1,136 @@
+"""What the protocols share that ask for annotated masks one by one: prompts, rounds of clicks, IoU."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.backend import Embedding
+from samlet.data import Annotation, Sample
+from samlet.errors import InputError
+from samlet.evaluation.metrics.means import measure
+from samlet.evaluation.metrics.scoring import score
+from samlet.evaluation.protocols.answers import PROMPTS_PER_BATCH, Answer, Select, ask, check_select
+from samlet.evaluation.protocols.interaction import Interaction
+from samlet.evaluation.protocols.protocol import EvaluationProtocol
+from samlet.evaluation.results import ImageResult, InstanceResult
+from samlet.evaluation.selection import Scope, Selection, annotation_of, choose_annotated
+from samlet.evaluation.side_by_side import side_by_side
+from samlet.evaluation.stopwatch import Stopwatch
+from samlet.evaluation.tables import Table, iou_tables
+from samlet.geometry.frames import ImageFrame
+from samlet.predictor import Predictor
+
+_MOST_CLICKS = 20  # what the clicking papers report at most
+
+
+@dataclass(frozen=True)
+class PromptedProtocol(EvaluationProtocol):
+    """Prompts each annotated mask, and clicks where the answer is wrong; every round sees all clicks so far.
+
+    Only the last mask is scored. `select`: of the three masks of an ambiguous prompt the one of "best" predicted IoU,
+    the most stable ("stability") or the nearest to the truth ("oracle"); "first" is the decoder's single-mask answer.
+    `feed_mask_back`: each round also sees the mask before.
+    """
+
+    clicks: int = 0
+    select: Select = "best"
+    feed_mask_back: bool = False
+
+    score: ClassVar[str | None] = "mIoU"
+    fewest_clicks: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        check_select(self.select)
+        if not self.fewest_clicks <= self.clicks <= _MOST_CLICKS:
+            raise InputError(
+                f"Protocol {self.name} takes {self.fewest_clicks} to {_MOST_CLICKS} clicks, not {self.clicks}."
+            )
+
+    @property
+    @abstractmethod
+    def rounds(self) -> int:
+        """How often the decoder answers for one instance."""
+
+    @abstractmethod
+    def begin(self, annotations: Sequence[Annotation], frame: ImageFrame) -> Interaction:
+        """What is asked with in the first round."""
+
+    @property
+    def title(self) -> str:
+        """The protocol with its options in words."""
+        clicks = f", {self.clicks} click{'s' if self.clicks > 1 else ''}" if self.clicks else ""
+        fed_back = ", mask fed back" if self.feed_mask_back else ""
+        return f"{self.name}{clicks}, select {self.select}{fed_back}"
+
+    def choose(self, samples: Sequence[Sample], scope: Scope) -> Selection:
+        """The annotated samples with the masks that count."""
+        return choose_annotated(samples, scope)
+
+    def evaluate(self, predictor: Predictor, sample: Sample) -> ImageResult:
+        """Prompt every annotation of one image, in batches on one embedding."""
+        watch = Stopwatch()
+        with watch.time("read"):
+            image = sample.read_image()
+        with watch.time("embed"):
+            embedding = predictor.embed(image)
+        instances: list[InstanceResult] = []
+        for start in range(0, len(sample.annotations), PROMPTS_PER_BATCH):
+            batch = sample.annotations[start : start + PROMPTS_PER_BATCH]
+            interaction, answer = self.interact(predictor, embedding, batch, watch)
+            with watch.time("score"):
+                answers = zip(batch, interaction.truths, answer.masks, answer.iou, strict=True)
+                instances += [score(annotation, truth, mask, float(iou)) for annotation, truth, mask, iou in answers]
+        return ImageResult(sample.name, sample.source, tuple(instances), watch.seconds)
+
+    def interact(
+        self,
+        predictor: Predictor,
+        embedding: Embedding,
+        annotations: Sequence[Annotation],
+        watch: Stopwatch | None = None,
+    ) -> tuple[Interaction, Answer]:
+        """All rounds for a batch of annotations: the prompts at the end, and the last answer."""
+        watch = watch or Stopwatch()
+        with watch.time("read"):
+            interaction = self.begin(annotations, embedding.frame)
+        answer: Answer | None = None
+        for _ in range(self.rounds):
+            with watch.time("score"):
+                prompts = interaction.next_prompts(answer.masks if answer else None)
+            with watch.time("predict"):
+                if answer and self.feed_mask_back:
+                    prompts = prompts.with_mask_hint(answer.low_res)
+                answer = ask(predictor, embedding, prompts, self.select, interaction.truths)
+        assert answer is not None, "a protocol has at least one round"
+        return interaction, answer
+
+    def aggregate(self, results: Sequence[ImageResult], selection: Selection) -> dict[str, Any]:  # noqa: ARG002
+        """Means of IoU and of boundary IoU over instances."""
+        return measure(results)
+
+    def tables(self, metrics: Mapping[str, Any]) -> list[Table]:
+        """IoU by size, by source and by category."""
+        return iou_tables(metrics)
+
+    def draw(
+        self, predictor: Predictor, sample: Sample, instances: Sequence[InstanceResult]
+    ) -> list[NDArray[np.uint8]]:
+        """The truth beside the answer with its prompts."""
+        image = sample.read_image()
+        embedding = predictor.embed(image)
+        pictures = []
+        for instance in instances:
+            interaction, answer = self.interact(predictor, embedding, [annotation_of(sample, instance.id)])
+            pictures.append(side_by_side(image, interaction.truths[0], answer.masks[0], interaction.prompts()))
+        return pictures
+
+
+def truths_of(annotations: Sequence[Annotation]) -> list[NDArray[np.bool_]]:
+    """The masks of annotations, bool [H, W] each."""
+    return [annotation.to_array() for annotation in annotations]
