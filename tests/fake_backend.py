@@ -28,8 +28,9 @@ class FakeBackend:
     def encode(self, pixels):
         return {"image_embeddings": np.repeat(pixels.mean((1, 2, 3)), 256 * 64 * 64).reshape(-1, 256, 64, 64)}
 
-    def decode(self, features, points_xy, labels, mask_hint=None, image_index=None):
-        self.decoded.append((points_xy, labels, mask_hint))
+    def decode(self, features, tokens):
+        points_xy = tokens.points_xy
+        self.decoded.append((points_xy, tokens.labels, tokens.mask_hint))
         y, x = np.mgrid[:256, :256] + 0.5
 
         def upscale(rows, columns):

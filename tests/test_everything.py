@@ -26,8 +26,8 @@ class BrightBackend:
     def encode(self, pixels):
         return {"image_embeddings": pixels[:, 0].reshape(-1, 256, 2, 256, 2).mean((2, 4))}
 
-    def decode(self, features, points_xy, labels, mask_hint=None, image_index=None):
-        iou = np.tile(np.float32([0.5, 0.9, 0.95, 0.92]), (len(points_xy), 1))
+    def decode(self, features, tokens):
+        iou = np.tile(np.float32([0.5, 0.9, 0.95, 0.92]), (len(tokens), 1))
         logits = 10 * features["image_embeddings"].astype(np.float32)
         return ArrayMaskLogits(iou, lambda rows, columns: np.repeat(logits, len(rows), axis=0))
 

@@ -32,7 +32,7 @@ def opened(monkeypatch):
     """Stands in for ONNX Runtime: lists (folder, threads, device) of artifacts opened; all hold the default model."""
     calls = []
 
-    def from_folder(path, threads=None, device=None):
+    def from_folder(path, threads=None, device=None, *, images_kept=2):
         calls.append((path, threads, device))
         return FakeBackend(name="onnx")
 
@@ -45,7 +45,7 @@ def compiled(monkeypatch):
     """Stands in for OpenVINO, as `opened` for ONNX Runtime; lists (folder, threads, precision)."""
     calls = []
 
-    def from_folder(path, threads=None, precision="float32"):
+    def from_folder(path, threads=None, precision="float32", *, images_kept=2):
         calls.append((path, threads, precision))
         return FakeBackend(name="openvino")
 
@@ -169,7 +169,7 @@ class TestTensorRt:
     def test_it_runs_artifacts_on_cuda(self, shipped, artifact, monkeypatch, device):
         calls = []
 
-        def from_folder(path, threads=None):
+        def from_folder(path, threads=None, *, images_kept=2):
             calls.append((path, threads))
             return FakeBackend(name="tensorrt")
 

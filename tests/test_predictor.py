@@ -51,6 +51,24 @@ class TestEmbed:
         with pytest.raises(ImageError, match=r"nothing\.jpg"):
             model.embed(tmp_path / "nothing.jpg")
 
+    def test_many_are_encoded_a_batch_at_a_time(self, model, backend, embedding, monkeypatch):
+        pictures = [PICTURE[: 120 - 10 * number] for number in range(5)]
+        encode, batches = backend.encode, []
+        monkeypatch.setattr(backend, "encode", lambda pixels: batches.append(len(pixels)) or encode(pixels))
+        embeddings = model.embed_many(iter(pictures), batch_size=2)
+        assert batches == [2, 2, 1]
+        assert [each.frame.size_hw for each in embeddings] == [picture.shape[:2] for picture in pictures]
+        for ours, picture in zip(embeddings, pictures, strict=True):
+            alone = model.embed(picture).features["image_embeddings"]
+            np.testing.assert_array_equal(ours.features["image_embeddings"], alone)
+
+    def test_no_images_are_no_embeddings(self, model):
+        assert model.embed_many([]) == []
+
+    def test_a_batch_of_none_is_refused(self, model):
+        with pytest.raises(InputError, match="batch_size is 0"):
+            model.embed_many([PICTURE], batch_size=0)
+
 
 class TestPredict:
     def test_the_best_is_the_candidate_with_the_highest_predicted_iou(self, model, embedding, backend):

@@ -22,6 +22,7 @@ from samlet.geometry.boxes import boxes_from_masks
 from samlet.geometry.frames import ImageFrame
 from samlet.geometry.regions import stability_score
 from samlet.reading import decoding, is_missing, read_npz
+from samlet.tokens import PromptTokens
 
 if TYPE_CHECKING:
     from samlet.spec import ModelSpec
@@ -177,20 +178,8 @@ class Backend(Protocol):
         """Normalized pixels float32 [N, 3, S, S] → features, N first; "image_embeddings" is [N, 256, 64, 64]."""
         ...
 
-    def decode(
-        self,
-        features: Mapping[str, NDArray[Any]],
-        points_xy: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        mask_hint: NDArray[np.float32] | None = None,
-        image_index: NDArray[np.int64] | None = None,
-    ) -> MaskLogits:
-        """Tokens of P prompts → MaskLogits [P, 4].
-
-        `points_xy` [P, T, 2] in prompt-canvas pixels and `labels` [P, T] are what `Prompts.tokens` says, scaled by the
-        frame; `mask_hint` [P, 256, 256] are low-resolution logits; `image_index` [P] says which of the N images a
-        prompt belongs to (None: the only one).
-        """
+    def decode(self, features: Mapping[str, NDArray[Any]], tokens: PromptTokens) -> MaskLogits:
+        """P prompts about the images of `features` → MaskLogits [P, M]; BackendError for a kind it cannot answer."""
         ...
 
 

@@ -26,6 +26,7 @@ from samlet.hub import weights
 from samlet.models.registry import DEFAULT_MODEL, get_spec, shipped_folder
 from samlet.predictor import Predictor
 from samlet.runtime.artifact import precision_of
+from samlet.runtime.shared import IMAGES_KEPT
 from samlet.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -48,16 +49,18 @@ def load(
     device: str | None = None,
     threads: int | None = None,
     precision: str | None = None,
+    images_kept: int = IMAGES_KEPT,
 ) -> Predictor:
     """Make a ready model; without arguments the one that ships with samlet, offline.
 
     `name`: a model of the zoo, `timm:NAME`, a spec of your own as `module:SPEC`, or the folder of an exported artifact.
     `checkpoint`: such a folder, or weights (.pt, .pth, .safetensors) for torch. `backend`: one of `BACKENDS`. `device`:
     "cpu", "cuda" or (torch) "mps". `threads`: not for torch. `precision`: "float32", "bfloat16" or (torch) "float16",
-    with openvino and torch named as the backend. Raises BackendError (UnknownBackendError, MissingExtraError),
+    with openvino and torch named as the backend. `images_kept`: for how many images what all their prompts share waits
+    for more prompts (31 MB each in SAM's sizes). Raises BackendError (UnknownBackendError, MissingExtraError),
     UnknownModelError, WeightsError, CheckpointError, InputError.
     """
-    wish = _Wish(backend, device, threads, precision)
+    wish = _Wish(backend, device, threads, precision, images_kept)
     wish.check()
     folder = _artifact_folder(name, checkpoint)
     if folder is not None:
@@ -139,6 +142,7 @@ class _Wish:
     device: str | None
     threads: int | None
     precision: str | None
+    images_kept: int
 
     def check(self) -> None:
         """InputError, BackendError or UnknownBackendError for what no machine could do."""
@@ -191,22 +195,22 @@ def _load_named(spec: ModelSpec, wish: _Wish) -> Predictor:
 
 
 def _open_artifact(folder: Path, wish: _Wish) -> Predictor:
-    backend = wish.backend
+    backend, kept = wish.backend, wish.images_kept
     if backend == "auto":
         backend = artifact_backend(precision_of(folder))[0] if wish.device in (None, "cpu") else "onnx"
     if backend == "onnx":
         from samlet.runtime.onnx import OnnxBackend
 
-        return Predictor(OnnxBackend.from_folder(folder, threads=wish.threads, device=wish.device))
+        return Predictor(OnnxBackend.from_folder(folder, wish.threads, wish.device, images_kept=kept))
     if backend == "tensorrt":
         _check_device(wish.device, "tensorrt", "cuda")
         from samlet.runtime.tensorrt import TensorRtBackend
 
-        return Predictor(TensorRtBackend.from_folder(folder, threads=wish.threads))
+        return Predictor(TensorRtBackend.from_folder(folder, wish.threads, images_kept=kept))
     _check_device(wish.device, "openvino", "cpu")
     runtime = import_with_extra("samlet.runtime.openvino", "openvino", "The openvino backend")
     precision = wish.precision or "float32"
-    return Predictor(runtime.OpenVinoBackend.from_folder(folder, threads=wish.threads, precision=precision))
+    return Predictor(runtime.OpenVinoBackend.from_folder(folder, wish.threads, precision, images_kept=kept))
 
 
 def _check_device(device: str | None, backend: str, only: str) -> None:
@@ -227,4 +231,4 @@ def _load_torch(spec: ModelSpec, wish: _Wish, file: Path | None = None) -> Predi
     precision = runtime.known_precision(wish.precision or runtime.default_precision(device))
     module = load_module(spec, cached_weights(spec) if file is None else file)
     fusion.fuse(module)
-    return Predictor(runtime.TorchBackend(module, spec, device, precision))
+    return Predictor(runtime.TorchBackend(module, spec, device, precision, wish.images_kept))

@@ -22,15 +22,15 @@ class DiscBackend:
     def encode(self, pixels):
         return {"image_embeddings": np.zeros((len(pixels), 256, 64, 64), np.float32)}
 
-    def decode(self, features, points_xy, labels, mask_hint=None, image_index=None):
-        centers = points_xy[:, 0] / 4
+    def decode(self, features, tokens):
+        centers = tokens.points_xy[:, 0] / 4
         y, x = np.mgrid[:256, :256]
 
         def upscale(rows, columns):
             away = [np.hypot(x - centers[row][0], y - centers[row][1]) for row in rows]
             return np.stack([RADII[column] - a for a, column in zip(away, columns, strict=True)]).astype(np.float32)
 
-        return ArrayMaskLogits(np.tile(np.float32(IOU), (len(points_xy), 1)), upscale)
+        return ArrayMaskLogits(np.tile(np.float32(IOU), (len(tokens), 1)), upscale)
 
 
 def predictor() -> Predictor:

@@ -49,8 +49,9 @@ class RectangleBackend:
         self.encoded += 1
         return {"image_embeddings": np.zeros((1, 256, 64, 64), np.float32)}
 
-    def decode(self, features, points_xy, labels, mask_hint=None, image_index=None) -> ArrayMaskLogits:
-        self.seen.append((points_xy, labels, mask_hint))
+    def decode(self, features, tokens) -> ArrayMaskLogits:
+        points_xy, labels = tokens.points_xy, tokens.labels
+        self.seen.append((points_xy, labels, tokens.mask_hint))
 
         @cache
         def candidates(row: int) -> NDArray[np.bool_]:

@@ -34,8 +34,8 @@ class Shifted:
         embeddings = self.backend.encode(pixels)["image_embeddings"]
         return {"image_embeddings": embeddings + np.linspace(-1, 1, 64, dtype=np.float32) * self.embedding}
 
-    def decode(self, features, *tokens):
-        logits = self.backend.decode(features, *tokens)
+    def decode(self, features, tokens):
+        logits = self.backend.decode(features, tokens)
         shifted = logits.low_res() + np.float32(self.logits)
         return ArrayMaskLogits(logits.iou + np.float32(self.iou), lambda rows, columns: shifted[rows, columns])
 

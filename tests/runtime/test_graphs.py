@@ -60,13 +60,13 @@ def test_embeddings_equal_torch(features, reference):
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_candidates_equal_torch(backend, reference, features, case):
-    ours, theirs = backend.decode(features, *case), reference.decode(features, *case)
+    ours, theirs = backend.decode(features, case), reference.decode(features, case)
     close(ours.iou, theirs.iou)
     close(ours.low_res(), theirs.low_res())
 
 
 def test_kept_masks_are_those_of_all(backend, features):
-    logits = backend.decode(features, *CASES["more than one run takes"])
+    logits = backend.decode(features, CASES["more than one run takes"])
     rows, columns = [9, 3, 3, 0, 8], [0, 3, 1, 2, 2]
     kept = logits.keep(rows, columns).low_res()
     close(kept[:, 0], logits.low_res()[rows, columns], tolerance=1e-5)
@@ -78,7 +78,7 @@ def test_the_upscaler_is_opened_when_a_mask_is_asked_for(kind, monkeypatch):
     monkeypatch.setattr(kind, "_open", lambda self, *given: opened.append(given[0].name) or open_graph(self, *given))
     backend = kind.from_folder(tiny_artifact())
     assert opened == []
-    logits = backend.decode(backend.encode(PIXELS), *CASES["one click"])
+    logits = backend.decode(backend.encode(PIXELS), CASES["one click"])
     logits.keep([0], [1])
     assert opened == [ENCODER, PROJECTOR, DECODER]
     logits.low_res()
@@ -90,8 +90,8 @@ def test_eight_threads_get_what_one_gets(kind, features):
     backend = kind.from_folder(tiny_artifact(), threads=1)
     cases = [CASES["one click"], CASES["one box"]]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda case: backend.decode(features, *case).low_res(), cases * 4))
-    alone = [backend.decode(features, *case).low_res() for case in cases]
+        together = list(pool.map(lambda case: backend.decode(features, case).low_res(), cases * 4))
+    alone = [backend.decode(features, case).low_res() for case in cases]
     for ours, theirs in zip(together, alone * 4, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -102,7 +102,7 @@ def test_several_runs_go_side_by_side_with_a_thread_each(kind, features, monkeyp
     monkeypatch.setattr(kind, "_open", lambda self, *given: opened.append(given[1]) or open_graph(self, *given))
     alone, together = (kind.from_folder(tiny_artifact(), threads=threads) for threads in (1, 3))
     case = CASES["more than one run takes"]
-    ours, theirs = together.decode(features, *case), alone.decode(features, *case)
+    ours, theirs = together.decode(features, case), alone.decode(features, case)
     close(ours.iou, theirs.iou, tolerance=1e-5)
     close(ours.low_res(), theirs.low_res(), tolerance=1e-5)
     assert sorted(opened) == [1, 1, 1, 1, 1, 3]  # the projector alone, once an image, has all three
@@ -128,7 +128,7 @@ def test_a_graph_that_no_runtime_can_load_is_one_sentence(kind, tmp_path):
     (folder / MANIFEST).write_text(json.dumps(manifest_record(folder, tiny_model().spec, "float32")))
     backend = kind.from_folder(folder)
     with pytest.raises(BackendError, match=r"cannot load .*decoder\.onnx"):
-        backend.decode(backend.encode(PIXELS), *CASES["one click"])
+        backend.decode(backend.encode(PIXELS), CASES["one click"])
 
 
 def test_pixels_of_another_canvas_are_one_sentence(backend):

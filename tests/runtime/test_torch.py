@@ -18,6 +18,7 @@ from samlet.models import Sam
 from samlet.nn.prompt_decoder import ImageProjector, MaskUpscaler
 from samlet.runtime import torch as runtime
 from samlet.runtime.torch import TorchBackend, TorchMaskLogits, to_tensor
+from samlet.tokens import PromptTokens
 
 RANDOM = np.random.default_rng(1)
 LOGITS = RANDOM.standard_normal((3, 4, 256, 256)).astype(np.float32) * 2
@@ -66,6 +67,15 @@ def test_image_logits_equal_those_in_numpy(pair, frame):
     np.testing.assert_allclose(ours, theirs, atol=2e-4)
 
 
+def test_stability_and_boxes_move_no_logits_to_the_host(pair, monkeypatch):
+    moved = []
+    to_array = runtime._to_array
+    monkeypatch.setattr(runtime, "_to_array", lambda tensor: moved.append(tensor.numel()) or to_array(tensor))
+    pair[0].stability()
+    pair[0].boxes_xyxy()
+    assert moved == [12, 48]
+
+
 @pytest.mark.parametrize("upscaled_before", [False, True])
 def test_keep_takes_pairs(pair, upscaled_before):
     ours = pair[0]
@@ -103,7 +113,7 @@ def test_a_prompt_is_upscaled_once_for_all_its_masks(monkeypatch):
     monkeypatch.setattr(
         MaskUpscaler, "forward", lambda self, *given: rows.append(len(given[-2])) or upscale(self, *given)
     )
-    backend.decode(features, *CASES["ragged rows"]).keep([0, 0, 0, 2], [1, 2, 3, 1]).low_res()
+    backend.decode(features, CASES["ragged rows"]).keep([0, 0, 0, 2], [1, 2, 3, 1]).low_res()
     assert rows == [1, 1]  # one by one, as suits a CPU
 
 
@@ -127,7 +137,7 @@ def test_candidates_equal_those_of_the_plain_decoder(features, case, rows, monke
     for name in ("ROWS_PER_RUN", "ROWS_PER_UPSCALE") if rows else ():
         monkeypatch.setattr(runtime, name, rows)
     ours, theirs = (
-        kind(tiny_model(), tiny_model().spec).decode(features, *case) for kind in (TorchBackend, PlainBackend)
+        kind(tiny_model(), tiny_model().spec).decode(features, case) for kind in (TorchBackend, PlainBackend)
     )
     close(ours.iou, theirs.iou)
     close(ours.low_res(), theirs.low_res())
@@ -135,16 +145,18 @@ def test_candidates_equal_those_of_the_plain_decoder(features, case, rows, monke
         close(ours.keep([2, 0, 2], [3, 1, 0]).low_res(), theirs.low_res()[[2, 0, 2], [3, 1, 0]][:, None])
 
 
-@pytest.mark.parametrize(("frozen", "projections"), [(True, 1), (False, 3)])
-def test_what_prompts_share_is_kept_for_embeddings_that_cannot_change(features, frozen, projections, monkeypatch):
+@pytest.mark.parametrize(("frozen", "images_kept", "projections"), [(True, 2, 1), (True, 0, 3), (False, 2, 3)])
+def test_what_prompts_share_is_kept_for_embeddings_that_cannot_change(
+    features, frozen, images_kept, projections, monkeypatch
+):
     made = []
     project = ImageProjector.forward
     monkeypatch.setattr(ImageProjector, "forward", lambda self, image: made.append(1) or project(self, image))
     embeddings = features["image_embeddings"].copy()
     embeddings.setflags(write=not frozen)
-    backend = TorchBackend(tiny_model(), tiny_model().spec)
+    backend = TorchBackend(tiny_model(), tiny_model().spec, images_kept=images_kept)
     for _ in range(3):
-        backend.decode({"image_embeddings": embeddings}, *CASES["more than one run takes"])
+        backend.decode({"image_embeddings": embeddings}, CASES["more than one run takes"])
     assert len(made) == projections
 
 
@@ -174,10 +186,10 @@ def test_a_model_that_learns_meanwhile_is_seen_as_it_is(features, change):
     frozen = {
         name: Embedding({name: array}, FRAMES["one row"], "tiny").features[name] for name, array in features.items()
     }
-    before = backend.decode(frozen, *CASES["one click"]).low_res()
+    before = backend.decode(frozen, CASES["one click"]).low_res()
     change(model.mask_decoder)
-    after = backend.decode(frozen, *CASES["one click"])
-    expected = PlainBackend(model, model.spec).decode(frozen, *CASES["one click"])
+    after = backend.decode(frozen, CASES["one click"])
+    expected = PlainBackend(model, model.spec).decode(frozen, CASES["one click"])
     close(after.low_res(), expected.low_res())
     close(after.iou, expected.iou)
     assert np.abs(after.low_res() - before).max() > 1e-2 * before.std()
@@ -276,10 +288,12 @@ def test_ragged_rows_get_what_they_get_alone():
     model = tiny_model()
     backend = TorchBackend(model, model.spec)
     features = backend.encode(np.ones((1, 3, CANVAS, CANVAS), np.float32))
-    points_xy, labels, *_ = CASES["ragged rows"]
-    together = backend.decode(features, points_xy, labels)
+    points_xy, labels = CASES["ragged rows"].points_xy, CASES["ragged rows"].labels
+    together = backend.decode(features, PromptTokens(points_xy, labels))
     for row, length in enumerate((labels != -10).sum(axis=1)):
-        alone = backend.decode(features, points_xy[row : row + 1, :length], labels[row : row + 1, :length])
+        alone = backend.decode(
+            features, PromptTokens(points_xy[row : row + 1, :length], labels[row : row + 1, :length])
+        )
         np.testing.assert_allclose(alone.iou[0], together.iou[row], atol=1e-5)
 
 

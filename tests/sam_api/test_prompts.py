@@ -35,7 +35,7 @@ HINT = np.ones((1, 1, 256, 256))
 )
 def test_tokens_of_one_prompt(given, points_xy, labels):
     batch = PromptBatch(**given)
-    places, meanings = batch.tokens()
+    places, meanings = batch.tokens().points_xy, batch.tokens().labels
     assert len(batch) == 1
     assert places.tolist() == [points_xy]
     assert meanings.tolist() == [labels]
@@ -43,14 +43,14 @@ def test_tokens_of_one_prompt(given, points_xy, labels):
 
 
 def test_one_mask_hint_serves_every_box():
-    hint = PromptBatch(boxes_xyxy=np.repeat(BOXES, 3, axis=0), mask_hint=HINT).hint()
+    hint = PromptBatch(boxes_xyxy=np.repeat(BOXES, 3, axis=0), mask_hint=HINT).tokens().mask_hint
     assert hint.shape == (3, 256, 256)
     assert hint.dtype == np.float32
 
 
 def test_mask_hints_alone_are_as_many_prompts():
     batch = PromptBatch(mask_hint=np.repeat(HINT, 2, axis=0))
-    assert len(batch) == len(batch.tokens()[0]) == len(batch.hint()) == 2
+    assert len(batch) == len(batch.tokens()) == len(batch.tokens().mask_hint) == 2
 
 
 @pytest.mark.parametrize(

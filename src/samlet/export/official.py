@@ -31,6 +31,7 @@ from samlet.prompts import ABSENT_LABEL, HINT_SIZE
 from samlet.runtime.artifact import DECODER, ENCODER
 from samlet.runtime.sessions import onnxruntime
 from samlet.spec import ModelSpec
+from samlet.tokens import PromptTokens
 
 # Linear, half-pixel centers, no antialiasing: what torch calls bilinear with align_corners=False.
 RESIZING = """
@@ -120,27 +121,18 @@ class OfficialBackend:
         arrays: Sequence[Any] = self._encoder.run(names, {"pixels": pixels})
         return dict(zip(names, arrays, strict=True))
 
-    def decode(
-        self,
-        features: Mapping[str, NDArray[Any]],
-        points_xy: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        mask_hint: NDArray[np.float32] | None = None,
-        image_index: NDArray[np.int64] | None = None,
-    ) -> ArrayMaskLogits:
+    def decode(self, features: Mapping[str, NDArray[Any]], tokens: PromptTokens) -> ArrayMaskLogits:
         """See `samlet.backend.Backend`; of the tokens of a row, those that exist."""
-        iou = np.empty((len(labels), 4), np.float32)
-        logits = np.empty((len(labels), 4, HINT_SIZE, HINT_SIZE), np.float32)
-        for row, given in enumerate(labels != ABSENT_LABEL):
-            image = 0 if image_index is None else image_index[row]
+        iou = np.empty((len(tokens), 4), np.float32)
+        logits = np.empty((len(tokens), 4, HINT_SIZE, HINT_SIZE), np.float32)
+        no_hint = np.zeros((1, 1, HINT_SIZE, HINT_SIZE), np.float32)
+        for row, (image, given) in enumerate(zip(tokens.images, tokens.labels != ABSENT_LABEL, strict=True)):
             inputs = {
                 "image_embeddings": features["image_embeddings"][image : image + 1],
-                "point_coords": points_xy[row, given][None],
-                "point_labels": labels[row, given][None].astype(np.float32),
-                "mask_input": np.zeros((1, 1, HINT_SIZE, HINT_SIZE), np.float32)
-                if mask_hint is None
-                else mask_hint[row][None, None],
-                "has_mask_input": np.full(1, mask_hint is not None, np.float32),
+                "point_coords": tokens.points_xy[row, given][None],
+                "point_labels": tokens.labels[row, given][None].astype(np.float32),
+                "mask_input": no_hint if tokens.mask_hint is None else tokens.mask_hint[row][None, None],
+                "has_mask_input": np.full(1, tokens.mask_hint is not None, np.float32),
                 "orig_im_size": np.full(2, self.spec.image.prompt_canvas, np.float32),
             }
             parts: Sequence[Any] = self._decoder.run(["iou_predictions", "low_res_masks"], inputs)

@@ -8,12 +8,14 @@ Arrays and tokens only; which features hold proposals is the backend's affair.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samlet.prompts import ABSENT_LABEL, PointLabel
+from samlet.tokens import PromptTokens
 
 BOXES, SCORES = "proposal_boxes_xyxy", "proposal_scores"
 """Features [N, K, 4] in prompt-canvas pixels and [N, K] in 0..1; a backend without proposals has neither."""
@@ -42,23 +44,21 @@ def box_of_click(
     return boxes_xyxy[nearest[scores[nearest].argmax()]]
 
 
-def with_box_prior(
-    features: Mapping[str, NDArray[Any]], points_xy: NDArray[np.float32], labels: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Tokens [P, T, 2] and [P, T] as `Backend.decode` takes them, the rows of one foreground click completed by a box.
+def with_box_prior(features: Mapping[str, NDArray[Any]], tokens: PromptTokens) -> PromptTokens:
+    """The same tokens, the rows of one foreground click completed by a box.
 
-    Where no proposal is around the click, two padding tokens stand for the box, as in EdgeSAM. Other rows, and all rows
-    if the features (of one image) hold no proposals, stay as they are.
+    Where no proposal is around the click, two padding tokens stand for the box, as in EdgeSAM. Other rows, prompts with
+    a mask hint, and all rows if the features (of one image) hold no proposals, stay as they are.
     """
-    lone = ((labels >= 0).sum(axis=1) == 1) & (labels[:, :1] == PointLabel.FOREGROUND).any(axis=1)
-    if BOXES not in features or not lone.any():
-        return points_xy, labels
-    missing = max(0, PROMPT_TOKENS - labels.shape[1])
-    points_xy = np.pad(points_xy, ((0, 0), (0, missing), (0, 0)))
-    labels = np.pad(labels, ((0, 0), (0, missing)), constant_values=ABSENT_LABEL)
+    lone = ((tokens.labels >= 0).sum(axis=1) == 1) & (tokens.labels[:, :1] == PointLabel.FOREGROUND).any(axis=1)
+    if BOXES not in features or tokens.mask_hint is not None or not lone.any():
+        return tokens
+    missing = max(0, PROMPT_TOKENS - tokens.labels.shape[1])
+    points_xy = np.pad(tokens.points_xy, ((0, 0), (0, missing), (0, 0)))
+    labels = np.pad(tokens.labels, ((0, 0), (0, missing)), constant_values=ABSENT_LABEL)
     for row in np.flatnonzero(lone):
         box = box_of_click(points_xy[row, 0], features[BOXES][0], features[SCORES][0])
         points_xy[row, 1:3] = 0 if box is None else box.reshape(2, 2)
         labels[row, 1:3] = PointLabel.PADDING if box is None else (PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT)
         labels[row, 3:] = ABSENT_LABEL
-    return points_xy, labels
+    return replace(tokens, points_xy=points_xy, labels=labels)

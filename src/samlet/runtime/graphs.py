@@ -10,10 +10,9 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +21,16 @@ from samlet.backend import ArrayMaskLogits
 from samlet.errors import BackendError
 from samlet.prompts import HINT_SIZE
 from samlet.runtime.artifact import DECODER, ENCODER, PIECES, PROJECTOR, UPSCALED, UPSCALER, Artifact
-from samlet.runtime.shared import KeptImages, runs_of
+from samlet.runtime.shared import IMAGES_KEPT, Part, Run, SharedOfImages
 from samlet.spec import ModelSpec
+from samlet.tokens import PromptTokens
 
 # A prompt takes about 10 MB in the decoder and 30 MB in the upscaler, which takes prompts one by one: more rows in a
 # run only gain memory traffic. Several runs go side by side, one core each: many operations are too small to share.
 ROWS_PER_RUN = 4
 
-Graph = Callable[[dict[str, NDArray[Any]]], dict[str, NDArray[Any]]]  # arrays by name in, arrays by name out
+_Arrays: TypeAlias = dict[str, NDArray[Any]]
+Graph = Callable[[_Arrays], _Arrays]  # arrays by name in, arrays by name out
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 AnyGraphBackend = TypeVar("AnyGraphBackend", bound="GraphBackend")
@@ -44,24 +45,29 @@ class GraphBackend(ABC):
     name: str
     runtime: str  # the name of the library, for people
 
-    def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
+    def __init__(self, artifact: Artifact, threads: int | None = None, *, images_kept: int = IMAGES_KEPT) -> None:
         self.spec: ModelSpec = artifact.spec
         self._artifact = artifact
         self._threads = default_threads() if threads is None else _checked(threads)
         self._lanes = self._threads or usable_cores()  # runs at the same time; 1 where a GPU shares out each operation
         self._graphs: dict[tuple[str, int], Graph] = {}
-        self._kept: KeptImages[dict[str, NDArray[Any]]] = KeptImages()
+        self._images: SharedOfImages[_Arrays] = SharedOfImages(self._project, images_kept)
         self._lock = Lock()
 
     @classmethod
     def from_folder(
-        cls: type[AnyGraphBackend], path: str | os.PathLike[str], threads: int | None = None
+        cls: type[AnyGraphBackend],
+        path: str | os.PathLike[str],
+        threads: int | None = None,
+        *,
+        images_kept: int = IMAGES_KEPT,
     ) -> AnyGraphBackend:
-        """Open an artifact folder. `threads`: CPU threads of one run (None: what suits this machine).
+        """Open an artifact folder. `threads`: CPU threads of one run (None: what suits this machine). `images_kept`:
+        for how many images the arrays that all their prompts share wait for more prompts (31 MB each in SAM's sizes).
 
         Raises BackendError if the folder is no artifact, or a file in it is missing or damaged.
         """
-        return cls(Artifact.open(Path(path)), threads)
+        return cls(Artifact.open(Path(path)), threads, images_kept=images_kept)
 
     @abstractmethod
     def _open(self, path: Path, threads: int) -> Graph:
@@ -71,62 +77,36 @@ class GraphBackend(ABC):
         """Normalized pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, 256, 64, 64] and what else it has."""
         return self._run(ENCODER, {"pixels": pixels})
 
-    def decode(
-        self,
-        features: Mapping[str, NDArray[Any]],
-        points_xy: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        mask_hint: NDArray[np.float32] | None = None,
-        image_index: NDArray[np.int64] | None = None,
-    ) -> ArrayMaskLogits:
-        """Tokens of P prompts → candidates [P, 4]; see `samlet.backend.Backend`."""
-        iou = np.empty((len(labels), 4), np.float32)
-        image_of = np.zeros(len(labels), np.int64) if image_index is None else np.asarray(image_index)
-        parts: list[tuple[NDArray[np.int64], dict[str, NDArray[Any]]]] = []
-        for rows in runs_of(image_of, ROWS_PER_RUN if mask_hint is None else 1):
-            image = int(image_of[rows[0]])
-            if mask_hint is None and parts and image_of[parts[-1][0][0]] == image:
-                shared = parts[-1][1]
-            else:
-                hint = None if mask_hint is None else mask_hint[rows]
-                shared = self._shared(features["image_embeddings"], image, hint)
-            parts.append((rows, shared))
+    def decode(self, features: Mapping[str, NDArray[Any]], tokens: PromptTokens) -> ArrayMaskLogits:
+        """P prompts → candidates [P, 4]; see `samlet.backend.Backend`."""
+        iou = np.empty((len(tokens), 4), np.float32)
 
-        def run(part: tuple[NDArray[np.int64], dict[str, NDArray[Any]]], threads: int) -> _Run:
-            rows, shared = part
-            decoded = self._run(DECODER, {"points_xy": points_xy[rows], "labels": labels[rows], **shared}, threads)
-            iou[rows] = decoded["iou"]
-            return _Run(rows, shared, decoded)
+        def decode(run: Run[_Arrays], threads: int) -> _Arrays:
+            given = {"points_xy": tokens.points_xy[run.rows], "labels": tokens.labels[run.rows]}
+            decoded = self._run(DECODER, given | run.shared, threads)
+            iou[run.rows] = decoded["iou"]
+            return decoded
 
-        runs = self._side_by_side(run, parts)
-        return ArrayMaskLogits(iou, lambda rows, columns: self._upscale(runs, rows, columns))
+        runs = list(self._images.runs(features["image_embeddings"], tokens, ROWS_PER_RUN))
+        answers = list(zip(runs, self._side_by_side(decode, runs), strict=True))
+        return ArrayMaskLogits(iou, lambda rows, columns: self._upscale(answers, rows, columns))
 
-    def _shared(
-        self, embeddings: NDArray[np.float32], image: int, mask_hint: NDArray[np.float32] | None
-    ) -> dict[str, NDArray[Any]]:
-        """What all prompts of an image share. It is kept for embeddings that cannot change, for clicks yet to come."""
-
-        def project() -> dict[str, NDArray[Any]]:
-            inputs = {"image_embeddings": embeddings[image : image + 1], **_hint_inputs(mask_hint)}
-            return self._run(PROJECTOR, inputs)
-
-        return self._kept.get(embeddings, image, project) if mask_hint is None else project()
+    def _project(self, embedding: NDArray[np.float32], mask_hint: NDArray[np.float32] | None) -> _Arrays:
+        return self._run(PROJECTOR, {"image_embeddings": embedding, **_hint_inputs(mask_hint)})
 
     def _upscale(
-        self, runs: Sequence[_Run], rows: NDArray[np.int64], columns: NDArray[np.int64]
+        self, answers: Sequence[tuple[Run[_Arrays], _Arrays]], rows: NDArray[np.int64], columns: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """Logits [K, 256, 256]. The masks of a prompt share nearly all the work, so each prompt runs once."""
         masks = np.empty((len(rows), HINT_SIZE, HINT_SIZE), np.float32)
 
-        def upscale(prompt: tuple[_Run, int], threads: int) -> None:
-            run, place = prompt
-            here = np.flatnonzero(rows == run.rows[place])
-            inputs = {name: run.decoded[name][place : place + 1] for name in ("mask_tokens", *PIECES)}
-            shared = {UPSCALED: run.shared[UPSCALED], "columns": columns[here]}
-            masks[here] = self._run(UPSCALER, {**inputs, **shared}, threads)["logits"][0]
+        def upscale(prompt: tuple[Run[_Arrays], _Arrays, Part], threads: int) -> None:
+            run, decoded, part = prompt
+            inputs = {name: decoded[name][part.places] for name in ("mask_tokens", *PIECES)}
+            shared = {UPSCALED: run.shared[UPSCALED], "columns": columns[part.here]}
+            masks[part.here] = self._run(UPSCALER, inputs | shared, threads)["logits"][0]
 
-        wanted = [(run, int(place)) for run in runs for place in np.flatnonzero(np.isin(run.rows, rows))]
-        self._side_by_side(upscale, wanted)
+        self._side_by_side(upscale, [(run, decoded, part) for run, decoded in answers for part in run.parts(rows, 1)])
         return masks
 
     def _side_by_side(self, work: Callable[[Item, int], Result], items: Sequence[Item]) -> list[Result]:
@@ -136,7 +116,7 @@ class GraphBackend(ABC):
         with ThreadPoolExecutor(min(self._lanes, len(items))) as pool:
             return list(pool.map(lambda item: work(item, 1), items))
 
-    def _run(self, name: str, inputs: dict[str, NDArray[Any]], threads: int | None = None) -> dict[str, NDArray[Any]]:
+    def _run(self, name: str, inputs: _Arrays, threads: int | None = None) -> _Arrays:
         graph = self._graph(name, threads)
         try:
             return graph(inputs)
@@ -149,15 +129,6 @@ class GraphBackend(ABC):
             if (name, threads) not in self._graphs:
                 self._graphs[name, threads] = self._open(self._artifact.folder / name, threads)
             return self._graphs[name, threads]
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Some prompts (`rows` of all) of one image: what they share with its other prompts, and what the decoder said."""
-
-    rows: NDArray[np.int64]
-    shared: dict[str, NDArray[Any]]
-    decoded: dict[str, NDArray[Any]]
 
 
 def default_threads() -> int:

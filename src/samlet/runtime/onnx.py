@@ -14,6 +14,7 @@ from samlet.errors import BackendError
 from samlet.runtime.artifact import Artifact
 from samlet.runtime.graphs import Graph, GraphBackend
 from samlet.runtime.sessions import CPU, CUDA, has, open_graph
+from samlet.runtime.shared import IMAGES_KEPT
 
 DEVICES = ("cpu", "cuda")
 
@@ -27,8 +28,15 @@ class OnnxBackend(GraphBackend):
     name = "onnx"
     runtime = "ONNX Runtime"
 
-    def __init__(self, artifact: Artifact, threads: int | None = None, device: str | None = None) -> None:
-        super().__init__(artifact, threads)
+    def __init__(
+        self,
+        artifact: Artifact,
+        threads: int | None = None,
+        device: str | None = None,
+        *,
+        images_kept: int = IMAGES_KEPT,
+    ) -> None:
+        super().__init__(artifact, threads, images_kept=images_kept)
         self._device = _usable(device)
         self._on_cuda = self._device != "cpu" and has(CUDA)
         if self._on_cuda:
@@ -36,10 +44,15 @@ class OnnxBackend(GraphBackend):
 
     @classmethod
     def from_folder(
-        cls, path: str | os.PathLike[str], threads: int | None = None, device: str | None = None
+        cls,
+        path: str | os.PathLike[str],
+        threads: int | None = None,
+        device: str | None = None,
+        *,
+        images_kept: int = IMAGES_KEPT,
     ) -> OnnxBackend:
         """Open an artifact folder; see `GraphBackend.from_folder` and this class."""
-        return cls(Artifact.open(Path(path)), threads, device)
+        return cls(Artifact.open(Path(path)), threads, device, images_kept=images_kept)
 
     def _open(self, path: Path, threads: int) -> Graph:
         providers = [CUDA, CPU] if self._on_cuda else [CPU]

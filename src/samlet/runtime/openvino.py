@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from samlet.errors import BackendError
 from samlet.runtime.artifact import Artifact
 from samlet.runtime.graphs import Graph, GraphBackend
+from samlet.runtime.shared import IMAGES_KEPT
 from samlet.runtime.telemetry import import_without_telemetry
 
 if TYPE_CHECKING:
@@ -36,8 +37,15 @@ class OpenVinoBackend(GraphBackend):
     name = "openvino"
     runtime = "OpenVINO"
 
-    def __init__(self, artifact: Artifact, threads: int | None = None, precision: str = "float32") -> None:
-        super().__init__(artifact, threads)
+    def __init__(
+        self,
+        artifact: Artifact,
+        threads: int | None = None,
+        precision: str = "float32",
+        *,
+        images_kept: int = IMAGES_KEPT,
+    ) -> None:
+        super().__init__(artifact, threads, images_kept=images_kept)
         self._core = openvino.Core()
         self._config = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -46,10 +54,15 @@ class OpenVinoBackend(GraphBackend):
 
     @classmethod
     def from_folder(
-        cls, path: str | os.PathLike[str], threads: int | None = None, precision: str = "float32"
+        cls,
+        path: str | os.PathLike[str],
+        threads: int | None = None,
+        precision: str = "float32",
+        *,
+        images_kept: int = IMAGES_KEPT,
     ) -> OpenVinoBackend:
         """Open an artifact folder; see `GraphBackend.from_folder` and this class."""
-        return cls(Artifact.open(Path(path)), threads, precision)
+        return cls(Artifact.open(Path(path)), threads, precision, images_kept=images_kept)
 
     def _open(self, path: Path, threads: int) -> Graph:
         config = self._config | {"INFERENCE_NUM_THREADS": threads}

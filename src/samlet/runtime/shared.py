@@ -1,52 +1,100 @@
-"""What prompts of one image have in common, for every backend with the fast decoder: which of them run together, and
-what they share, kept for more of them.
+"""Which prompts run together and what they share, for every backend with the fast decoder.
 
-It knows arrays by their identity, not what is made of them.
+Prompts of one image share its projected keys and values; they run a few at a time. A backend says how many, how an
+image is projected and how a run is decoded. Arrays are known by their identity, not what is made of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
 
+from samlet.errors import BackendError
+from samlet.tokens import PromptTokens
+
 IMAGES_KEPT = 2  # whose shared arrays, 31 MB each, wait for more prompts
 
 Shared = TypeVar("Shared")
+Project: TypeAlias = Callable[[NDArray[np.float32], "NDArray[np.float32] | None"], Shared]
+"""One embedding [1, C, G, G] and at most one mask hint [1, L, L] → what prompts about that image share."""
 
 
-class KeptImages(Generic[Shared]):
-    """What prompts share, for the last few images whose embeddings cannot change. Safe to use from many threads."""
+@dataclass(frozen=True)
+class Run(Generic[Shared]):
+    """Prompts about one image that the decoder takes at once: their rows, ascending int64 [R], and what they share."""
 
-    def __init__(self) -> None:
+    rows: NDArray[np.int64]
+    shared: Shared
+
+    def parts(self, asked: NDArray[np.int64], size: int) -> Iterator[Part]:
+        """The prompts of the run whose row is among `asked` [K], at most `size` at a time."""
+        wanted = np.flatnonzero(np.isin(self.rows, asked))
+        for start in range(0, len(wanted), size):
+            places = wanted[start : start + size]
+            here = np.flatnonzero(np.isin(asked, self.rows[places]))
+            yield Part(places, here, np.searchsorted(self.rows[places], asked[here]))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some prompts of a run, for masks that are asked for.
+
+    `places` [S]: the prompts by their place in the run. `here` [H]: which of the asked masks they are. `prompt_of` [H]:
+    of which of the S prompts each of those masks is.
+    """
+
+    places: NDArray[np.int64]
+    here: NDArray[np.int64]
+    prompt_of: NDArray[np.int64]
+
+
+class SharedOfImages(Generic[Shared]):
+    """Makes what the prompts of an image share, and keeps it for the last `images_kept` images.
+
+    Only for embeddings that cannot change (read-only arrays). Safe to use from many threads.
+    """
+
+    def __init__(self, project: Project[Shared], images_kept: int = IMAGES_KEPT) -> None:
+        if images_kept < 0:
+            raise BackendError(f"images_kept is {images_kept}: give 0 or more.")
+        self._project = project
+        self._images_kept = images_kept
         self._kept: dict[tuple[int, int], tuple[ref[NDArray[np.float32]], Shared]] = {}
         self._lock = Lock()
 
-    def get(self, embeddings: NDArray[np.float32], image: int, make: Callable[[], Shared]) -> Shared:
+    def runs(self, embeddings: NDArray[np.float32], tokens: PromptTokens, rows_per_run: int) -> Iterator[Run[Shared]]:
+        """The runs that answer all prompts, images one after the other, at most `rows_per_run` prompts in each.
+
+        A hint changes the image that a prompt sees, so prompts with hints share nothing and run one by one.
+        """
+        images = tokens.images
+        for image in np.unique(images):
+            rows = np.flatnonzero(images == image)
+            if tokens.mask_hint is not None:
+                for row in rows.reshape(-1, 1):
+                    yield Run(row, self._project(embeddings[image : image + 1], tokens.mask_hint[row]))
+                continue
+            shared = self._of(embeddings, int(image))
+            for some in np.split(rows, range(rows_per_run, len(rows), rows_per_run)):
+                yield Run(some, shared)
+
+    def _of(self, embeddings: NDArray[np.float32], image: int) -> Shared:
         """What is kept for one image of `embeddings`; made, and kept unless somebody may still write to them."""
         key = (id(embeddings), image)
         with self._lock:
             owner, shared = self._kept.get(key, (None, None))
         if shared is not None and owner is not None and owner() is embeddings:
             return shared
-        shared = make()
+        shared = self._project(embeddings[image : image + 1], None)
         if not embeddings.flags.writeable:
             with self._lock:
                 self._kept[key] = (ref(embeddings), shared)
-                while len(self._kept) > IMAGES_KEPT:
+                while len(self._kept) > self._images_kept:
                     self._kept.pop(next(iter(self._kept)))
         return shared
-
-
-def runs_of(image_of: NDArray[np.int64], rows_per_run: int) -> Iterator[NDArray[np.int64]]:
-    """Rows that one run of the decoder takes: prompts of one image, images one after the other.
-
-    A hint changes the image that a prompt sees, so prompts with hints share nothing and run one by one.
-    """
-    for image in np.unique(image_of):
-        rows = np.flatnonzero(image_of == image)
-        yield from np.split(rows, range(rows_per_run, len(rows), rows_per_run))

@@ -14,6 +14,7 @@ from samlet.hub.weights import cache_folder
 from samlet.runtime.artifact import ENCODER, Artifact
 from samlet.runtime.graphs import Graph, GraphBackend
 from samlet.runtime.sessions import CPU, CUDA, TENSORRT, Provider, has, open_graph
+from samlet.runtime.shared import IMAGES_KEPT
 
 
 class TensorRtBackend(GraphBackend):
@@ -26,12 +27,12 @@ class TensorRtBackend(GraphBackend):
     name = "tensorrt"
     runtime = "ONNX Runtime with TensorRT"
 
-    def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
+    def __init__(self, artifact: Artifact, threads: int | None = None, *, images_kept: int = IMAGES_KEPT) -> None:
         if not has(TENSORRT):
             raise BackendError(
                 "The installed onnxruntime has no TensorRT: install onnxruntime-gpu in its place, and TensorRT."
             )
-        super().__init__(artifact, threads)
+        super().__init__(artifact, threads, images_kept=images_kept)
         self._lanes = 1
 
     def _open(self, path: Path, threads: int) -> Graph:

@@ -28,8 +28,9 @@ from samlet.nn.mask_decoder import MASK_TOKENS
 from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
 from samlet.nn.sam import token_bias
 from samlet.prompts import HINT_SIZE
-from samlet.runtime.shared import KeptImages, runs_of
+from samlet.runtime.shared import IMAGES_KEPT, Part, Run, SharedOfImages
 from samlet.spec import ModelSpec
+from samlet.tokens import PromptTokens
 
 # A prompt takes about 10 MB in the decoder and 30 MB in the upscaler. Few rows stay in a CPU's cache; elsewhere each
 # operation is worth starting only for many.
@@ -64,15 +65,21 @@ def default_precision(device: str | torch.device) -> str:
 class TorchBackend:
     """Backend over a torch model, which is moved to `device` ("cpu", "cuda", "mps", …) and put in eval mode.
 
-    `precision` of the encoder: one of `PRECISIONS`; the decoder stays float32. Safe to use from many threads as long as
-    nobody trains the model meanwhile; what is made of its weights is made again once they have changed. BackendError
-    for another precision, or if the device is not there.
+    `precision` of the encoder: one of `PRECISIONS`; the decoder stays float32. `images_kept`: for how many images the
+    tensors that all their prompts share wait for more prompts (31 MB each in SAM's sizes). Safe to use from many
+    threads as long as nobody trains the model meanwhile; what is made of its weights is made again once they have
+    changed. BackendError for another precision, or if the device is not there.
     """
 
     name = "torch"
 
     def __init__(
-        self, module: Sam, spec: ModelSpec, device: str | torch.device = "cpu", precision: str = "float32"
+        self,
+        module: Sam,
+        spec: ModelSpec,
+        device: str | torch.device = "cpu",
+        precision: str = "float32",
+        images_kept: int = IMAGES_KEPT,
     ) -> None:
         self.spec: ModelSpec = spec
         self.device = usable_device(device)
@@ -83,7 +90,7 @@ class TorchBackend:
         encoder = [part for part in module.children() if part not in (module.prompt_encoder, module.mask_decoder)]
         decoder = [module.prompt_encoder, module.mask_decoder]
         self._encoder = _OfWeights(encoder, lambda: _Encoder(module, PRECISIONS[precision]))
-        self._decoder = _OfWeights(decoder, lambda: _Decoder(module))
+        self._decoder = _OfWeights(decoder, lambda: _Decoder(module, images_kept))
 
     @torch.inference_mode()
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
@@ -94,46 +101,27 @@ class TorchBackend:
         return self._encoder.get()(tensor)
 
     @torch.inference_mode()
-    def decode(
-        self,
-        features: Mapping[str, NDArray[Any]],
-        points_xy: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        mask_hint: NDArray[np.float32] | None = None,
-        image_index: NDArray[np.int64] | None = None,
-    ) -> TorchMaskLogits:
-        """Tokens of P prompts → candidates [P, 4]; see `samlet.backend.Backend`."""
-        decoder, embeddings = self._decoder.get(), features["image_embeddings"]
-        given = (to_tensor(points_xy, self.device), to_tensor(labels, self.device))
-        image_of = np.zeros(len(labels), np.int64) if image_index is None else np.asarray(image_index)
+    def decode(self, features: Mapping[str, NDArray[Any]], tokens: PromptTokens) -> TorchMaskLogits:
+        """P prompts → candidates [P, 4]; see `samlet.backend.Backend`."""
+        decoder = self._decoder.get()
+        points_xy, labels = (to_tensor(array, self.device) for array in (tokens.points_xy, tokens.labels))
         size = ROWS_PER_RUN.get(self.device.type, ROWS_ELSEWHERE)
-        runs: list[_Run] = []
-        iou = torch.empty(len(labels), 4, device=self.device)
-        for rows in runs_of(image_of, size if mask_hint is None else 1):
-            image = int(image_of[rows[0]])
-            if mask_hint is not None:
-                shared = decoder.project(embeddings, image, mask_hint[rows])
-            elif runs and image_of[runs[-1].rows[0]] == image:
-                shared = runs[-1].shared
-            else:
-                shared = decoder.shared(embeddings, image)
-            iou[rows], tokens, mixture = decoder.decode(shared, *(tensor[rows] for tensor in given))
-            runs.append(_Run(rows, shared, tokens, mixture))
-        return TorchMaskLogits(iou, lambda rows, columns: self._upscale(decoder, runs, rows, columns))
+        iou = torch.empty(len(tokens), 4, device=self.device)
+        answers: list[_Answer] = []
+        for run in decoder.images.runs(features["image_embeddings"], tokens, size):
+            iou[run.rows], mask_tokens, mixture = decoder.decode(run.shared, points_xy[run.rows], labels[run.rows])
+            answers.append(_Answer(run, mask_tokens, mixture))
+        return TorchMaskLogits(iou, lambda rows, columns: self._upscale(decoder, answers, rows, columns))
 
-    def _upscale(self, decoder: _Decoder, runs: Sequence[_Run], rows: Tensor, columns: Tensor) -> Tensor:
+    def _upscale(self, decoder: _Decoder, answers: Sequence[_Answer], rows: Tensor, columns: Tensor) -> Tensor:
         """Logits [K, 256, 256]. The four masks of a prompt share nearly all the work, so each prompt runs once."""
         asked = rows.cpu().numpy()
         masks = torch.empty(len(asked), HINT_SIZE, HINT_SIZE, device=self.device)
         size = ROWS_PER_UPSCALE.get(self.device.type, ROWS_ELSEWHERE)
-        for run in runs:
-            wanted = np.flatnonzero(np.isin(run.rows, asked))
-            for start in range(0, len(wanted), size):
-                part = wanted[start : start + size]
-                logits = decoder.upscale(run, part)
-                here = np.flatnonzero(np.isin(asked, run.rows[part]))
-                place = np.searchsorted(run.rows[part], asked[here])
-                masks[here] = logits[to_tensor(place, self.device), columns[here]]
+        for answer in answers:
+            for part in answer.run.parts(asked, size):
+                logits = decoder.upscale(answer, part)
+                masks[part.here] = logits[to_tensor(part.prompt_of, self.device), columns[part.here]]
         return masks
 
 
@@ -204,45 +192,40 @@ class _Captured:
 class _Decoder:
     """The fast decoder of a model with its weights as they are now, and what it keeps of images."""
 
-    def __init__(self, module: Sam) -> None:
+    def __init__(self, module: Sam, images_kept: int) -> None:
         self._module = module
         self._projector = ImageProjector(module.mask_decoder, module.prompt_encoder)
         self._decoder = PromptDecoder(module.mask_decoder)
         self._upscaler = MaskUpscaler(module.mask_decoder)
-        self._kept: KeptImages[ImageSide] = KeptImages()
+        self.images: SharedOfImages[ImageSide] = SharedOfImages(self._project, images_kept)
 
-    def shared(self, embeddings: NDArray[np.float32], image: int) -> ImageSide:
-        """What prompts without hints about one image of `embeddings` share, kept for more of them."""
-        return self._kept.get(embeddings, image, lambda: self.project(embeddings, image, None))
-
-    def project(self, embeddings: NDArray[np.float32], image: int, mask_hint: NDArray[np.float32] | None) -> ImageSide:
-        """The same made anew, with at most one hint [1, 256, 256]."""
+    def _project(self, embedding: NDArray[np.float32], mask_hint: NDArray[np.float32] | None) -> ImageSide:
+        """What prompts about one embedding [1, 256, 64, 64] share, with at most one hint [1, 256, 256]."""
         prompt_encoder, device = self._module.prompt_encoder, self._module.device
         if mask_hint is None:
             dense = prompt_encoder.no_mask(1)
         else:
             dense = prompt_encoder.embed_mask(to_tensor(mask_hint, device)[:, None])
-        return self._projector(to_tensor(embeddings[image : image + 1], device) + dense)
+        return self._projector(to_tensor(embedding, device) + dense)
 
     def decode(self, shared: ImageSide, points_xy: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Mixture]:
         """Tokens [P, T, 2], [P, T] of one image → predicted IoU [P, 4], mask tokens, each prompt's image in pieces."""
         sparse = self._module.prompt_encoder.embed_tokens(points_xy, labels)
         return self._decoder(shared, sparse, token_bias(labels, sparse.dtype))
 
-    def upscale(self, run: _Run, part: NDArray[np.int64]) -> Tensor:
-        """Logits [len(part), 4, 256, 256] of some prompts of a run, by their places in it."""
-        mixture = Mixture(*(piece[part] for piece in run.mixture))
+    def upscale(self, answer: _Answer, part: Part) -> Tensor:
+        """Logits [S, 4, 256, 256] of some prompts of a run."""
+        mixture = Mixture(*(piece[part.places] for piece in answer.mixture))
         every = torch.arange(MASK_TOKENS, device=mixture.scale.device)
-        return self._upscaler(run.shared.upscaled, mixture, run.tokens[part], every)
+        return self._upscaler(answer.run.shared.upscaled, mixture, answer.mask_tokens[part.places], every)
 
 
 @dataclass(frozen=True)
-class _Run:
-    """Some prompts (`rows` of all, ascending) of one image: what they share, and what the decoder said of each."""
+class _Answer:
+    """What the decoder said of the prompts of a run."""
 
-    rows: NDArray[np.int64]
-    shared: ImageSide
-    tokens: Tensor
+    run: Run[ImageSide]
+    mask_tokens: Tensor
     mixture: Mixture
 
 

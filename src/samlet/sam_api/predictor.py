@@ -166,10 +166,9 @@ class SamPredictor:
     ) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]:
         """`predict_torch` in NumPy."""
         embedding = self._image()
-        tokens, hint = prompts.tokens(), prompts.hint()
-        if hint is None:
-            tokens = with_box_prior(embedding.features, *tokens)
-        logits = self._predictor.backend.decode(embedding.features, *tokens, hint)
+        logits = self._predictor.backend.decode(
+            embedding.features, with_box_prior(embedding.features, prompts.tokens())
+        )
         shape = (len(prompts), len(columns))
         chosen = logits.keep(np.arange(len(prompts)).repeat(len(columns)), np.tile(columns, len(prompts)))
         masks = _image_masks(chosen, embedding.frame, return_logits).reshape(*shape, *embedding.frame.size_hw)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from samlet.errors import PromptError
 from samlet.prompts import ABSENT_LABEL, HINT_SIZE, PointLabel
+from samlet.tokens import PromptTokens
 
 POINT_LABELS = (PointLabel.PADDING, PointLabel.BACKGROUND, PointLabel.FOREGROUND)
 
@@ -47,8 +48,8 @@ class PromptBatch:
     def __len__(self) -> int:
         return next(iter(self._counts().values()), 1)
 
-    def tokens(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """What a decoder eats: points [B, T, 2] and labels [B, T]; SAM's padding token stands where there is no box."""
+    def tokens(self) -> PromptTokens:
+        """The same prompts as a decoder takes them; SAM's padding token stands where there is no box."""
         places, meanings = [], []
         if self.points_xy is not None and self.labels is not None:
             places.append(self.points_xy)
@@ -60,9 +61,13 @@ class PromptBatch:
             # No prompt means no token in SAM; one that attention ignores is the same, and keeps T above zero.
             places.append(np.zeros((len(self), 1, 2)))
             meanings.append(np.full((len(self), 1), ABSENT_LABEL if self.points_xy is None else PointLabel.PADDING))
-        return np.concatenate(places, axis=1).astype(np.float32), np.concatenate(meanings, axis=1).astype(np.int64)
+        return PromptTokens(
+            np.concatenate(places, axis=1).astype(np.float32),
+            np.concatenate(meanings, axis=1).astype(np.int64),
+            self._hint(),
+        )
 
-    def hint(self) -> NDArray[np.float32] | None:
+    def _hint(self) -> NDArray[np.float32] | None:
         """The mask hint of each prompt, float32 [B, 256, 256]."""
         if self.mask_hint is None:
             return None

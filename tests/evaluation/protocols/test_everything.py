@@ -25,9 +25,9 @@ class QuarterBackend:
     def encode(self, pixels):
         return {"image_embeddings": np.zeros((1, 256, 64, 64), np.float32)}
 
-    def decode(self, features, points_xy, labels, mask_hint=None, image_index=None):
-        right, low = (points_xy[:, 0] >= SIDE / 2).T
-        iou = np.zeros((len(points_xy), 4), np.float32)
+    def decode(self, features, tokens):
+        right, low = (tokens.points_xy[:, 0] >= SIDE / 2).T
+        iou = np.zeros((len(tokens), 4), np.float32)
         iou[:, 1] = 0.95 - 0.02 * low
 
         def upscale(rows, columns):

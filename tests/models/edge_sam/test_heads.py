@@ -21,6 +21,7 @@ from samlet.predictor import Predictor
 from samlet.prompts import Prompts
 from samlet.runtime.torch import TorchBackend
 from samlet.spec import ModelSpec
+from samlet.tokens import PromptTokens
 
 HEADS = ("rpn", "centernet")
 NUMBERS = parity.numbers("edge-sam-heads")["heads"]
@@ -129,7 +130,7 @@ def test_a_click_gets_the_masks_of_the_click_and_its_box(small):
     box = box_of_click(click[0], boxes, scores)
     assert box is not None
     tokens = np.concatenate([click, box.reshape(2, 2)])[None].astype(np.float32)
-    expected = backend.decode(embedding.features, tokens, np.array([[1, 2, 3]]))
+    expected = backend.decode(embedding.features, PromptTokens(tokens, np.array([[1, 2, 3]])))
     ours = predictor.decode(embedding, Prompts.points([[x, y]]))
     np.testing.assert_array_equal(ours.iou, expected.iou)
     plain = predictor.decode(embedding, Prompts.points([[x, y]]), box_prior=False)

@@ -15,6 +15,7 @@ from samlet.models.edge_sam.rpn import EfficientDetHead
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
 from samlet.runtime.torch import TorchBackend
+from samlet.tokens import PromptTokens
 
 NUMBERS = parity.numbers("edge-sam-rpn")
 # Random weights make maps of a std of 1e7, in which rounding is 3e-5 of it after the encoder and 7e-5 after the head.
@@ -112,7 +113,7 @@ def test_a_click_gets_the_masks_of_the_click_and_its_box(small):
     box = box_of_click(click[0], embedding.features[BOXES][0], embedding.features[SCORES][0])
     assert box is not None
     tokens = np.concatenate([click, box.reshape(2, 2)])[None].astype(np.float32)
-    expected = backend.decode(embedding.features, tokens, np.array([[1, 2, 3]]))
+    expected = backend.decode(embedding.features, PromptTokens(tokens, np.array([[1, 2, 3]])))
     ours = predictor.decode(embedding, Prompts.points([[64, 48]]))
     np.testing.assert_array_equal(ours.iou, expected.iou)
     plain = predictor.decode(embedding, Prompts.points([[64, 48]]), box_prior=False)

@@ -21,6 +21,7 @@ from samlet.models import Sam
 from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
 from samlet.spec import ImageSpec
+from samlet.tokens import PromptTokens
 from samlet.training.batches.masks import MIN_AREA_SHARE, SIDE, draw_prompt_of, masks_in_view, tokens_of
 from samlet.training.batches.order import Batch, Readable, choose, drawn, in_order, share, valid_cells
 from samlet.training.batches.prompts import click_on_errors
@@ -191,7 +192,7 @@ def _proposed(
     points_xy = rng.uniform(0, [width, height], (count, 2))
     tokens_xy, labels = Prompts.stack([Prompts.points(point) for point in points_xy[:, None]]).tokens()
     features = {"image_embeddings": embedding[None].astype(np.float32)}
-    candidates = teacher.decode(features, frame.to_prompt(tokens_xy), labels)
+    candidates = teacher.decode(features, PromptTokens(frame.to_prompt(tokens_xy), labels))
     trust = np.asarray(candidates.iou)[:, 1:]
     draw = rng.random(trust.shape) + (trust >= MIN_TEACHER_IOU)
     columns = np.where((trust >= MIN_TEACHER_IOU).any(axis=1), draw.argmax(axis=1), trust.argmax(axis=1)) + 1
