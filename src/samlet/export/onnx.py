@@ -11,6 +11,7 @@ from typing import Any, Literal
 import onnx
 import torch
 
+from samlet import __version__
 from samlet.errors import ExportError
 from samlet.export.artifact import folder_aside
 from samlet.export.graphs import plan_graphs, write_graph
@@ -20,6 +21,7 @@ from samlet.export.plain import PlainBackend
 from samlet.export.precision import Precision, store_weights_as_float16
 from samlet.extras import import_with_extra
 from samlet.files import sha256_of
+from samlet.marks import MARK
 from samlet.models import Sam
 from samlet.runtime.artifact import DECODER, ENCODER, MANIFEST, PARITY, manifest_record
 from samlet.runtime.onnx import OnnxBackend
@@ -103,9 +105,9 @@ def _reduce(
 
 def _manifest(folder: Path, names: Sequence[str], model: Sam, precision: Precision, layout: Layout) -> dict[str, Any]:
     if layout == "samlet":
-        return manifest_record(folder, model.spec, precision)
+        return {MARK: __version__} | manifest_record(folder, model.spec, precision)
     files = {name: sha256_of(folder / name) for name in names}
-    return model.spec.to_json() | {"layout": layout, "precision": precision, "files": files}
+    return {MARK: __version__} | model.spec.to_json() | {"layout": layout, "precision": precision, "files": files}
 
 
 def _nodes(path: Path) -> int:
