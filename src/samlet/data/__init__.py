@@ -1,4 +1,4 @@
-"""Readers: folders, annotation files and shards → `Sample`, one per image, in a fixed order. No torch here."""
+"""Readers and writers of formats: folders, annotation files and shards → `Sample`, one per image, in a fixed order. No torch here."""
 
 from __future__ import annotations
 

@@ -14,10 +14,13 @@ from typing import Any
 from samlet.data.fields import is_number, parse_size_hw
 from samlet.data.sample import Annotation, Opened, Sample, source_of
 from samlet.errors import DataError
+from samlet.geometry.outlines import as_one_ring
 from samlet.geometry.rle import area, from_polygons, to_box
+from samlet.masks import MaskSet
 
 _WITHOUT_AREA = frozenset({"point", "points", "line", "linestrip"})
 _CIRCLE_CORNERS = 128  # of a radius of 500 px no point of the rim is off by more than 0.2 px
+_WRITTEN_VERSION = "5.5.0"  # of the layout: labelme reads files of its own and of earlier versions
 
 Polygon = list[float]
 
@@ -107,3 +110,30 @@ def _circle(center: tuple[float, float], rim: tuple[float, float]) -> Polygon:
     radius = math.dist(center, rim)
     angles = [2 * math.pi * i / _CIRCLE_CORNERS for i in range(_CIRCLE_CORNERS)]
     return [c for a in angles for c in (center[0] + radius * math.cos(a), center[1] + radius * math.sin(a))]
+
+
+def to_record(masks: MaskSet, image_path: str, label: str, tolerance_px: float = 1.0) -> dict[str, Any]:
+    """A labelme file, ready for `json.dump`: a polygon for each connected part, those of one mask in one group.
+
+    `image_path` is the image's place as seen from the file's folder. labelme knows no holes: each is reached over a
+    bridge of no width. Empty masks have no shape.
+    """
+    height, width = masks.size_hw
+    shapes = []
+    for number, mask in enumerate(masks):
+        polygons = mask.polygons(tolerance_px)
+        group = number if len(polygons) > 1 else None
+        shapes += [_shape(as_one_ring(polygon).tolist(), label, group) for polygon in polygons]
+    return {
+        "version": _WRITTEN_VERSION,
+        "flags": {},
+        "shapes": shapes,
+        "imagePath": image_path,
+        "imageData": None,
+        "imageHeight": height,
+        "imageWidth": width,
+    }
+
+
+def _shape(points: list[list[float]], label: str, group: int | None) -> dict[str, Any]:
+    return {"label": label, "points": points, "group_id": group, "shape_type": "polygon", "flags": {}}
