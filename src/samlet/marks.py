@@ -50,9 +50,10 @@ class Photo:
         return (folder / self.path).is_file() or self.sha256 != sha256_of(image)
 
 
-def marked_record(record: Mapping[str, Any], photo: Photo) -> dict[str, Any]:
-    """The record with samlet's mark, which comes first."""
-    return {MARK: {"version": __version__, "photo": asdict(photo), "sha256": _digest(record)}, **record}
+def marked_record(record: Mapping[str, Any], photo: Photo | None) -> dict[str, Any]:
+    """The record, of one photo or (None) of many, with samlet's mark, which comes first."""
+    of_photo = {} if photo is None else {"photo": asdict(photo)}
+    return {MARK: {"version": __version__, **of_photo, "sha256": _digest(record)}, **record}
 
 
 def marked_png(content: bytes) -> bytes:

@@ -35,7 +35,7 @@ def disc_px(radius: float) -> pytest.approx:
 
 
 def test_a_click_writes_a_mask_a_picture_and_a_record(samlet, loads, photo, workplace):
-    code, out, err = samlet("segment", photo, "--point", "100,80")
+    code, out, err = samlet("segment", photo, "--point", "100,80", "--raw")
     assert (code, err) == (0, "")
     assert names(workplace) == ["photo.json", "photo.mask.png", "photo.overlay.png"]
     assert area(workplace / "photo.mask.png") == disc_px(30)  # the candidate with the best predicted IoU
@@ -77,8 +77,46 @@ def test_all_masks(samlet, loads, photo, workplace):
 
 
 def test_the_best_by_stability(samlet, loads, photo, workplace):
-    samlet("segment", photo, "--point", "128,96", "--select", "stability")
+    samlet("segment", photo, "--point", "128,96", "--select", "stability", "--raw")
     assert area(workplace / "photo.mask.png") == disc_px(40)  # the largest disc has the least rim
+
+
+def test_a_mask_is_refined_as_the_option_says(samlet, loads, photo, workplace):
+    areas = {}
+    for refine in ("auto", "look", "edges", "none"):
+        assert samlet("segment", photo, "--point", "100,80", "--refine", refine)[0] == 0
+        areas[refine] = area(workplace / "photo.mask.png")
+    # On its grid the disc of a second look is as large, and the window a third of the photo.
+    assert areas["none"] == disc_px(30)
+    assert areas["look"] < 0.6 * areas["none"]
+    assert len(set(areas.values())) == 4
+
+
+def test_other_formats_are_written_on_request(samlet, loads, photo, workplace):
+    second = photo.with_name("second.png")
+    Image.new("L", (300, 200)).save(second)
+    forms = ("sa1b", "png", "coco", "labelme", "yolo", "polygons", "geojson")
+    words = [word for form in forms for word in ("--format", form)]
+    assert samlet("segment", photo, second, "--point", "100,80", *words)[0] == 0
+    suffixes = (".geojson", ".json", ".labelme.json", ".mask.png", ".overlay.png", ".polygons.json", ".txt")
+    assert names(workplace) == sorted(
+        ["annotations.coco.json", *(stem + suffix for stem in ("photo", "second") for suffix in suffixes)]
+    )
+    coco = json.loads((workplace / "annotations.coco.json").read_text())
+    assert [image["file_name"] for image in coco["images"]] == ["photo.jpg", "second.png"]
+    assert json.loads((workplace / "photo.labelme.json").read_text())["imagePath"] == "../photo.jpg"
+    assert samlet("segment", photo, second, "--point", "120,80", *words)[0] == 0  # our own files are replaced
+
+
+@pytest.mark.parametrize(("form", "name"), [("yolo", "photo.txt"), ("coco", "annotations.coco.json")])
+def test_files_of_the_user_in_other_formats_stay(samlet, refused, loads, photo, workplace, form, name):
+    words = ("segment", photo, "--point", "100,80", "--format", form)
+    (workplace / name).write_text("{}")
+    assert "was not written by samlet" in refused(*words)
+    assert (workplace / name).read_text() == "{}"
+    assert samlet(*words, "--overwrite")[0] == 0
+    (workplace / name).write_text((workplace / name).read_text() + " ")
+    assert form == "coco" or "changed since" in refused(*words)
 
 
 def test_json_and_nothing_else_on_stdout(samlet, loads, photo, workplace):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from samlet.cli.formats import FormatFiles
 from samlet.cli.ownership import check_images, check_inputs_stay, check_replaceable
 from samlet.errors import OutputError
 from samlet.files import check_folder
@@ -15,26 +16,29 @@ from samlet.marks import is_our_png
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the results of one image go; `masks` has one path per mask."""
+    """Where the results of one image go; `masks` has one path per mask, `others` are in the formats asked for."""
 
     masks: tuple[Path, ...]
     overlay: Path
     record: Path
+    others: tuple[Path, ...] = ()
 
     @classmethod
-    def plan(cls, image: Path, folder: Path, mask_count: int) -> Outputs:
+    def plan(cls, image: Path, files: FormatFiles, mask_count: int) -> Outputs:
         """Name the files after the image: `<stem>.mask.png` (or `.mask.1.png`, …), `.overlay.png`, `.json`."""
+        folder = files.folder
         numbers = [""] if mask_count == 1 else [f".{number}" for number in range(1, mask_count + 1)]
         return cls(
             masks=tuple(folder / f"{image.stem}.mask{number}.png" for number in numbers),
             overlay=folder / f"{image.stem}.overlay.png",
             record=folder / f"{image.stem}.json",
+            others=tuple(files.paths(image).values()),
         )
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files, the masks first."""
-        return (*self.masks, self.overlay, self.record)
+        return (*self.masks, self.overlay, *self.others, self.record)
 
     def stale(self, image: Path) -> list[Path]:
         """Masks of an earlier answer for this image that the new one has no place for."""
@@ -43,16 +47,17 @@ class Outputs:
         return [path for path in there if path not in self.masks and is_our_png(path)]
 
 
-def plan_outputs(images: Sequence[Path], folder: Path, mask_count: int, overwrite: bool = False) -> list[Outputs]:
+def plan_outputs(images: Sequence[Path], files: FormatFiles, mask_count: int) -> list[Outputs]:
     """Name the files of every image; refuse, before anything is computed, what cannot end well.
 
     `ImageError` if an image is missing; `OutputError` if two images would write the same file, if one would overwrite
-    another image of this call or, without `overwrite`, anything but samlet's own results of that image, or if nothing
-    can be written to the folder.
+    another image of this call or, unless `files.overwrite`, anything but samlet's own results of that image, or if
+    nothing can be written to the folder.
     """
     check_images(images)
-    check_folder(folder)
-    plans = [Outputs.plan(image, folder, mask_count) for image in images]
+    check_folder(files.folder)
+    files.check()
+    plans = [Outputs.plan(image, files, mask_count) for image in images]
     owner: dict[Path, Path] = {}
     for image, plan in zip(images, plans, strict=True):
         for path in plan.paths:
@@ -62,5 +67,5 @@ def plan_outputs(images: Sequence[Path], folder: Path, mask_count: int, overwrit
     pairs = list(zip(images, plans, strict=True))
     check_inputs_stay(images, ((image, path) for image, plan in pairs for path in plan.paths))
     for image, plan in pairs:
-        check_replaceable(image, plan.record, plan.paths, overwrite)
+        check_replaceable(image, plan.record, plan.paths, files.overwrite)
     return plans

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from samlet.errors import ImageError, OutputError
-from samlet.files import output_error
+from samlet.files import output_error, sha256_of
 from samlet.marks import is_our_png, is_our_record, is_unmarked_record, photo_of, read_record
 
 OVERWRITE = "Replace files in the way that samlet did not write, or wrote for another photo."
@@ -19,6 +19,7 @@ TABLE_COLUMNS = (
     "stability_score", "crop_box_x0", "crop_box_y0", "crop_box_w", "crop_box_h",
 )  # fmt: skip
 TABLE_START = ",".join(TABLE_COLUMNS).encode() + b"\n"
+OTHER_FORMATS = "other_formats"  # of a record: the names of the files beside it that say the same, and their sha256
 REMEDY = "choose another --output, or give --overwrite to replace it"
 
 
@@ -67,16 +68,17 @@ def check_replaceable(image: Path, record: Path, paths: Sequence[Path], overwrit
         raise OutputError(f'"{record}" holds the masks of another photo, "{photo.path}": {REMEDY}.')
     unmarked = is_unmarked_record(there)
     for path in paths:
-        if path.exists() and not _is_ours(path, there, unmarked):
+        if path.exists() and not (is_our_record(there) if path == record else _is_ours(path, there, unmarked)):
             raise OutputError(f'"{path}" was not written by samlet, or was changed since: {REMEDY}.')
 
 
 def _is_ours(path: Path, record: Mapping[str, Any], unmarked: bool) -> bool:
-    if path.suffix == ".json":
-        return is_our_record(record)
     if path.suffix == ".csv":
         return _is_our_table(path)
-    return unmarked or is_our_png(path)
+    if path.suffix == ".png":
+        return unmarked or is_our_png(path)
+    digests = record.get(OTHER_FORMATS)
+    return isinstance(digests, dict) and is_our_record(record) and digests.get(path.name) == sha256_of(path)
 
 
 def _is_our_table(path: Path) -> bool:

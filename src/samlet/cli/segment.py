@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ import numpy as np
 from cyclopts import Parameter
 from numpy.typing import NDArray
 
+from samlet.cli.formats import FormatFiles, Formats, with_digests
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.cli.options.prompts import parse_prompts
 from samlet.cli.outputs import Outputs, plan_outputs
@@ -26,7 +28,6 @@ from samlet.marks import Photo, marked_png, marked_record
 from samlet.masks.saving import mask_png
 
 if TYPE_CHECKING:
-    from samlet.backend import Embedding
     from samlet.masks import MaskSet
     from samlet.predictor import Predictor
     from samlet.prompts import Prompts
@@ -65,63 +66,97 @@ def segment(
         Literal["iou", "stability"],
         Parameter(help="Which mask is best: by the IoU the model predicts, or (EdgeSAM) by its stability."),
     ] = "iou",
+    refine: Annotated[
+        Literal["auto", "none", "edges", "look"],
+        Parameter(
+            help="look: look again at a window around the answer; edges: the photo places the edges; auto: both."
+        ),
+    ] = "auto",
+    raw: Annotated[
+        bool, Parameter(help="The network's own answer, neither refined nor cleaned; so are --all-masks.")
+    ] = False,
     model: ModelOptions = THE_DEFAULT,
     output: Annotated[
         Path, Parameter(help="Folder for <image>.mask.png, .overlay.png and .json; default: here.")
     ] = Path(),
+    formats: Formats = (),
     overwrite: Annotated[bool, Parameter(help=OVERWRITE)] = False,
     json_: Annotated[bool, Parameter(name="--json", help="Print one JSON record per image.")] = False,
 ) -> None:
     """Cut objects out of images with points and boxes.
 
     For each image it writes <image>.mask.png (0 or 255; several masks: .mask.1.png, …), <image>.overlay.png, a picture
-    to look at, and <image>.json, a record in the style of SA-1B. A file that samlet did not write, or wrote for another
-    photo, is not replaced without --overwrite.
+    to look at, and <image>.json, a record in the style of SA-1B; with --format more. The masks are refined, and cleaned
+    of specks that no click is on; --raw is the network's own answer. A file that samlet did not write, or wrote for
+    another photo, is not replaced without --overwrite.
     """
     prompts = parse_prompts(point, box)
     mask_count = len(prompts) * (CANDIDATES_PER_PROMPT if all_masks else 1)
-    plans = plan_outputs(images, output, mask_count, overwrite)
+    files = FormatFiles(output, formats, overwrite)
+    plans = plan_outputs(images, files, mask_count)
 
-    predictor = model.load()
-    rows = []
+    answer = _Answer(model.load(), prompts, "all" if all_masks else "best" if raw else None, select, refine)
+    rows, answered = [], []
     with progress_bars(shown=None if len(images) > 1 else False) as bars:
         for number, (image, plan) in enumerate(
             bars.track(list(zip(images, plans, strict=True)), description="segmenting")
         ):
-            pixels, embedding = _embed(image, predictor, prompts)
-            masks = predictor.predict(embedding, prompts, candidates="all" if all_masks else "best", select=select)
+            pixels, masks = answer.of(image)
             picture = overlay(pixels, masks, prompts)
-            record = _write(image, plan, picture, masks, masks.to_json(image.name, number))
+            record = _write(image, plan, files, picture, masks, masks.to_json(image.name, number))
             rows += _rows(masks, plan)
+            answered.append((image.name, masks))
             if json_:
                 print(json.dumps(record), flush=True)
+    files.write_coco(answered)
     if not json_:
         print_table(COLUMNS, rows)
 
 
-def _embed(image: Path, predictor: Predictor, prompts: Prompts) -> tuple[NDArray[np.uint8], Embedding]:
-    """Read and encode one image; a prompt that does not fit it is refused before the encoder runs."""
-    pixels = read_image(image)
-    height, width, _ = pixels.shape
-    try:
-        prompts.check((height, width))
-    except PromptError as error:
-        raise PromptError(f'"{image}": {error}') from error
-    return pixels, predictor.embed(pixels)
+@dataclass(frozen=True)
+class _Answer:
+    """What is asked of each image; `candidates` are those of `predict`, None stands for `segment`."""
+
+    predictor: Predictor
+    prompts: Prompts
+    candidates: Literal["all", "best"] | None
+    select: Literal["iou", "stability"]
+    refine: Literal["auto", "none", "edges", "look"]
+
+    def of(self, image: Path) -> tuple[NDArray[np.uint8], MaskSet]:
+        """The image and its masks; a prompt that does not fit it is refused before the encoder runs."""
+        pixels = read_image(image)
+        height, width, _ = pixels.shape
+        try:
+            self.prompts.check((height, width))
+        except PromptError as error:
+            raise PromptError(f'"{image}": {error}') from error
+        if self.candidates is None:
+            return pixels, self.predictor.segment(pixels, self.prompts, refine=self.refine, select=self.select)
+        embedding = self.predictor.embed(pixels)
+        return pixels, self.predictor.predict(embedding, self.prompts, candidates=self.candidates, select=self.select)
 
 
 def _write(
-    image: Path, plan: Outputs, picture: NDArray[np.uint8], masks: MaskSet, record: dict[str, Any]
+    image: Path,
+    plan: Outputs,
+    files: FormatFiles,
+    picture: NDArray[np.uint8],
+    masks: MaskSet,
+    record: dict[str, Any],
 ) -> dict[str, Any]:
     """Write all files of one image, or none of them; return the record as written, marked."""
     folder = make_folder(plan.record.parent)
     with readable(image):
-        record = marked_record(record, Photo.of(image, folder))
+        photo = Photo.of(image, folder)
+    others = files.contents(image, photo, masks)
+    record = marked_record(with_digests(record, others), photo)
     arrays = zip(plan.masks, masks, strict=True)
     write_set(
         itertools.chain(
             ((path, marked_png(mask_png(mask.to_array()))) for path, mask in arrays),
-            [(plan.overlay, marked_png(png(picture))), (plan.record, json.dumps(record).encode() + b"\n")],
+            [(plan.overlay, marked_png(png(picture))), *others.items()],
+            [(plan.record, json.dumps(record).encode() + b"\n")],
         ),
         replaced=plan.stale(image),
     )

@@ -1,4 +1,4 @@
-"""Readers and writers of formats: folders, annotation files and shards → `Sample`, one per image, in a fixed order. No torch here."""
+"""Formats of annotated data: readers yield a `Sample` for each image, in a fixed order; writers. No torch here."""
 
 from __future__ import annotations
 
