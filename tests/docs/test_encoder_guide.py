@@ -17,8 +17,9 @@ from samlet.cli.eval import app as eval_app
 from samlet.cli.train import app
 from samlet.models import create
 from samlet.models.registry import get_spec
-from samlet.training import recipes, runs
+from samlet.training import recipes
 from samlet.training.config import PromptedConfig, TrainConfig
+from samlet.training.stages import students
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "add-an-encoder.md").read_text(encoding="utf-8")
@@ -45,7 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delitem(sys.modules, "grid_net", raising=False)
     torch.manual_seed(1)
     torch.save(create("grid_net:SPEC").state_dict(), tmp_path / "mobile_sam.pt")
-    monkeypatch.setattr(runs, "create", lambda name: create("grid_net:SPEC" if name == "mobile-sam" else name))
+    monkeypatch.setattr(students, "create", lambda name: create("grid_net:SPEC" if name == "mobile-sam" else name))
     chosen = recipes.get_recipe
 
     def short(*arguments: object, **changes: object) -> TrainConfig:

@@ -16,8 +16,9 @@ from tests.training.small_sam import small_sam
 
 from samlet.cli.eval import app as eval_app
 from samlet.cli.train import app
-from samlet.training import recipes, runs
+from samlet.training import recipes
 from samlet.training.config import PromptedConfig, TrainConfig
+from samlet.training.stages import students
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "train.md").read_text(encoding="utf-8")
@@ -47,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return replace(config, masks_per_image=1) if isinstance(config, PromptedConfig) else config
 
     monkeypatch.setattr(recipes, "get_recipe", short)
-    monkeypatch.setattr(runs, "create", lambda name: small_sam())
+    monkeypatch.setattr(students, "create", lambda name: small_sam())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,26 +1,31 @@
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 from tests.training.small_sam import small_sam
 from tests.training.toy_stage import config
 
 from samlet.errors import CheckpointError, TrainingError
-from samlet.training import runs
+from samlet.models import checkpoints
 from samlet.training.batches.sources import open_source
 from samlet.training.config import DistillEncoderConfig, DistillPromptedConfig, FinetuneConfig
 from samlet.training.loop.memory import activation_bytes, state_bytes
 from samlet.training.plan import found_in
 from samlet.training.runs import Broken, Run, TeacherFile, plan
+from samlet.training.stages import students
 
 TINY = Path(__file__).parents[1] / "fixtures" / "tiny"
 
 
 @pytest.fixture
 def photos(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "create", lambda name: small_sam())
+    monkeypatch.setattr(students, "create", lambda name: small_sam())
+    save_file(small_sam(1).state_dict(), tmp_path / "weights.safetensors")
     folder = tmp_path / "photos"
     folder.mkdir()
     for file in [*TINY.glob("tiny_camera.*"), *TINY.glob("tiny_coins.*")]:
@@ -33,6 +38,8 @@ def settings(kind, **changes):
 
 
 def told(config, run, **named):
+    if not isinstance(config, DistillEncoderConfig):
+        named["checkpoint"] = run.output.parent / "weights.safetensors"
     return [": ".join(line) for line in plan(config, run, **named).lines()]
 
 
@@ -58,18 +65,16 @@ def test_a_plan_says_what_will_happen_and_writes_nothing(photos, tmp_path):
     ("kind", "learns"), [(DistillEncoderConfig, "image_encoder"), (DistillPromptedConfig, "mask_decoder")]
 )
 def test_what_learns_and_what_is_frozen_add_up_to_the_student(photos, tmp_path, kind, learns):
-    teacher = tmp_path / "teacher.pt"
-    teacher.write_bytes(b"weights")
-    source = open_source([photos])
-    found = plan(settings(kind), Run(tmp_path), data=source, teacher=TeacherFile("mobile-sam", teacher))
+    weights = tmp_path / "weights.safetensors"
+    given = {"teacher": TeacherFile("mobile-sam", weights), "checkpoint": weights}
+    found = plan(settings(kind), Run(tmp_path), data=open_source([photos]), **given)
     student = small_sam()
     assert found.learning + found.frozen == sum(p.numel() for p in student.parameters())
     assert found.learning >= sum(p.numel() for p in student.get_submodule(learns).parameters())
 
 
 def test_the_teachers_cache_is_counted(photos, tmp_path):
-    teacher = TeacherFile("mobile-sam", tmp_path / "teacher.pt", tmp_path / "cache")
-    teacher.checkpoint.write_bytes(b"weights")
+    teacher = TeacherFile("mobile-sam", tmp_path / "weights.safetensors", tmp_path / "cache")
     folder = teacher.folder(tmp_path)
     folder.mkdir(parents=True)
     (folder / "one.npz").touch()
@@ -78,15 +83,54 @@ def test_the_teachers_cache_is_counted(photos, tmp_path):
 
 
 def test_what_cannot_be_run_cannot_be_planned(photos, tmp_path):
-    source, run = open_source([photos]), Run(tmp_path)
+    run, given = Run(tmp_path), {"data": open_source([photos]), "checkpoint": tmp_path / "weights.safetensors"}
     with pytest.raises(CheckpointError, match="does not exist"):
-        plan(settings(DistillEncoderConfig), run, data=source, teacher=TeacherFile("mobile-sam", tmp_path / "no.pt"))
+        plan(settings(DistillEncoderConfig), run, **given, teacher=TeacherFile("mobile-sam", tmp_path / "no.pt"))
     with pytest.raises(TrainingError, match="leaves none to train on"):
-        plan(settings(FinetuneConfig, validation_images=2), run, data=source)
+        plan(settings(FinetuneConfig, validation_images=2), run, **given)
     with pytest.raises(TrainingError, match="multiple of 3"):
-        plan(settings(FinetuneConfig, accumulate=3), run, data=source)
+        plan(settings(FinetuneConfig, accumulate=3), run, **given)
     with pytest.raises(TrainingError, match="one process cannot shard"):
-        plan(settings(FinetuneConfig, sharded=True), run, data=source)
+        plan(settings(FinetuneConfig, sharded=True), run, **given)
+    with pytest.raises(TrainingError, match="trains on CUDA only"):
+        plan(settings(FinetuneConfig, precision="fp16"), run, **given)
+    with pytest.raises(TrainingError, match="finetune needs a checkpoint"):
+        plan(settings(FinetuneConfig), run, data=given["data"])
+    with pytest.raises(CheckpointError, match="no checkpoint at"):
+        plan(settings(FinetuneConfig), run, data=given["data"], checkpoint=tmp_path / "none")
+
+
+def test_another_models_checkpoint_and_photos_without_masks_are_told_beforehand(photos, tmp_path, monkeypatch):
+    weights = tmp_path / "weights.safetensors"
+    for record in photos.glob("*.json"):
+        record.unlink()
+    with pytest.raises(TrainingError, match="none of the 2 images has a mask"):
+        plan(settings(FinetuneConfig), Run(tmp_path), data=open_source([photos]), checkpoint=weights)
+    monkeypatch.undo()
+    monkeypatch.setattr(checkpoints, "identify", lambda state: "mobile-sam")
+    with pytest.raises(CheckpointError, match="a checkpoint of another model, mobile-sam, not of efficientvit-sam-b0"):
+        plan(
+            settings(FinetuneConfig, student="efficientvit-sam-b0"),
+            Run(tmp_path),
+            data=open_source([photos]),
+            checkpoint=weights,
+        )
+
+
+def test_a_folder_that_holds_a_run_is_told_beforehand(photos, tmp_path):
+    chosen, given = (
+        settings(FinetuneConfig),
+        {"data": open_source([photos]), "checkpoint": tmp_path / "weights.safetensors"},
+    )
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text(json.dumps(chosen.to_json()))
+    with pytest.raises(TrainingError, match="holds a run already: add --resume"):
+        plan(chosen, Run(tmp_path / "run"), **given)
+    assert plan(chosen, Run(tmp_path / "run", resume=True), **given).learned_from == 2
+    with pytest.raises(TrainingError, match="is a run with seed 0, not 1"):
+        plan(replace(chosen, seed=1), Run(tmp_path / "run", resume=True), **given)
+    with pytest.raises(TrainingError, match="is a file"):
+        plan(chosen, Run(tmp_path / "weights.safetensors"), **given)
 
 
 def test_no_images_make_no_folders():

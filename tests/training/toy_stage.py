@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from samlet.training.batches.order import Batch, in_order, share
+from samlet.training.batches.feed import Batches
+from samlet.training.batches.order import Batch, share
 from samlet.training.batches.views import generator
 from samlet.training.config import DistillEncoderConfig, FinetuneConfig
 
@@ -50,12 +51,19 @@ def row(position):
     return generator(0, "row", position).normal(size=4)
 
 
-def stream(settings, bad=None):
-    """The batches of a config as `Trainer.run` wants them; at step `bad` one that is not a number."""
+class RowBatches(Batches):
+    """At step `bad` a batch that is not a number."""
 
-    def at(step, part):
-        positions = share(settings, step, part)
+    def __init__(self, settings, bad=None):
+        super().__init__(settings)
+        self.bad = bad
+
+    def at(self, step, part=0):
+        positions = share(self.config, step, part)
         values = torch.from_numpy(np.stack([row(position) for position in positions])).float()
-        return Rows(tuple(f"image{p}" for p in positions), values * float("nan") if step == bad else values)
+        return Rows(tuple(f"image{p}" for p in positions), values * float("nan") if step == self.bad else values)
 
-    return lambda first_step: in_order(at, settings, first_step)
+
+def stream(settings, bad=None):
+    """The batches of a config as `Trainer.run` wants them."""
+    return RowBatches(settings, bad).stream

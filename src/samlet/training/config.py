@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -12,13 +12,24 @@ from samlet.errors import TrainingError
 from samlet.reading import reading
 
 Precision = Literal["fp32", "bf16", "fp16"]
-BatchNorm = Literal["per-process", "synced", "frozen", "re-estimated"]
+BatchNorm = Literal["synced", "per-process", "frozen", "re-estimated"]
 Undecayed = Literal["vectors", "by-name"]
 
 # What a resumed run may change: none of these touches what a step computes, beyond the last digits.
 FREE = ("accumulate", "checkpoint_every", "keep", "max_broken", "sharded")
 OLD_NAMES = {"colour": "color", "centre_share": "center_share"}  # of fields, in configs saved earlier
 PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
+
+
+def _option(default: Any, text: str, **more: Any) -> Any:
+    """A field that is an option of the stage's command, too: `text` is its help, `name` the option if it is another,
+    `read` what makes the field of what the option takes.
+    """
+    return field(default=default, metadata={"help": text, **more})
+
+
+def _with_prompt_encoder(parts: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(("prompt_encoder", *parts)))
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ class TrainConfig:
     undecayed: Undecayed = "vectors"
     layer_decay: float = 1.0
     precision: Precision = "fp32"
-    batch_norm: BatchNorm = "per-process"
+    batch_norm: BatchNorm = "synced"
     accumulate: int = 1
     sharded: bool = False
     validation_images: int = 0
@@ -87,10 +98,13 @@ class TrainConfig:
         named = {OLD_NAMES.get(name, name): value for name, value in record.items() if name != "stage"}
         fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in named.items()}
         fields["canvases"] = tuple((float(share), int(canvas)) for share, canvas in record["canvases"])
-        kind = CONFIGS[record["stage"]]
-        own = {field.name for field in dataclasses.fields(kind)}
+        from samlet.training.stages.registry import configs  # which knows the classes below
+
+        kinds = configs()
+        kind = kinds[record["stage"]]
+        own = {known.name for known in dataclasses.fields(kind)}
         # Until there was a class per stage, every file held the fields of all.
-        foreign = {field.name for config in CONFIGS.values() for field in dataclasses.fields(config)} - own
+        foreign = {known.name for config in kinds.values() for known in dataclasses.fields(config)} - own
         return kind(**{name: value for name, value in fields.items() if name not in foreign})
 
     @staticmethod
@@ -161,12 +175,18 @@ class FinetuneConfig(PromptedConfig):
 
     stage: ClassVar[str] = "finetune"
 
+    rounds: int = _option(1, "Prompts in a row: later ones add a click on an error.")
     hint_share: float = 0.5
     points: int = 0
     focal: float = 0.0
     boxes_teach_all: bool = False
-    frozen: tuple[str, ...] = ("prompt_encoder",)
-    lora: int = 0
+    frozen: tuple[str, ...] = _option(
+        ("prompt_encoder",),
+        "A part that stays as it is, image_encoder or mask_decoder; the prompt encoder always does.",
+        name="freeze",
+        read=_with_prompt_encoder,
+    )
+    lora: int = _option(0, "Learn additions of this rank instead of weights: for few images.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -190,8 +210,3 @@ class RpnConfig(TrainConfig):
         for _, canvas in self.canvases:
             if canvas % 128:
                 raise TrainingError(f"the canvas is {canvas} pixels: proposals need a multiple of 128.")
-
-
-CONFIGS: dict[str, type[TrainConfig]] = {
-    config.stage: config for config in (DistillEncoderConfig, DistillPromptedConfig, FinetuneConfig, RpnConfig)
-}

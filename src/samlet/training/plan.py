@@ -7,19 +7,21 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-from torch import nn
+from typing import Any
 
 from samlet.data import Broken, Sample
 from samlet.errors import TrainingError
-from samlet.models import Sam
 from samlet.reading import reading
+from samlet.training.batches.feed import Batches
 from samlet.training.batches.order import check_shares, choose
 from samlet.training.batches.sources import Source
 from samlet.training.config import TrainConfig
+from samlet.training.loop.checkpoint import check_run
 from samlet.training.loop.memory import activation_bytes, state_bytes
-from samlet.training.loop.processes import count
+from samlet.training.loop.precision import autocast
+from samlet.training.loop.processes import count, own_device
 from samlet.training.loop.sharding import check_sharded
+from samlet.training.stages.stage import Stage, Start
 
 TABLES = ("manifest.tsv", "photos.tsv")
 """Where the licenses of a folder's images may stand: a table in it or in the folder above it, with a column `name`."""
@@ -55,6 +57,7 @@ class Plan:
     state: int
     activations: int
     cache: Path | None
+    notice: str | None
     broken: list[str]
 
     @property
@@ -79,6 +82,7 @@ class Plan:
             *(("data", str(folder)) for folder in self.folders),
             *([("data", f"{self.in_shards:,} images in shards, their records not read yet")] if self.in_shards else []),
             ("images", f"{self.learned_from:,} to learn from, {config.validation_images:,} held out"),
+            *([("images", self.notice)] if self.notice else []),
             *(("broken", sentence) for sentence in self.broken),
             ("parameters", f"{self.learning:,} learn, {self.frozen:,} are frozen"),
             ("memory", self._memory()),
@@ -98,23 +102,35 @@ class Plan:
 
 
 def plan_run(
-    config: TrainConfig, data: Source, stage: nn.Module, student: Sam, cache: Path | None, broken: Broken | None
+    config: TrainConfig,
+    start: Start,
+    resume: bool,
+    data: Source,
+    stage: Stage,
+    learned: Batches[Any],
+    broken: Broken | None,
 ) -> Plan:
-    """Plan the training of a stage around a student (whose weights are given up) on data."""
+    """Plan the training of a stage, whose student's weights are given up, on the batches of data.
+
+    Raises what the trainer would raise before its first step.
+    """
     check_shares(config)
     check_sharded(config)
+    autocast(config.precision, own_device(start.device))
+    check_run(start.output, config, resume)
+    student = stage.whole_student
     learning = sum(parameter.numel() for parameter in stage.parameters() if parameter.requires_grad)
-    total = sum(parameter.numel() for parameter in student.parameters())
     return Plan(
         config,
         folders=found_in(data[: data.known]),
         in_shards=len(data) - data.known,
         learned_from=len(choose(data, config)),
         learning=learning,
-        frozen=total - learning,
+        frozen=sum(parameter.numel() for parameter in student.parameters()) - learning,
         state=state_bytes(stage) // (count() if config.sharded else 1),
         activations=activation_bytes(student, config),
-        cache=cache,
+        cache=None if start.teacher is None else start.teacher.folder(start.output),
+        notice=learned.notice,
         broken=[] if broken is None else list(broken.reasons.values()),
     )
 

@@ -1,53 +1,30 @@
-"""Runs: a stage wired to its data, student and teacher. This is what the command line calls."""
+"""Runs: a stage wired to its data and trained. This is what the command line calls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
-
-import torch
-from torch import nn
+from typing import Any
 
 from samlet.data import Broken, Sample
-from samlet.errors import CheckpointError, TrainingError
-from samlet.files import sha256_of
-from samlet.models import Sam, create, load_checkpoint
-from samlet.models.edge_sam.rpn import EdgeSamRpn
-from samlet.runtime.torch import TorchBackend
-from samlet.training.batches.masks import MaskBatches
-from samlet.training.batches.order import Batch, hold_out, one_pass
+from samlet.errors import TrainingError
+from samlet.training.batches.feed import Batches
+from samlet.training.batches.order import hold_out, one_pass
 from samlet.training.batches.sources import Source, open_source
-from samlet.training.config import DistillEncoderConfig, DistillPromptedConfig, FinetuneConfig, RpnConfig, TrainConfig
+from samlet.training.config import TrainConfig
 from samlet.training.loop.checkpoint import save_student
-from samlet.training.loop.processes import is_first, joined, own_device
-from samlet.training.loop.trainer import Progress, Stream, Trainer
+from samlet.training.loop.processes import is_first, joined
+from samlet.training.loop.trainer import Progress, Trainer
 from samlet.training.plan import Plan, plan_run
-from samlet.training.stages.distill_encoder import DistillEncoder, EmbeddingBatches
-from samlet.training.stages.distill_prompted import DistillPrompted, PromptedBatches
-from samlet.training.stages.finetune import Finetune
-from samlet.training.stages.lora import merge
-from samlet.training.stages.losses import spots_needed
-from samlet.training.stages.rpn import BoxBatches, TrainRpn
-from samlet.training.stages.teacher import Teacher, cache_folder
+from samlet.training.stages.registry import stage_of
+from samlet.training.stages.stage import Stage, Start, Told
+from samlet.training.stages.teacher import TeacherFile
 
-__all__ = [
-    "Broken",
-    "Run",
-    "TeacherFile",
-    "is_first",
-    "joined",
-    "open_source",
-    "plan",
-    "run_distill_encoder",
-    "run_distill_prompted",
-    "run_finetune",
-    "run_rpn",
-]
+__all__ = ["Broken", "Run", "TeacherFile", "is_first", "joined", "open_source", "plan", "train"]
 
-Prepared = Callable[[int, int], None]
-Config = TypeVar("Config", bound=TrainConfig)
+_OLD_NAMES = ("run_distill_encoder", "run_distill_prompted", "run_finetune", "run_rpn")
 
 
 @dataclass(frozen=True)
@@ -60,158 +37,67 @@ class Run:
     resume: bool = False
     device: str | None = None
     broken: Broken | None = None
-    prepared: Prepared | None = None
+    prepared: Told | None = None
     progress: Progress | None = None
     say: Callable[[str], None] | None = None
 
 
-@dataclass(frozen=True)
-class TeacherFile:
-    """A teacher's name and weights, and where its embeddings are kept (None: in the output of the run)."""
-
-    name: str
-    checkpoint: Path
-    cache: Path | None = None
-
-    def folder(self, output: Path) -> Path:
-        """The folder of its embeddings; CheckpointError if the weights are not there."""
-        if not self.checkpoint.is_file():
-            raise CheckpointError(f"{self.checkpoint} does not exist: give the weights of {self.name}.")
-        return cache_folder(self.cache or output / "teacher", self.name, sha256_of(self.checkpoint))
-
-    def open(self, run: Run) -> tuple[Sam, Teacher]:
-        """The model on the run's device, and its cached embeddings."""
-        model = _load(self.name, self.checkpoint)
-        backend = TorchBackend(model, model.spec, own_device(run.device))
-        return model, Teacher(backend, self.cache or run.output / "teacher", sha256_of(self.checkpoint))
-
-
-def run_distill_encoder(
-    config: DistillEncoderConfig, run: Run, *, teacher: TeacherFile, data: Sequence[Sample]
+def train(
+    config: TrainConfig,
+    run: Run,
+    *,
+    data: Sequence[Sample],
+    checkpoint: Path | None = None,
+    teacher: TeacherFile | None = None,
 ) -> Path:
-    """Distil a teacher's encoder into a new student, whose prompt encoder and mask decoder are the teacher's.
+    """Train the stage of a config, from a checkpoint, from a teacher or from both, as the stage needs.
 
-    Returns the path of student.safetensors.
+    Returns the path of student.safetensors. Raises SamletError, with what to do.
     """
-    master, source = teacher.open(run)
-    student = _new_student(config, master)
-
-    def batches(samples: Sequence[Sample], config: DistillEncoderConfig) -> EmbeddingBatches:
-        return EmbeddingBatches(samples, source, student.spec.image, config, run.broken)
-
-    learned, held = _split(data, config, batches)
-    stage = DistillEncoder(student, config, *learned.statistics())
+    stage, learned, held = _open(config, run, data, checkpoint, teacher)
+    if run.say is not None and learned.notice:
+        run.say(learned.notice)
+    stage.begin(learned)
     trainer = Trainer(stage, config, run.output, run.resume, run.device)
-    learned.prepare(run.prepared)
-    trainer.run(learned.stream, run.progress, held)
-    return save_student(run.output, student)
+    stage.prepare(learned, run.prepared)
+    trainer.run(learned.stream, run.progress, None if held is None else held.stream)
+    stage.finish()
+    return save_student(run.output, stage.whole_student)
 
 
-def run_distill_prompted(
-    config: DistillPromptedConfig, run: Run, *, checkpoint: Path, teacher: TeacherFile, data: Sequence[Sample]
-) -> Path:
-    """Distil a teacher's masks into a student with prompts in the loop. Returns the path of student.safetensors."""
-    master, source = teacher.open(run)
-    student = _load(config.student, checkpoint)
-    _check_prompt_canvas(student, master)
-
-    def batches(samples: Sequence[Sample], config: DistillPromptedConfig) -> PromptedBatches:
-        return PromptedBatches(samples, source, student.spec.image, config, run.broken)
-
-    _train(DistillPrompted(student, master, config), config, run, *_split(data, config, batches))
-    return save_student(run.output, student)
-
-
-def run_finetune(config: FinetuneConfig, run: Run, *, checkpoint: Path, data: Sequence[Sample]) -> Path:
-    """Fine-tune a student on images with masks. Returns the path of student.safetensors."""
-    student = _load(config.student, checkpoint)
-
-    def batches(samples: Sequence[Sample], config: FinetuneConfig) -> MaskBatches:
-        return MaskBatches(samples, student.spec.image, config, spots_needed(config.points), run.broken)
-
-    learned, held = _split(data, config, batches)
-    if run.say is not None and learned.left_out:
-        run.say(f"Left out, for want of a mask large enough to learn from: {learned.left_out} of {len(data)} images.")
-    _train(Finetune(student, config), config, run, learned, held)
-    merge(student)
-    return save_student(run.output, student)
+def plan(
+    config: TrainConfig,
+    run: Run,
+    *,
+    data: Source,
+    checkpoint: Path | None = None,
+    teacher: TeacherFile | None = None,
+) -> Plan:
+    """What `train` would do, without doing or writing anything; raises what it would raise before its first step."""
+    stage, learned, _ = _open(config, run, data, checkpoint, teacher)
+    start = Start(run.output, checkpoint, teacher, run.device)
+    return plan_run(config, start, run.resume, data, stage, learned, run.broken)
 
 
-def run_rpn(config: RpnConfig, run: Run, *, checkpoint: Path, data: Sequence[Sample]) -> Path:
-    """Train region proposals on top of a trained EdgeSAM (`checkpoint`), which stays as it is.
-
-    Returns the path of student.safetensors, which holds both.
-    """
-    torch.manual_seed(config.seed)
-    student = _proposing(config)
-    student.load_state_dict(student.state_dict() | _load("edge-sam", checkpoint).state_dict())
-
-    def batches(samples: Sequence[Sample], config: RpnConfig) -> BoxBatches:
-        return BoxBatches(samples, student.spec.image, config, run.broken)
-
-    _train(TrainRpn(student), config, run, *_split(data, config, batches))
-    return save_student(run.output, student)
-
-
-def plan(config: TrainConfig, run: Run, *, data: Source, teacher: TeacherFile | None = None) -> Plan:
-    """What a run of `config` would do, without doing or writing anything."""
-    student = create(config.student)
-    if isinstance(config, DistillEncoderConfig):
-        stage: nn.Module = DistillEncoder(student, config, torch.zeros(()), torch.ones(()))
-    elif isinstance(config, DistillPromptedConfig):
-        stage = DistillPrompted(student, create(config.student), config)
-    elif isinstance(config, FinetuneConfig):
-        stage = Finetune(student, config)
-    else:
-        stage = TrainRpn(_proposing(config))
-    cache = None if teacher is None else teacher.folder(run.output)
-    return plan_run(config, data, stage, student, cache, run.broken)
-
-
-class _Batches(Protocol):
-    def stream(self, first_step: int) -> Iterator[Batch]: ...
-
-
-Batches = TypeVar("Batches", bound=_Batches)
-
-
-def _split(
-    data: Sequence[Sample], config: Config, make: Callable[[Sequence[Sample], Config], Batches]
-) -> tuple[Batches, Stream | None]:
-    """The batches to learn from, and those of the held-out images, where there are any."""
+def _open(
+    config: TrainConfig, run: Run, data: Sequence[Sample], checkpoint: Path | None, teacher: TeacherFile | None
+) -> tuple[Stage, Batches[Any], Batches[Any] | None]:
+    """The stage, its batches to learn from, and those of the held-out images, where there are any."""
+    entry = stage_of(config)
+    for needed, given, what in (
+        (entry.needs_checkpoint, checkpoint, "a checkpoint"),
+        (entry.needs_teacher, teacher, "a teacher"),
+    ):
+        if needed and given is None:
+            raise TrainingError(f"{entry.name} needs {what}: give one.")
+    stage = entry.load().open(config, Start(run.output, checkpoint, teacher, run.device))
     held = hold_out(data, config)
-    return make(data, config), make(held, one_pass(config)).stream if len(held) else None
+    learned = stage.make_batches(data, config, run.broken)
+    return stage, learned, stage.make_batches(held, one_pass(config), run.broken) if len(held) else None
 
 
-def _train(stage: nn.Module, config: TrainConfig, run: Run, learned: _Batches, held: Stream | None) -> None:
-    Trainer(stage, config, run.output, run.resume, run.device).run(learned.stream, run.progress, held)
-
-
-def _proposing(config: TrainConfig) -> EdgeSamRpn:
-    student = create(config.student)
-    if not isinstance(student, EdgeSamRpn):
-        raise TrainingError(f"{config.student} proposes no regions: the student of this stage is edge-sam-rpn.")
-    return student
-
-
-def _load(name: str, checkpoint: Path) -> Sam:
-    model = create(name)
-    load_checkpoint(model, checkpoint)
-    return model
-
-
-def _new_student(config: TrainConfig, teacher: Sam) -> Sam:
-    torch.manual_seed(config.seed)
-    student = create(config.student)
-    _check_prompt_canvas(student, teacher)
-    student.prompt_encoder.load_state_dict(teacher.prompt_encoder.state_dict())
-    student.mask_decoder.load_state_dict(teacher.mask_decoder.state_dict())
-    return student
-
-
-def _check_prompt_canvas(student: Sam, teacher: Sam) -> None:
-    if student.spec.image.prompt_canvas != teacher.spec.image.prompt_canvas:
-        raise TrainingError(
-            f"{student.spec.name} cannot learn from {teacher.spec.name}: their prompt canvases are "
-            f"{student.spec.image.prompt_canvas} and {teacher.spec.image.prompt_canvas} pixels."
-        )
+def __getattr__(name: str) -> Any:
+    if name not in _OLD_NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"samlet.training.runs.{name} is now `train`, for every stage.", DeprecationWarning, stacklevel=2)
+    return train

@@ -25,7 +25,7 @@ from samlet.models.creation import skeleton
 from samlet.models.registry import get_spec
 from samlet.spec import ImageSpec, ModelSpec
 from samlet.training.config import DistillEncoderConfig
-from samlet.training.runs import Run, TeacherFile, run_distill_encoder
+from samlet.training.runs import Run, TeacherFile, train
 
 
 @pytest.fixture(autouse=True)
@@ -93,9 +93,7 @@ def test_a_student_is_trained_and_loaded_by_its_name(tmp_path: Path) -> None:
         DistillEncoderConfig, student="timm:pyramid", steps=2, batch_size=1, canvases=((0.5, 64), (1.0, 96))
     )
     run = Run(tmp_path / "run")
-    student = run_distill_encoder(
-        settings, run, teacher=TeacherFile("timm:pyramid_fine", teacher), data=open_folders([photos])
-    )
+    student = train(settings, run, teacher=TeacherFile("timm:pyramid_fine", teacher), data=open_folders([photos]))
     model = loading.load("timm:pyramid", checkpoint=student)
     assert model.spec == get_spec("timm:pyramid")
     embedding = model.embed(np.zeros((40, 60, 3), np.uint8))

@@ -33,7 +33,7 @@ def test_images_without_a_mask_to_see_are_left_out_and_counted():
     crowd = dataclasses.replace(SAMPLES[0].annotations[0], crowd=True)
     useless = [with_masks(3), with_masks(4, EMPTY), with_masks(5, speck), with_masks(6, crowd)]
     made = batches([*SAMPLES, *useless])
-    assert made.left_out == 4
+    assert f"4 of {len(SAMPLES) + 4} images" in made.notice
     assert len(made.at(0).masks) == 5
     with pytest.raises(TrainingError, match=r"none of the 4 images has a mask of 0\.02% of its area"):
         batches(useless)
@@ -61,7 +61,7 @@ def test_an_image_of_a_shard_that_turns_out_to_have_no_mask_gives_way_to_the_nex
     pairs = {f"sa_{n}.jpg": jpeg() for n in range(4)} | {f"sa_{n}.json": nothing for n in range(3)}
     source = open_source([write_shard(tmp_path / "a.tar", pairs | {"sa_3.json": record()})])
     made = batches(source)
-    assert made.left_out == 0
+    assert made.notice is None
     assert all(len(made.at(step).masks) == 2 for step in range(3))
     hopeless = open_source([write_shard(tmp_path / "b.tar", {f"{n}.jpg": jpeg() for n in range(2)})])
     with pytest.raises(TrainingError, match="100 images in a row have no mask large enough"):

@@ -12,7 +12,6 @@ from samlet.training.batches.order import (
     choose,
     drawn,
     hold_out,
-    in_order,
     one_ahead,
     one_pass,
     share,
@@ -109,5 +108,3 @@ def test_one_pass_shows_every_held_out_image_on_the_last_canvas():
 def test_the_parts_of_a_step_are_its_images_in_order():
     settings = config(batch_size=8, accumulate=4)
     assert [list(share(settings, 1, part)) for part in range(4)] == [[8, 9], [10, 11], [12, 13], [14, 15]]
-    settings = config(steps=3, batch_size=2, accumulate=2)
-    assert list(in_order(lambda step, part: (step, part), settings, 1)) == [(1, 0), (1, 1), (2, 0), (2, 1)]

@@ -21,7 +21,7 @@ from samlet.models import create, load_checkpoint
 from samlet.training.batches.views import View
 from samlet.training.config import RpnConfig
 from samlet.training.recipes import RECIPES
-from samlet.training.runs import Run, run_rpn
+from samlet.training.runs import Run, train
 from samlet.training.stages.rpn import BoxBatches, TrainRpn, assign, focal_loss, seen_boxes
 
 BOXES_XYWH = ([10, 5, 30, 20], [20, 25, 25, 15])
@@ -156,7 +156,7 @@ def test_a_run_turns_an_edge_sam_into_one_with_proposals(folder, tmp_path):
     save_file(base.state_dict(), tmp_path / "edge_sam.safetensors")
     settings = config(steps=2, checkpoint_every=1)
     run = Run(tmp_path / "run")
-    path = run_rpn(settings, run, checkpoint=tmp_path / "edge_sam.safetensors", data=open_folders([folder]))
+    path = train(settings, run, checkpoint=tmp_path / "edge_sam.safetensors", data=open_folders([folder]))
     trained = create("edge-sam-rpn")
     load_checkpoint(trained, path)
     for name, value in base.state_dict().items():
@@ -166,7 +166,7 @@ def test_a_run_turns_an_edge_sam_into_one_with_proposals(folder, tmp_path):
 
 def test_a_student_without_proposals_is_refused(tmp_path):
     with pytest.raises(TrainingError, match="edge-sam proposes no regions"):
-        run_rpn(config(student="edge-sam"), Run(tmp_path / "run"), checkpoint=tmp_path / "no", data=[])
+        train(config(student="edge-sam"), Run(tmp_path / "run"), checkpoint=tmp_path / "no", data=[])
 
 
 def test_the_papers_recipe_is_twelve_epochs_of_coco():

@@ -79,7 +79,8 @@ def test_distillation_lowers_its_loss_and_touches_nothing_but_the_encoder(folder
     torch.manual_seed(0)
     student = create("efficientvit-sam-b0")
     decoder = {name: value.clone() for name, value in student.mask_decoder.state_dict().items()}
-    stage = DistillEncoder(student, settings, *batches.statistics()).train()
+    stage = DistillEncoder(student, settings).train()
+    stage.begin(batches)
     optimizer = torch.optim.AdamW(stage.parameters(), lr=2e-3)
     batch = batches.at(0)
     totals = []
@@ -129,7 +130,8 @@ def test_a_mask_on_the_canvas_covers_what_it_covers_of_the_image():
 def test_a_student_starts_with_the_teachers_mean_and_spread():
     student = create("efficientvit-sam-b0")
     mean, std = torch.linspace(-1, 1, 256), torch.linspace(0.01, 0.2, 256)
-    stage = DistillEncoder(student, config(DistillEncoderConfig), mean, std).eval()
+    stage = DistillEncoder(student, config(DistillEncoderConfig)).eval()
+    stage.start_at(mean, std)
     with torch.no_grad():
         embedding = stage.image_encoder(torch.randn(1, 3, 128, 128))
     assert (embedding.mean(dim=(0, 2, 3)) - mean).abs().mean() < 0.1
@@ -139,7 +141,8 @@ def test_a_student_starts_with_the_teachers_mean_and_spread():
 def test_a_constant_at_the_teachers_mean_has_a_loss_of_one():
     student = create("efficientvit-sam-b0")
     mean, std = torch.zeros(256), torch.full((256,), 0.1)
-    stage = DistillEncoder(student, config(DistillEncoderConfig), mean, std)
+    stage = DistillEncoder(student, config(DistillEncoderConfig))
+    stage.start_at(mean, std)
     stage.image_encoder = nn.Identity()
     target = 0.1 * torch.randn(2, 256, 64, 64)
     batch = EmbeddingBatch(("a", "b"), torch.zeros_like(target), target, torch.ones(2, 64, 64, dtype=torch.bool))

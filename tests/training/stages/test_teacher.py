@@ -46,3 +46,21 @@ def test_a_damaged_entry_is_made_again(tmp_path):
     Counting.calls = 0
     assert np.array_equal(teacher.embed(picture(9)), expected)
     assert Counting.calls == 1
+
+
+def test_numbers_lie_in_the_same_order_whether_made_or_read(tmp_path):
+    """Networks give channels-last maps: their sums over the same numbers differ in the last digits."""
+
+    class ChannelsLast(FakeBackend):
+        def encode(self, pixels):
+            maps = super().encode(pixels)["image_embeddings"]
+            return {"image_embeddings": np.ascontiguousarray(maps.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)}
+
+    teacher = Teacher(ChannelsLast(), tmp_path, "a" * 64)
+    made, read = teacher.embed(picture(9)), teacher.embed(picture(9))
+    assert made.strides == read.strides
+
+
+def test_nothing_is_written_before_the_first_embedding(tmp_path):
+    Teacher(Counting(), tmp_path / "cache", "a" * 64)
+    assert not (tmp_path / "cache").exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -18,7 +18,8 @@ from samlet.geometry.rle import area
 from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
 from samlet.spec import ImageSpec
-from samlet.training.batches.order import Batch, Readable, choose, drawn, in_order, share, valid_cells
+from samlet.training.batches.feed import Batches
+from samlet.training.batches.order import Batch, Readable, choose, drawn, share, valid_cells
 from samlet.training.batches.prompts import draw_prompt
 from samlet.training.batches.views import View, draw_view, generator, jitter_color
 from samlet.training.config import PromptedConfig
@@ -61,7 +62,7 @@ class _Item:
     hints: NDArray[np.float32]
 
 
-class MaskBatches:
+class MaskBatches(Batches[MaskBatch]):
     """Images with a few of their masks, drawn per image so that crowded images do not outweigh the others.
 
     `spots` is how many random places a step offers to point-sampled losses.
@@ -75,9 +76,14 @@ class MaskBatches:
         spots: int = 0,
         broken: Broken | None = None,
     ) -> None:
+        super().__init__(config)
         chosen = choose(samples, config)
         usable = chosen.without(_hopeless)
-        self.left_out = len(chosen) - len(usable)
+        left_out = len(chosen) - len(usable)
+        if left_out:
+            self.notice = (
+                f"Left out, for want of a mask large enough to learn from: {left_out} of {len(chosen)} images."
+            )
         if not usable:
             raise TrainingError(
                 f"none of the {len(chosen)} images has a mask of {MIN_AREA_SHARE:.2%} of its area or more: fine-tuning "
@@ -103,10 +109,6 @@ class MaskBatches:
             generator(self._config.seed, "spots", step).random((self._spots, 2), np.float32),
         )
         return MaskBatch(tuple(item.name for item in items), *map(torch.from_numpy, arrays))
-
-    def stream(self, first_step: int) -> Iterator[MaskBatch]:
-        """Batches from a step to the end of the run."""
-        return in_order(self.at, self._config, first_step)
 
     def _item(self, position: int, image: ImageSpec) -> _Item:
         """The item of a position; of the next image if it turns out to have no mask."""

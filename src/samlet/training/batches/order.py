@@ -133,12 +133,6 @@ def check_shares(config: TrainConfig) -> None:
         )
 
 
-def in_order(at: Callable[[int, int], Made], config: TrainConfig, first_step: int) -> Iterator[Made]:
-    """at(step, part) of every part of every step from one to the end of the run, each prepared ahead."""
-    parts = config.accumulate
-    return one_ahead(lambda number: at(*divmod(number, parts)), first_step * parts, config.steps * parts)
-
-
 def one_ahead(at: Callable[[int], Item], first: int, end: int) -> Iterator[Item]:
     """at(first), …, at(end - 1), each prepared in a thread while the one before it is used."""
     with ThreadPoolExecutor(max_workers=1) as pool:

@@ -1,10 +1,13 @@
 """What batch norms do while a stage trains.
 
+- `synced`: the statistics of all processes' images; alone, the same as `per-process`.
 - `per-process`: each process normalizes with the statistics of its own images; the running ones of the first are kept.
-- `synced`: the statistics of all processes' images (CUDA only); alone, the same as `per-process`.
 - `frozen`: the running statistics, which stay as they are. For few images a step.
-- `re-estimated`: as `per-process`; at the end the running statistics are computed anew for the averaged weights,
-  which none of the running ones belong to.
+- `re-estimated`: as `synced`; at the end the running statistics are computed anew for the averaged weights, which none
+  of the running ones belong to.
+
+Where norms learn, a step in parts is not quite the step as a whole: each part is normalized with its own statistics,
+and the running ones move once a part.
 """
 
 from __future__ import annotations
@@ -16,23 +19,23 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from samlet.errors import TrainingError
 from samlet.training.config import BatchNorm
 from samlet.training.loop.processes import count
+from samlet.training.loop.synced_norm import sync_norms
+
+SYNCED: tuple[BatchNorm, ...] = ("synced", "re-estimated")
 
 T = TypeVar("T")
 
 
 def share_statistics(stage: nn.Module, mode: BatchNorm, device: torch.device) -> None:
-    """Make the norms look at all processes' images, if `mode` asks for it and there are several; elsewhere nothing.
-
-    Raises TrainingError off CUDA, where torch cannot.
-    """
-    if mode != "synced" or count() == 1:
+    """Make the norms look at all processes' images, if `mode` asks for it and there are several; elsewhere nothing."""
+    if mode not in SYNCED or count() == 1:
         return
-    if device.type != "cuda":
-        raise TrainingError(f"synced batch norms need CUDA, this is {device.type}: use another --batch-norm.")
-    nn.SyncBatchNorm.convert_sync_batchnorm(stage)
+    if device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(stage)  # torch's own, in one kernel, which no other device has
+    else:
+        sync_norms(stage)
 
 
 def set_training(stage: nn.Module, mode: BatchNorm) -> None:

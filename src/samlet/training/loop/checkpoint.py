@@ -26,7 +26,7 @@ from samlet.files import make_folder, write_aside, write_files
 from samlet.models import Sam
 from samlet.reading import reading
 from samlet.training.config import FREE, TrainConfig
-from samlet.training.loop.processes import is_first, wait_for_all
+from samlet.training.loop.processes import count, is_first, wait_for_all
 
 CONFIG, CHECKPOINT, BEST, LOG, STUDENT = "config.json", "checkpoint.pt", "best.pt", "log.jsonl", "student.safetensors"
 _NUMBERED = re.compile(r"checkpoint-\d+\.pt")
@@ -39,7 +39,9 @@ def open_run(folder: Path, config: TrainConfig, resume: bool) -> dict[str, Any] 
     Raises TrainingError if the folder holds a run and `resume` is off, or a run of another config.
     """
     if is_first():
-        _claim(make_folder(folder), config, resume)
+        check_run(folder, config, resume)
+        make_folder(folder)
+        write_files({folder / CONFIG: (json.dumps(config.to_json(), indent=2) + "\n").encode()})
     wait_for_all()
     checkpoint = folder / CHECKPOINT
     return load_checkpoint(checkpoint, config.sharded) if resume and checkpoint.exists() else None
@@ -86,17 +88,23 @@ def save_student(folder: Path, student: Sam) -> Path:
     return path
 
 
-def _claim(folder: Path, config: TrainConfig, resume: bool) -> None:
+def check_run(folder: Path, config: TrainConfig, resume: bool) -> None:
+    """TrainingError if a folder cannot be this run's: it holds a run and `resume` is off, a run of another config, or
+    is no folder. Writes nothing.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise TrainingError(f"{folder} is a file: choose another folder for the run.")
     saved = folder / CONFIG
     if saved.exists():
         if not resume:
             raise TrainingError(f"{folder} holds a run already: add --resume to go on, or choose another folder.")
         _check_same(TrainConfig.load(saved), config, folder)
-    write_files({saved: (json.dumps(config.to_json(), indent=2) + "\n").encode()})
 
 
 def _check_same(saved: TrainConfig, config: TrainConfig, folder: Path) -> None:
     old, new = saved.to_json(), config.to_json()
+    if count() == 1 and {old["batch_norm"], new["batch_norm"]} == {"per-process", "synced"}:  # alone they are the same
+        old["batch_norm"] = new["batch_norm"]
     names = [name for name in {**old, **new} if name not in FREE and old.get(name) != new.get(name)]
     if names:
         differences = [f"{name} {old.get(name)}, not {new.get(name)}" for name in names[:_NAMED]]

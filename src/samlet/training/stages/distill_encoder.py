@@ -5,13 +5,13 @@ Source: EfficientViT-SAM stage 1 and MobileSAM, whose training code was never pu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from samlet.data import Broken, Sample
 from samlet.errors import TrainingError
@@ -19,12 +19,15 @@ from samlet.models import Sam
 from samlet.nn.layers import LayerNorm2d
 from samlet.preprocess import to_pixels
 from samlet.spec import ImageSpec
-from samlet.training.batches.order import Batch, Readable, choose, drawn, in_order, share, valid_cells
+from samlet.training.batches.feed import Batches
+from samlet.training.batches.order import Batch, Readable, choose, drawn, share, valid_cells
 from samlet.training.batches.views import draw_view, generator, jitter_color
 from samlet.training.config import DistillEncoderConfig
 from samlet.training.loop.processes import count, rank, wait_for_all
 from samlet.training.stages.losses import masked_cosine, masked_mse
-from samlet.training.stages.teacher import Teacher
+from samlet.training.stages.stage import Stage, Start, Told
+from samlet.training.stages.students import new_student
+from samlet.training.stages.teacher import Teacher, TeacherFile
 
 
 @dataclass(frozen=True)
@@ -36,23 +39,57 @@ class EmbeddingBatch(Batch):
     valid: Tensor
 
 
-class DistillEncoder(nn.Module):
-    """Batch in, named losses out; their sum is minimised. Trains `student.image_encoder` alone.
-
-    `mean` and `std` [256] are the teacher's per channel. The student's last norm starts there: SAM's embeddings vary
-    little around a constant, and a student that starts with unit variance first unlearns its features. The squared
-    error is divided by the mean variance, so 1 is what the best constant achieves.
+class DistillEncoder(Stage):
+    """Trains `student.image_encoder` alone; its prompt encoder and mask decoder are the teacher's. Without a teacher,
+    `make_batches` is of no use.
     """
 
-    def __init__(self, student: Sam, config: DistillEncoderConfig, mean: Tensor, std: Tensor) -> None:
+    def __init__(self, student: Sam, config: DistillEncoderConfig, teacher: Teacher | None = None) -> None:
         super().__init__()
         self.image_encoder = student.image_encoder
+        # In a tuple it is no submodule: the parts that do not learn are in no checkpoint.
+        self._student, self._teacher = (student,), teacher
         self._cosine_weight = config.cosine_weight
+        self._variance = 1.0
+        self._norm = (_last_norm(student),)
+
+    @classmethod
+    def open(cls, config: DistillEncoderConfig, start: Start) -> DistillEncoder:
+        """A new student of the teacher in `start`."""
+        assert isinstance(start.teacher, TeacherFile)
+        model, teacher = start.teacher.open(start.output, start.device)
+        return cls(new_student(config.student, config.seed, model), config, teacher)
+
+    @property
+    def whole_student(self) -> Sam:
+        """See `Stage`."""
+        return self._student[0]
+
+    def make_batches(
+        self, samples: Sequence[Sample], config: DistillEncoderConfig, broken: Broken | None = None
+    ) -> EmbeddingBatches:
+        """Views of the samples with the teacher's embeddings."""
+        assert self._teacher is not None
+        return EmbeddingBatches(samples, self._teacher, self.whole_student.spec.image, config, broken)
+
+    def begin(self, batches: EmbeddingBatches) -> None:
+        """Start at the teacher's statistics."""
+        self.start_at(*batches.statistics())
+
+    def prepare(self, batches: EmbeddingBatches, told: Told | None) -> None:
+        """Let the teacher embed all views, so that training is not held up."""
+        batches.prepare(told)
+
+    def start_at(self, mean: Tensor, std: Tensor) -> None:
+        """Let the student's last norm start at the teacher's `mean` and `std` [256] per channel.
+
+        SAM's embeddings vary little around a constant, and a student that starts with unit variance first unlearns its
+        features. The squared error is divided by the mean variance, so 1 is what the best constant achieves.
+        """
         self._variance = std.square().mean().item()
-        norm = _last_norm(student)
         with torch.no_grad():
-            norm.weight.copy_(std)
-            norm.bias.copy_(mean)
+            self._norm[0].weight.copy_(std)
+            self._norm[0].bias.copy_(mean)
 
     def forward(self, batch: EmbeddingBatch) -> dict[str, Tensor]:
         """{"mse": …, "cosine": … where it has weight}: scalars."""
@@ -73,7 +110,7 @@ def _last_norm(student: Sam) -> LayerNorm2d:
     return norms[-1]
 
 
-class EmbeddingBatches:
+class EmbeddingBatches(Batches[EmbeddingBatch]):
     """Images and the teacher's embeddings of the same views."""
 
     def __init__(
@@ -84,6 +121,7 @@ class EmbeddingBatches:
         config: DistillEncoderConfig,
         broken: Broken | None = None,
     ) -> None:
+        super().__init__(config)
         self._samples = Readable(choose(samples, config), broken)
         self._teacher, self._image, self._config = teacher, image, config
 
@@ -116,10 +154,6 @@ class EmbeddingBatches:
         names, *arrays = zip(*items, strict=True)
         pixels, target, valid = (torch.from_numpy(np.stack(array)) for array in arrays)
         return EmbeddingBatch(names, pixels, target.float(), valid)
-
-    def stream(self, first_step: int) -> Iterator[EmbeddingBatch]:
-        """Batches from a step to the end of the run."""
-        return in_order(self.at, self._config, first_step)
 
     def _view(self, sample: Sample, index: int) -> NDArray[np.uint8]:
         image = sample.read_image()

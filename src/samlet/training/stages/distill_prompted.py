@@ -6,13 +6,13 @@ masks count for boxes as well, and a photo without masks takes its prompts from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from samlet.backend import Backend
 from samlet.data import Broken, Sample
@@ -22,13 +22,16 @@ from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
 from samlet.spec import ImageSpec
 from samlet.tokens import PromptTokens
+from samlet.training.batches.feed import Batches
 from samlet.training.batches.masks import MIN_AREA_SHARE, SIDE, draw_prompt_of, masks_in_view, tokens_of
-from samlet.training.batches.order import Batch, Readable, choose, drawn, in_order, share, valid_cells
+from samlet.training.batches.order import Batch, Readable, choose, drawn, share, valid_cells
 from samlet.training.batches.prompts import click_on_errors
 from samlet.training.batches.views import draw_view, generator, jitter_color
 from samlet.training.config import DistillPromptedConfig
 from samlet.training.stages.losses import mask_losses, true_iou
-from samlet.training.stages.teacher import Teacher
+from samlet.training.stages.stage import Stage, Start
+from samlet.training.stages.students import check_prompt_canvas, load_student
+from samlet.training.stages.teacher import Teacher, TeacherFile
 
 MAX_AREA_SHARE = 0.9
 MIN_TEACHER_IOU = 0.7
@@ -51,16 +54,39 @@ class PromptedBatch(Batch):
     clicks: Tensor
 
 
-class DistillPrompted(nn.Module):
-    """Batch in, named losses out. Trains image encoder and mask decoder; prompt encoder and teacher stay."""
+class DistillPrompted(Stage):
+    """Trains image encoder and mask decoder; prompt encoder and teacher stay. `source` embeds for `make_batches`."""
 
-    def __init__(self, student: Sam, teacher: Sam, config: DistillPromptedConfig) -> None:
+    def __init__(
+        self, student: Sam, teacher: Sam, config: DistillPromptedConfig, source: Teacher | None = None
+    ) -> None:
         super().__init__()
         self.student = student
         student.prompt_encoder.requires_grad_(False)
         # In a tuple it is no submodule: `train()` cannot reach it, and checkpoints do not hold it.
         self._teacher = (teacher.eval().requires_grad_(False),)
-        self._config = config
+        self._config, self._source = config, source
+
+    @classmethod
+    def open(cls, config: DistillPromptedConfig, start: Start) -> DistillPrompted:
+        """The student and the teacher in `start`; TrainingError if they do not mean the same places by a prompt."""
+        assert isinstance(start.teacher, TeacherFile)
+        teacher, source = start.teacher.open(start.output, start.device)
+        student = load_student(config.student, start.checkpoint)
+        check_prompt_canvas(student, teacher)
+        return cls(student, teacher, config, source)
+
+    @property
+    def whole_student(self) -> Sam:
+        """See `Stage`."""
+        return self.student
+
+    def make_batches(
+        self, samples: Sequence[Sample], config: DistillPromptedConfig, broken: Broken | None = None
+    ) -> PromptedBatches:
+        """Views of the samples with the teacher's embeddings, and prompts."""
+        assert self._source is not None
+        return PromptedBatches(samples, self._source, self.student.spec.image, config, broken)
 
     def forward(self, batch: PromptedBatch) -> dict[str, Tensor]:
         """{"bce", "dice", "iou"}: scalars, means over the rounds. Masks are compared one by one, not best with best."""
@@ -116,7 +142,7 @@ class _Item:
     clicks: NDArray[np.float32]
 
 
-class PromptedBatches:
+class PromptedBatches(Batches[PromptedBatch]):
     """Images with the teacher's embeddings, and prompts for annotated masks or for masks of the teacher's own."""
 
     def __init__(
@@ -127,6 +153,7 @@ class PromptedBatches:
         config: DistillPromptedConfig,
         broken: Broken | None = None,
     ) -> None:
+        super().__init__(config)
         self._samples = Readable(choose(samples, config), broken)
         self._teacher, self._image, self._config = teacher, image, config
 
@@ -146,10 +173,6 @@ class PromptedBatches:
             torch.from_numpy(np.stack([item.valid for item in items for _ in item.prompts])),
             torch.from_numpy(np.concatenate([item.clicks for item in items])),
         )
-
-    def stream(self, first_step: int) -> Iterator[PromptedBatch]:
-        """Batches from a step to the end of the run."""
-        return in_order(self.at, self._config, first_step)
 
     def _item(self, position: int, image: ImageSpec) -> _Item:
         epoch, index = drawn(self._config, len(self._samples), position)

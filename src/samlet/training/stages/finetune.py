@@ -6,22 +6,27 @@ mask or a background click; ours regresses the true IoU and goes on for rounds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from samlet.data import Broken, Sample
 from samlet.models import Sam
 from samlet.prompts import PointLabel
-from samlet.training.batches.masks import MaskBatch
+from samlet.training.batches.masks import MaskBatch, MaskBatches
 from samlet.training.batches.prompts import click_on_errors
 from samlet.training.config import PARTS, FinetuneConfig
 from samlet.training.loop.processes import average
-from samlet.training.stages.lora import add_lora
-from samlet.training.stages.losses import at_uncertain_points, mask_losses, true_iou
+from samlet.training.stages.lora import add_lora, merge
+from samlet.training.stages.losses import at_uncertain_points, mask_losses, spots_needed, true_iou
+from samlet.training.stages.stage import Stage, Start
+from samlet.training.stages.students import load_student
 
 
-class Finetune(nn.Module):
-    """Batch in, named losses out. Trains what `config.frozen` leaves of the student, or low-rank additions to it."""
+class Finetune(Stage):
+    """Trains what `config.frozen` leaves of the student, or low-rank additions to it."""
 
     def __init__(self, student: Sam, config: FinetuneConfig) -> None:
         super().__init__()
@@ -33,6 +38,26 @@ class Finetune(nn.Module):
             student.prompt_encoder.mask_downscaling.requires_grad_(False)
         if config.lora:
             add_lora(student, config.lora, tuple(part for part in PARTS if part not in config.frozen), config.seed)
+
+    @classmethod
+    def open(cls, config: FinetuneConfig, start: Start) -> Finetune:
+        """The student whose weights `start` names."""
+        return cls(load_student(config.student, start.checkpoint), config)
+
+    @property
+    def whole_student(self) -> Sam:
+        """See `Stage`."""
+        return self.student
+
+    def make_batches(
+        self, samples: Sequence[Sample], config: FinetuneConfig, broken: Broken | None = None
+    ) -> MaskBatches:
+        """Views of the samples that have masks, with prompts for some of them."""
+        return MaskBatches(samples, self.student.spec.image, config, spots_needed(config.points), broken)
+
+    def finish(self) -> None:
+        """Make low-rank additions part of the weights."""
+        merge(self.student)
 
     def forward(self, batch: MaskBatch) -> dict[str, Tensor]:
         """{"bce", "dice", "iou"}: scalars, the means of all rounds and prompts."""

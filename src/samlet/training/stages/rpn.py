@@ -6,7 +6,7 @@ thresholds and weights are those of EfficientDet in mmdetection, whose neck and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,15 +17,19 @@ from torch import Tensor, nn
 
 from samlet.data import Broken, Sample
 from samlet.errors import TrainingError
+from samlet.models import Sam
 from samlet.models.edge_sam.anchors import STRIDES, anchors, encode, iou
 from samlet.models.edge_sam.proposals import flat
 from samlet.models.edge_sam.rpn import EdgeSamRpn, EfficientDetHead
 from samlet.preprocess import to_pixels
 from samlet.spec import ImageSpec
-from samlet.training.batches.order import Batch, Readable, choose, drawn, in_order, share
+from samlet.training.batches.feed import Batches
+from samlet.training.batches.order import Batch, Readable, choose, drawn, share
 from samlet.training.batches.views import View, draw_view, generator, jitter_color
 from samlet.training.config import RpnConfig
 from samlet.training.loop.processes import average
+from samlet.training.stages.stage import Stage, Start
+from samlet.training.stages.students import load_student, untrained
 
 FOREGROUND_IOU = 0.5
 FOREGROUND_WEIGHT = 0.25
@@ -44,14 +48,16 @@ class BoxBatch(Batch):
     image_index: Tensor
 
 
-class TrainRpn(nn.Module):
-    """Batch in, named losses out. Trains `fpn` and `rpn_head` alone; the rest stays in eval mode.
+class TrainRpn(Stage):
+    """Trains `fpn` and `rpn_head` alone; the rest stays in eval mode.
 
     TrainingError for a student whose head is not `efficient_det`.
     """
 
-    def __init__(self, student: EdgeSamRpn) -> None:
+    def __init__(self, student: Sam) -> None:
         super().__init__()
+        if not isinstance(student, EdgeSamRpn):
+            raise TrainingError(f"{student.spec.name} proposes no regions: the student of this stage is edge-sam-rpn.")
         if not isinstance(student.rpn_head, EfficientDetHead):
             raise TrainingError(
                 f"samlet runs the head of {student.spec.name} and does not train it: the student of this stage is "
@@ -60,6 +66,23 @@ class TrainRpn(nn.Module):
         self.student = student.requires_grad_(False)
         for part in self._learning():
             part.requires_grad_(True)
+
+    @classmethod
+    def open(cls, config: RpnConfig, start: Start) -> TrainRpn:
+        """A student with untrained proposals on top of the edge-sam whose weights `start` names."""
+        student = untrained(config.student, config.seed)
+        stage = cls(student)
+        student.load_state_dict(student.state_dict() | load_student("edge-sam", start.checkpoint).state_dict())
+        return stage
+
+    @property
+    def whole_student(self) -> Sam:
+        """See `Stage`."""
+        return self.student
+
+    def make_batches(self, samples: Sequence[Sample], config: RpnConfig, broken: Broken | None = None) -> BoxBatches:
+        """Views of the samples that have boxes."""
+        return BoxBatches(samples, self.student.spec.image, config, broken)
 
     def train(self, mode: bool = True) -> TrainRpn:
         """Switch the parts that learn; the batch norms of the others would drift."""
@@ -134,12 +157,13 @@ def _huber(offsets: Tensor, targets: Tensor) -> Tensor:
     return F.huber_loss(offsets, targets, reduction="sum", delta=HUBER_LIMIT)
 
 
-class BoxBatches:
+class BoxBatches(Batches[BoxBatch]):
     """Images with the boxes of all their annotations, crowds left out; images known to have none are left out too."""
 
     def __init__(
         self, samples: Sequence[Sample], image: ImageSpec, config: RpnConfig, broken: Broken | None = None
     ) -> None:
+        super().__init__(config)
         chosen = choose(samples, config)
         usable = chosen.without(lambda sample: not len(_boxes_xyxy(sample)))
         if not usable:
@@ -162,10 +186,6 @@ class BoxBatches:
             torch.from_numpy(np.concatenate(boxes)),
             torch.from_numpy(np.repeat(np.arange(len(items)), counts)),
         )
-
-    def stream(self, first_step: int) -> Iterator[BoxBatch]:
-        """Batches from a step to the end of the run."""
-        return in_order(self.at, self._config, first_step)
 
     def _item(self, position: int, image: ImageSpec) -> tuple[str, NDArray[np.float32], NDArray[np.float32]]:
         epoch, index = drawn(self._config, len(self._samples), position)

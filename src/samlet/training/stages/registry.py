@@ -1,0 +1,81 @@
+"""The stages by name, torch-free: an explicit tuple. Adding a stage is one line here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from samlet.training.config import (
+    DistillEncoderConfig,
+    DistillPromptedConfig,
+    FinetuneConfig,
+    RpnConfig,
+    TrainConfig,
+)
+
+if TYPE_CHECKING:
+    from samlet.training.stages.stage import Stage
+
+
+@dataclass(frozen=True)
+class StageEntry:
+    """Where a stage lives (`module:Class` below `samlet.training.stages`), its config, its recipe and its help."""
+
+    config: type[TrainConfig]
+    home: str
+    recipe: str
+    help: str
+    needs_teacher: bool = False
+    needs_checkpoint: bool = True
+
+    @property
+    def name(self) -> str:
+        """The stage's name in configs and on the command line."""
+        return self.config.stage
+
+    def load(self) -> type[Stage]:
+        """The stage itself; imports torch."""
+        module, name = self.home.split(":")
+        return getattr(import_module(f"samlet.training.stages.{module}"), name)
+
+
+STAGES: tuple[StageEntry, ...] = (
+    StageEntry(
+        DistillEncoderConfig,
+        "distill_encoder:DistillEncoder",
+        "efficientvit_sam_b0_stage1",
+        "Teach a student's image encoder the embeddings of a teacher.",
+        needs_teacher=True,
+        needs_checkpoint=False,
+    ),
+    StageEntry(
+        DistillPromptedConfig,
+        "distill_prompted:DistillPrompted",
+        "efficientvit_sam_b0_stage4",
+        "Teach a student the masks of a teacher, with clicks where the two disagree; photos need no masks.",
+        needs_teacher=True,
+    ),
+    StageEntry(
+        FinetuneConfig,
+        "finetune:Finetune",
+        "efficientvit_sam_b0_stage2",
+        "Fine-tune a student end to end on images with masks.",
+    ),
+    StageEntry(
+        RpnConfig,
+        "rpn:TrainRpn",
+        "edge_sam_stage3",
+        "Teach EdgeSAM, from the boxes of your data, which region a lone click means; it becomes edge-sam-rpn.",
+    ),
+)
+
+
+def stage_of(config: TrainConfig) -> StageEntry:
+    """The stage that a config is of."""
+    return next(entry for entry in STAGES if entry.config is type(config))
+
+
+def configs() -> dict[str, type[TrainConfig]]:
+    """The config class of every stage by the stage's name."""
+    return {entry.name: entry.config for entry in STAGES}
