@@ -108,7 +108,7 @@ def load_module(model: str | ModelSpec, checkpoint: str | os.PathLike[str] | Non
 
 def cached_weights(spec: ModelSpec) -> Path:
     """The cached weights file of a model. If it is not here, MissingWeightsError or WeightsError says how to get it."""
-    file = weights.find(spec)
+    file = weights.find_checked(spec)
     if file is not None:
         return file
     if spec.checkpoint is None:

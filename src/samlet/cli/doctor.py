@@ -14,6 +14,7 @@ import samlet
 from samlet.cli import machine
 from samlet.cli.tables import megabytes, print_table
 from samlet.hub import weights
+from samlet.hub.folder import cache_folder, has_cache
 from samlet.loading import artifact_backend
 from samlet.models.registry import DEFAULT_MODEL, shipped_folder
 from samlet.runtime.graphs import usable_cores
@@ -42,7 +43,7 @@ def _facts() -> dict[str, Any]:
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
         },
         "memory": {"total_bytes": total, "available_bytes": available},
-        "cache": {"folder": str(weights.cache_folder()), "size_bytes": weights.cached_bytes()},
+        "cache": {"folder": str(cache_folder()) if has_cache() else None, "size_bytes": weights.cached_bytes()},
         "default_model": {"name": DEFAULT_MODEL, "shipped": shipped_folder(DEFAULT_MODEL) is not None},
         "auto": dict(zip(("backend", "reason"), artifact_backend(), strict=True)),
         "backends": [asdict(state) for state in machine.backend_states()],
@@ -57,7 +58,10 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("cpu", f"{cpu['name']}, {cpu['usable_cores']} of {cpu['cores']} cores usable"),
         ("threads", f"OMP_NUM_THREADS is {cpu['OMP_NUM_THREADS'] or 'not set'}"),
         ("memory", f"{_size(memory['available_bytes'])} free of {_size(memory['total_bytes'])}"),
-        ("cache", f"{cache['folder']}, {megabytes(cache['size_bytes'])}"),
+        (
+            "cache",
+            f"{cache['folder'] or 'nowhere: set SAMLET_CACHE'}, {megabytes(cache['size_bytes'])}",
+        ),
         ("default model", f"{model['name']}, {'here' if model['shipped'] else 'missing from this installation'}"),
     ]
     rows += [(f"backend {state['name']}", _verdict(state)) for state in facts["backends"]]

@@ -18,7 +18,7 @@ from samlet.data.sample import Sample
 from samlet.data.shards import Member, list_pairs, read_pair
 from samlet.errors import DataError, OutputError
 from samlet.files import make_folder, write_aside
-from samlet.hub.weights import cache_folder
+from samlet.hub.folder import cache_folder
 from samlet.reading import read_npz
 
 

@@ -2,9 +2,10 @@
 
     <cache>/blobs/sha256-<hex>      a file under the hash of its content
     <cache>/refs/<file name>        the hash of the file that a model uses
+    <cache>/checked/sha256-<hex>    size and times of a file when its hash was last found right
 
 The cache is `SAMLET_CACHE`, or the platform's cache folder. `SAMLET_MIRROR` holds base addresses, separated by commas,
-that are tried before the official one. Bytes that do not match the published sha256 are never used.
+that are tried before the official one. Bytes that do not match their sha256 are never used, nor kept under it.
 """
 
 from __future__ import annotations
@@ -12,38 +13,51 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from samlet.errors import UnknownModelError, WeightsError
-from samlet.files import make_folder, sha256_of, write_aside
+from samlet.errors import OutputError, UnknownModelError, WeightsError
+from samlet.files import make_folder, output_error, sha256_of, write_aside, write_files
 from samlet.hub.download import Progress, download
+from samlet.hub.folder import CACHE_VARIABLE, cache_folder, has_cache
 from samlet.models.registry import MODELS, get_spec
 from samlet.spec import ModelSpec
 
-CACHE_VARIABLE = "SAMLET_CACHE"
 MIRROR_VARIABLE = "SAMLET_MIRROR"
-
-
-def cache_folder() -> Path:
-    """Return the cache folder, which need not exist yet."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "samlet" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "samlet"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "samlet"
 
 
 def find(spec: ModelSpec) -> Path | None:
     """Return the cached weights of a model, unchecked, or None if they are not here."""
     digest = _digest(spec)
-    if digest is None:
+    if digest is None or not has_cache():
         return None
     blob = _blob(digest)
-    return blob if blob.is_file() else None
+    with _looking():
+        return blob if blob.is_file() else None
+
+
+def find_checked(spec: ModelSpec) -> Path | None:
+    """Return the cached weights of a model, or None if they are not here; `WeightsError` if they are damaged.
+
+    A file is hashed once, and again when its size or a time of it changes. A damaged one is moved aside.
+    """
+    blob = find(spec)
+    if blob is None:
+        return None
+    digest = _digest(spec)
+    with _looking():
+        if digest is None or _stamp(blob) == _state(blob):
+            return blob
+        if sha256_of(blob) == digest:
+            _put_stamp(blob)
+            return blob
+    imported = spec.checkpoint is None or digest != spec.checkpoint.sha256
+    remedy = "import the file" if imported else f"run `samlet models pull {spec.name}`"
+    raise WeightsError(
+        f"The cached weights of {spec.name} are damaged and were moved to {_quarantine(blob)}: {remedy} again."
+    )
 
 
 def is_official(spec: ModelSpec) -> bool:
@@ -56,12 +70,13 @@ def fetch(spec: ModelSpec, progress: Progress | None = None) -> Path:
 
     `progress(done_bytes, total_bytes)` is called during a download. Raises `WeightsError` when no source has it.
     """
-    blob = find(spec)
-    if blob is not None:
-        if sha256_of(blob) == _digest(spec):
-            return blob
-        _forget_damaged(spec, blob)
-    return _download(spec, progress)
+    try:
+        blob = find_checked(spec)
+    except WeightsError:
+        if not is_official(spec):
+            raise
+        blob = None
+    return _download(spec, progress) if blob is None else blob
 
 
 def sources(spec: ModelSpec) -> tuple[str, ...]:
@@ -69,6 +84,8 @@ def sources(spec: ModelSpec) -> tuple[str, ...]:
     if spec.checkpoint is None:
         return ()
     mirrors = [base.strip().rstrip("/") for base in os.environ.get(MIRROR_VARIABLE, "").split(",") if base.strip()]
+    for base in mirrors:
+        _check_address(base)
     return (*(f"{base}/{spec.checkpoint.file_name}" for base in mirrors), *spec.checkpoint.urls)
 
 
@@ -91,8 +108,11 @@ def import_file(path: Path, model: str | None = None) -> tuple[ModelSpec, Path]:
 
 def cached_bytes() -> int:
     """Return how many bytes the cached files take."""
+    if not has_cache():
+        return 0
     blobs = cache_folder() / "blobs"
-    return sum(path.stat().st_size for path in blobs.iterdir()) if blobs.is_dir() else 0
+    with _looking():
+        return sum(path.stat().st_size for path in blobs.iterdir()) if blobs.is_dir() else 0
 
 
 def _owner(path: Path, digest: str, model: str | None) -> ModelSpec:
@@ -124,26 +144,33 @@ def _download(spec: ModelSpec, progress: Progress | None) -> Path:
         raise WeightsError(f"no hash of {spec.checkpoint.file_name} is published: fetch it from {urls} and {remedy}.")
     blob = _blob(spec.checkpoint.sha256)
     make_folder(blob.parent)
-    download(sources(spec), blob, spec.checkpoint.sha256, progress)
+    download(sources(spec), blob, spec.checkpoint.sha256, progress, spec.checkpoint.size_bytes)
+    _put_stamp(blob)
     _remember(spec, spec.checkpoint.sha256)
     return blob
 
 
-def _forget_damaged(spec: ModelSpec, blob: Path) -> None:
-    if spec.checkpoint is None or _digest(spec) != spec.checkpoint.sha256:
-        raise WeightsError(f"the imported weights of {spec.name} are damaged ({blob}): import the file again.")
-    blob.unlink()
+def _check_address(base: str) -> None:
+    try:
+        parts = urlsplit(base)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket that does not close, a port that is no number
+        sound = False
+    if not sound:
+        raise WeightsError(f'{MIRROR_VARIABLE} holds "{base}", which is no http or https address: correct it.')
 
 
 def _digest(spec: ModelSpec) -> str | None:
     """The hash a model's weights should have: what was imported for it, else the official one."""
+    official = spec.checkpoint.sha256 if spec.checkpoint else None
+    if not has_cache():
+        return official
     ref = _ref(spec)
-    if ref.is_file():
-        text = ref.read_text(encoding="utf-8").strip()
-        if not re.fullmatch("[0-9a-f]{64}", text):
-            raise WeightsError(f'"{ref}" does not hold a sha256: delete it, then pull or import {spec.name} again.')
-        return text
-    return spec.checkpoint.sha256 if spec.checkpoint else None
+    with _looking():
+        text = ref.read_text(encoding="utf-8", errors="replace").strip() if ref.is_file() else official
+    if text is not None and not re.fullmatch("[0-9a-f]{64}", text):
+        raise WeightsError(f'"{ref}" does not hold a sha256: delete it, then pull or import {spec.name} again.')
+    return text
 
 
 def _remember(spec: ModelSpec, digest: str) -> None:
@@ -159,3 +186,48 @@ def _ref(spec: ModelSpec) -> Path:
 
 def _blob(digest: str) -> Path:
     return cache_folder() / "blobs" / f"sha256-{digest}"
+
+
+def _stamp_path(blob: Path) -> Path:
+    return cache_folder() / "checked" / blob.name
+
+
+def _state(blob: Path) -> str:
+    """What changes when a file is written to, by whatever means."""
+    status = blob.stat()
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}\n"
+
+
+def _stamp(blob: Path) -> str | None:
+    """The state of a file when its hash was right."""
+    stamp = _stamp_path(blob)
+    return stamp.read_text(encoding="utf-8", errors="replace") if stamp.is_file() else None
+
+
+def _put_stamp(blob: Path) -> None:
+    stamp = _stamp_path(blob)
+    with suppress(OutputError):  # a cache that others own is hashed each time
+        make_folder(stamp.parent)
+        write_files({stamp: _state(blob).encode()})
+
+
+def _quarantine(blob: Path) -> Path:
+    """Move a damaged file out of the way, where somebody may look at it; return its place."""
+    damaged = blob.with_name(blob.name + ".damaged")
+    try:
+        blob.replace(damaged)
+    except OSError as error:
+        raise output_error(damaged, error) from error
+    return damaged
+
+
+@contextmanager
+def _looking() -> Iterator[None]:
+    """`WeightsError` for a cache that cannot be looked into."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise WeightsError(
+            f"The cache {cache_folder()} cannot be read ({reason}): set {CACHE_VARIABLE} to a folder of your own."
+        ) from error

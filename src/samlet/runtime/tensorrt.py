@@ -10,7 +10,7 @@ from pathlib import Path
 
 from samlet.errors import BackendError
 from samlet.files import make_folder, sha256_of
-from samlet.hub.weights import cache_folder
+from samlet.hub.folder import cache_folder
 from samlet.runtime.artifact import ENCODER, Artifact
 from samlet.runtime.graphs import Graph, GraphBackend
 from samlet.runtime.sessions import CPU, CUDA, TENSORRT, Provider, has, open_graph
