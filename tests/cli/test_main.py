@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -66,6 +67,8 @@ def test_the_list_of_models_loads_no_runtime():
     ("error", "code", "sentence"),
     [
         (KeyboardInterrupt(), 130, "error: Interrupted.\n"),
+        (PermissionError(13, "Permission denied", "a/b"), 2, 'error: "a/b": Permission denied.\n'),
+        (OSError("no disk"), 2, "error: no disk.\n"),
         (
             ZeroDivisionError("a\nb"),
             1,
@@ -91,3 +94,16 @@ def test_a_reader_that_goes_away_is_no_error():
         "    print(models.stderr.read().decode() + '|')\n"
     )
     assert piped.stdout == "|\n"
+
+
+def test_a_name_that_is_no_text_is_given_back_as_it_came():
+    code = (
+        "import sys; from samlet import cli; cli._run = lambda words: print(words[0]); sys.exit(cli.main(sys.argv[1:]))"
+    )
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    ran = subprocess.run([sys.executable, "-c", code, b"caf\xe9"], env=environment, capture_output=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"caf\xe9\n", b"")
+
+
+def test_a_name_that_is_too_long_is_one_sentence(refused):
+    assert "name too long" in refused("models", "import", "a" * 300).lower()

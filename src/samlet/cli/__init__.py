@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from samlet import __version__
 from samlet.errors import InputError, SamletError, StoppedError
@@ -36,13 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's own) and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if not words or words[0] in ("--help", "-h"):
-            print(help_text())
-        elif words[0] == "--version":
-            print(f"samlet {__version__}")
-        else:
-            _run(words)
-        sys.stdout.flush()
+        _start(words)
     except StoppedError as error:
         return _fail(str(error), STOPPED + error.signal_number)
     except SamletError as error:
@@ -53,11 +48,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone, as in `samlet models | head`. Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DEFECT
+    except OSError as error:  # a name that is too long, a folder that nobody may enter
+        where = f'"{error.filename}": ' if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}.", BAD_INPUT)
     except Exception as error:  # a user never sees a traceback; `python -X dev` shows it
         if sys.flags.dev_mode:
             raise
         return _fail(f"This is a defect of samlet, please report it ({type(error).__name__}: {error}).", DEFECT)
     return 0
+
+
+def _start(words: list[str]) -> None:
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be text: give them back as they came
+    if not words or words[0] in ("--help", "-h"):
+        print(help_text())
+    elif words[0] == "--version":
+        print(f"samlet {__version__}")
+    else:
+        _run(words)
+    sys.stdout.flush()
 
 
 def help_text() -> str:
