@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from tests import filler
 from torch import Tensor
+
+from samlet.models.registry import MODELS
 
 FOLDER = Path(__file__).parent / "fixtures" / "parity"
 # Relative to the output's std. The official code against itself: 3e-6; a forgotten norm eps: 7e-5; erf for tanh: 1e-3.
@@ -27,10 +29,17 @@ def numbers(name: str) -> dict[str, Any]:
     return json.loads((FOLDER / f"{name}.json").read_text())
 
 
-@cache
-def manifests() -> dict[str, dict[str, list[int]]]:
-    """Model or block → parameter name → shape, as official checkpoints have them."""
-    return json.loads(gzip.decompress((FOLDER / "manifests.json.gz").read_bytes()))
+def names_with(key: str) -> list[str]:
+    """The models of the registry of which there are official numbers of that kind."""
+    stored = [spec.name for spec in MODELS if (FOLDER / f"{spec.name}.json").is_file()]
+    return [name for name in stored if numbers(name).get(key) or key in next(iter(numbers(name).get("images", [])), {})]
+
+
+def models_with(key: str) -> list[Any]:
+    """`names_with` for `parametrize`; models whose fixture says that they are slow are marked."""
+    names = names_with(key)
+    slow = {name for name in names if numbers(name).get("slow")}
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in names]
 
 
 def difference(value: Any, digest: dict[str, Any]) -> float:

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from samlet.prompts import PointLabel, Prompts
     from samlet.spec import ImageSpec, ModelSpec
 
+from samlet.renamed import find_renamed_modules
+
 __version__ = "0.1.0"
+
+find_renamed_modules()
 
 __all__ = [
     "Backend",

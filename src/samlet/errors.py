@@ -45,7 +45,7 @@ class ModelError(SamletError):
 
 
 class UnknownModelError(ModelError):
-    """No model of the zoo has this name."""
+    """No model of the registry has this name."""
 
 
 class CheckpointError(ModelError):

@@ -53,7 +53,7 @@ def load(
 ) -> Predictor:
     """Make a ready model; without arguments the one that ships with samlet, offline.
 
-    `name`: a model of the zoo, `timm:NAME`, a spec of your own as `module:SPEC`, or the folder of an exported artifact.
+    `name`: a name from `samlet models`, `timm:NAME`, your own spec as `module:SPEC`, or the folder of an artifact.
     `checkpoint`: such a folder, or weights (.pt, .pth, .safetensors) for torch. `backend`: one of `BACKENDS`. `device`:
     "cpu", "cuda" or (torch) "mps". `threads`: not for torch. `precision`: "float32", "bfloat16" or (torch) "float16",
     with openvino and torch named as the backend. `images_kept`: for how many images what all their prompts share waits
@@ -122,7 +122,7 @@ def cached_weights(spec: ModelSpec) -> Path:
 
 
 def _artifact_folder(name: str | os.PathLike[str] | None, checkpoint: str | os.PathLike[str] | None) -> Path | None:
-    """The artifact folder that the caller means, if any. A zoo name is never a folder, whatever lies around."""
+    """The artifact folder that the caller means, if any. A known name is never a folder, whatever lies around."""
     if checkpoint is not None:
         return Path(checkpoint) if Path(checkpoint).is_dir() else None
     if name is None or not Path(name).is_dir():

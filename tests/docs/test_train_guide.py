@@ -34,7 +34,7 @@ def commands(verb: str) -> list[list[str]]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the guide's files lie; every name of the zoo means the small segmenter, every recipe is two steps long."""
+    """Where the guide's files lie; every name means the small segmenter, every recipe is two steps long."""
     (tmp_path / "photos").mkdir()
     for file in [*TINY.glob("tiny_camera.*"), *TINY.glob("tiny_coins.*"), TINY / "tiny_cat.jpg"]:
         shutil.copy(file, tmp_path / "photos")

@@ -32,7 +32,7 @@ SKELETONS = cache(skeleton)
 
 @pytest.fixture(autouse=True)
 def skeletons_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Building the whole zoo for each checkpoint is what a user waits for once, and these tests many times."""
+    """Building the whole registry for each checkpoint is what a user waits for once, and these tests many times."""
     monkeypatch.setattr(checkpoints, "skeleton", SKELETONS)
 
 
@@ -62,7 +62,15 @@ def assert_loaded(model: Sam, state: State) -> None:
         assert torch.equal(value, state[name]), name
 
 
-WRAPPERS = {"bare": dict, "state_dict": lambda s: {"state_dict": s}, "model": lambda s: {"model": s, "epoch": 3}}
+WRAPPERS = {
+    "bare": dict,
+    "state_dict": lambda s: {"state_dict": s},
+    "model": lambda s: {"model": s, "epoch": 3},
+    "model_state_dict": lambda s: {"epoch": 3, "model_state_dict": s},
+    "DistributedDataParallel": lambda s: {f"module.{name}": value for name, value in s.items()},
+    "Lightning": lambda s: {"state_dict": {f"model.{name}": value for name, value in s.items()}},
+    "compiled and parallel": lambda s: {f"module._orig_mod.{name}": value for name, value in s.items()},
+}
 
 
 @pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
@@ -158,7 +166,7 @@ FOREIGN = {
 @pytest.mark.parametrize("case", FOREIGN)
 def test_a_checkpoint_of_no_known_model(tmp_path: Path, model: Sam, state: State, case: str) -> None:
     change, reason = FOREIGN[case]
-    with pytest.raises(CheckpointError, match=f"none in the zoo: .*{reason}"):
+    with pytest.raises(CheckpointError, match=f"of no model that samlet knows: .*{reason}"):
         load_checkpoint(model, saved(change(state), tmp_path / "foreign.pt"))
 
 

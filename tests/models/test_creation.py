@@ -1,4 +1,4 @@
-"""Every name of the zoo builds a whole model in eval mode, with the official names of the shared parts."""
+"""Every name of the registry builds a whole model in eval mode, with the official names of the shared parts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_every_model_builds(name: str) -> None:
     state = {parameter: list(value.shape) for parameter, value in model.state_dict().items()}
     assert any(parameter.startswith("image_encoder.") for parameter in state)
     shared = {parameter for parameter in state if parameter.startswith(("prompt_encoder.", "mask_decoder."))}
-    assert {parameter: state[parameter] for parameter in shared} == parity.manifests()["mask-decoder"]
+    assert {parameter: state[parameter] for parameter in shared} == parity.numbers("mask-decoder")["manifest"]
     canvas = model.spec.image.canvas
     assert model.encode(torch.empty(2, 3, canvas, canvas, device="meta")).shape == (2, 256, 64, 64)
 

@@ -14,22 +14,9 @@ from torch import Tensor
 from samlet.geometry.frames import ImageFrame
 from samlet.models import Sam, create
 from samlet.models.creation import skeleton
-from samlet.models.registry import MODELS
 from samlet.preprocess import to_pixels
 from samlet.sam_api import SamPredictor
 
-LARGE = pytest.mark.slow
-FAMILIES = [
-    "efficientvit-sam-l0",
-    pytest.param("efficientvit-sam-l2", marks=LARGE),
-    pytest.param("efficientvit-sam-xl1", marks=LARGE),
-    pytest.param("edge-sam", marks=LARGE),
-    "mobile-sam",
-    pytest.param("repvit-sam", marks=LARGE),
-    pytest.param("sam-vit-b", marks=LARGE),
-    pytest.param("sam-vit-h", marks=LARGE),
-]
-WITH_BATCHES, WITH_PROMPTS = FAMILIES[:3], FAMILIES[:7]  # whose numbers go that far
 EDGE_PIXELS = 5  # so many pixels of a mask may lie so near to the threshold that noise decides
 
 Encoded = list[tuple[dict[str, Any], SamPredictor]]
@@ -62,13 +49,13 @@ def no_gradients() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("name", [name for name in parity.manifests() if name in {spec.name for spec in MODELS}])
+@pytest.mark.parametrize("name", parity.names_with("manifest"))
 def test_parameter_names_and_shapes_are_official(name: str) -> None:
     ours = {parameter: list(value.shape) for parameter, value in skeleton(name).state_dict().items()}
-    assert ours == parity.manifests()[name]
+    assert ours == parity.numbers(name)["manifest"]
 
 
-@pytest.mark.parametrize("numbers", FAMILIES, indirect=True)
+@pytest.mark.parametrize("numbers", parity.models_with("encoder"), indirect=True)
 def test_encoder_stages(numbers: dict[str, Any], model: Sam) -> None:
     encoder, canvas = model.image_encoder, model.spec.image.canvas
     seen: dict[str, Tensor] = {}
@@ -83,7 +70,7 @@ def test_encoder_stages(numbers: dict[str, Any], model: Sam) -> None:
     assert parity.wrong(stages) == {}
 
 
-@pytest.mark.parametrize("numbers", WITH_PROMPTS, indirect=True)
+@pytest.mark.parametrize("numbers", parity.models_with("images"), indirect=True)
 def test_image_and_embedding(model: Sam, encoded: Encoded) -> None:
     for image, predictor in encoded:
         pixels, frame = to_pixels(filler.image(*image["size_hw"]), model.spec.image)
@@ -92,7 +79,7 @@ def test_image_and_embedding(model: Sam, encoded: Encoded) -> None:
         assert parity.wrong({"pixels": (pixels, image["pixels"]), "embedding": (embedding, image["embedding"])}) == {}
 
 
-@pytest.mark.parametrize("numbers", WITH_PROMPTS, indirect=True)
+@pytest.mark.parametrize("numbers", parity.models_with("images"), indirect=True)
 def test_every_prompt(encoded: Encoded) -> None:
     for image, predictor in encoded:
         for name, prompt in image["predictions"].items():
@@ -102,7 +89,7 @@ def test_every_prompt(encoded: Encoded) -> None:
             np.testing.assert_allclose(areas, prompt.get("area_px", areas), rtol=0, atol=EDGE_PIXELS)
 
 
-@pytest.mark.parametrize("numbers", WITH_BATCHES, indirect=True)
+@pytest.mark.parametrize("numbers", parity.models_with("boxes_batch"), indirect=True)
 def test_a_batch_of_boxes(encoded: Encoded) -> None:
     image, predictor = encoded[0]
     case = image["boxes_batch"]
@@ -112,7 +99,7 @@ def test_a_batch_of_boxes(encoded: Encoded) -> None:
     assert parity.wrong(outputs) == {}
 
 
-@pytest.mark.parametrize("numbers", WITH_BATCHES, indirect=True)
+@pytest.mark.parametrize("numbers", parity.models_with("boxes_batch"), indirect=True)
 def test_points_without_the_padding_token(model: Sam, encoded: Encoded) -> None:
     """What the official decoder exports compute: all four masks, no token beside the point."""
     image, predictor = encoded[0]

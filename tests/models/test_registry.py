@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -9,20 +10,10 @@ from samlet.models import registry
 from samlet.models.registry import DEFAULT_MODEL, MODELS, get_spec, shipped_folder
 from samlet.spec import ModelSpec
 
-NAMES = [
-    *(f"efficientvit-sam-{backbone}" for backbone in ("b0", "b1", "l0", "l1", "l2", "xl0", "xl1")),
-    "edge-sam",
-    "edge-sam-rpn",
-    "mobile-sam",
-    "repvit-sam",
-    *(f"sam-vit-{size}" for size in "blh"),
-]
-NOT_FREE = {"edge-sam", "edge-sam-rpn"}  # for commercial use
-WITHOUT_HASH = {"repvit-sam"}  # its publisher states none
+MODELS_FOLDER = Path(registry.__file__).parent
 
 
-def test_the_zoo_is_complete():
-    assert [spec.name for spec in MODELS] == NAMES
+def test_the_default_is_in_the_registry():
     assert get_spec(DEFAULT_MODEL) in MODELS
 
 
@@ -97,26 +88,38 @@ def test_a_spec_of_your_own_is_found_by_its_import_string(tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)
 def test_a_spec_is_sound(spec):
-    smaller = {"efficientvit-sam-b0": 768, "efficientvit-sam-b1": 512} | {
-        f"efficientvit-sam-l{i}": 512 for i in (0, 1, 2)
-    }
-    assert spec.image.canvas == smaller.get(spec.name, 1024)
-    assert spec.image.prompt_canvas == 1024
+    room = spec.builder.removeprefix("samlet.models.").partition(".")[0]
+    assert (MODELS_FOLDER / room / "spec.py").is_file(), "a builder lies in the room of its spec"
     assert re.fullmatch(r"samlet\.models\.\w+\.\w+:build", spec.builder)
-    assert spec.mask_tokens == 4
-    assert spec.license == ("S-Lab-1.0 (non-commercial)" if spec.name in NOT_FREE else "Apache-2.0")
+    assert spec.image.canvas % 32 == 0
     if spec.checkpoint is not None:
         assert spec.checkpoint.license == spec.license
-        assert spec.name in WITHOUT_HASH or re.fullmatch("[0-9a-f]{64}", spec.checkpoint.sha256)
+        assert spec.checkpoint.sha256 is None or re.fullmatch("[0-9a-f]{64}", spec.checkpoint.sha256)
         assert spec.checkpoint.urls
         assert all(
             url.startswith("https://") and url.endswith(spec.checkpoint.file_name) for url in spec.checkpoint.urls
         )
 
 
-def test_only_samlets_own_models_have_no_official_file():
-    own = ["efficientvit-sam-b0", "efficientvit-sam-b1", "edge-sam-rpn"]  # EdgeSAM's proposals were never published
-    assert [spec.name for spec in MODELS if spec.checkpoint is None] == own
+FACTS = {  # canvas, license, whether there is an official file and a hash of it
+    **{f"efficientvit-sam-{b}": (s, "Apache-2.0", False, False) for b, s in (("b0", 768), ("b1", 512))},
+    **{f"efficientvit-sam-{b}": (512, "Apache-2.0", True, True) for b in ("l0", "l1", "l2")},
+    **{f"efficientvit-sam-{b}": (1024, "Apache-2.0", True, True) for b in ("xl0", "xl1")},
+    "edge-sam": (1024, "S-Lab-1.0 (non-commercial)", True, True),
+    "edge-sam-rpn": (1024, "S-Lab-1.0 (non-commercial)", False, False),  # its proposals were never published
+    "mobile-sam": (1024, "Apache-2.0", True, True),
+    "repvit-sam": (1024, "Apache-2.0", True, False),  # its publisher states no hash
+    **{f"sam-vit-{size}": (1024, "Apache-2.0", True, True) for size in "blh"},
+}
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_facts_of_the_sam_line(name):
+    spec = get_spec(name)
+    file = spec.checkpoint
+    facts = (spec.image.canvas, spec.license, file is not None, file is not None and file.sha256 is not None)
+    assert facts == FACTS[name]
+    assert (spec.image.prompt_canvas, spec.mask_tokens) == (1024, 4)
 
 
 def test_a_model_is_shipped_if_its_manifest_is_here(tmp_path, monkeypatch):

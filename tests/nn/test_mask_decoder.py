@@ -39,7 +39,7 @@ def embedded(parts: nn.ModuleDict, case: dict[str, Any]) -> tuple[Tensor, Tensor
 
 def test_names_and_shapes_are_official(parts: nn.ModuleDict) -> None:
     ours = {name: list(value.shape) for name, value in parts.state_dict().items()}
-    assert ours == parity.manifests()["mask-decoder"]
+    assert ours == parity.numbers("mask-decoder")["manifest"]
 
 
 @pytest.mark.parametrize("name", PROMPTS)

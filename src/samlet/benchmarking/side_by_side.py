@@ -29,7 +29,7 @@ SAME_MASK = 0.95  # IoU
 
 @dataclass(frozen=True)
 class Reference:
-    """Meta's order of operations over a zoo model in torch, with the weights of `checkpoint`."""
+    """Meta's order of operations over a model of the registry in torch, with the weights of `checkpoint`."""
 
     model: str
     checkpoint: Path

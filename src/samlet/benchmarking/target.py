@@ -66,7 +66,7 @@ def find_targets(
     device: str | None = None,
     threads: int | None = None,
 ) -> list[Target]:
-    """Models (names of the zoo, artifact folders) × backends × precisions; None takes all that make sense for a model.
+    """Models (names, artifact folders) × backends × precisions; None takes all that make sense for a model.
 
     Whether a target can be opened on this machine shows when it is. Raises UnknownBackendError, UnknownModelError,
     BackendError (a folder that is no artifact), InputError if nothing is left or two targets have one name.
@@ -117,7 +117,7 @@ def opened(target: Target) -> Predictor:
 
 
 def artifact_of(model: str) -> Path | None:
-    """The artifact that `samlet.load(model)` may run, if any; a name of the zoo is never a folder.
+    """The artifact that `samlet.load(model)` may run, if any; a name of the registry is never a folder.
 
     UnknownModelError if it is neither.
     """

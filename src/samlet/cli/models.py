@@ -1,4 +1,4 @@
-"""`samlet models`: what the zoo has, and bringing weights here."""
+"""`samlet models`: what there is, and bringing weights here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Checkpoint files: read without running any code in them, loaded strictly.
 
-Knows the wrappers training scripts put around a state dict, and every model of the zoo by its names and shapes.
+Knows the wrappers training scripts put around a state dict, and every model of the registry by its names and shapes.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from torch import Tensor
 
 from samlet.errors import CheckpointError
 from samlet.models.creation import build, skeleton
-from samlet.models.edge_sam.spec import OTHER_HEADS
-from samlet.models.registry import MODELS
+from samlet.models.registry import MODELS, UNLISTED
+from samlet.models.transformers_names import to_official_names
 from samlet.nn.fusion import fuse
 from samlet.nn.sam import Sam
 from samlet.reading import is_missing, reading
 from samlet.spec import ModelSpec
 
-WRAPPERS = ("state_dict", "model")
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+# What DistributedDataParallel, torch.compile and Lightning modules put before every name.
+PREFIXES = ("module.", "_orig_mod.", "model.")
 NAMES_SHOWN = 3
 
 
@@ -63,12 +65,12 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             content = content[wrapper]
     if not _is_state_dict(content):
         raise CheckpointError(f"{path} holds no state dict of tensors: export the model's state_dict and try again.")
-    return content
+    return to_official_names(_without_prefixes(content))
 
 
 def identify(state: Mapping[str, Tensor]) -> str | None:
     """The name by which samlet has the model whose names and shapes these are, or None."""
-    specs = (*MODELS, *OTHER_HEADS)
+    specs = (*MODELS, *UNLISTED)
     return next((spec.name for spec in specs if not _differences(skeleton(spec.name), state)), None)
 
 
@@ -78,6 +80,12 @@ def _fused_skeleton(spec: ModelSpec) -> Sam:
         model = build(spec)
     fuse(model)
     return model
+
+
+def _without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors without what training scripts put before all names; official names begin with none of it."""
+    prefix = next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in state)), None)
+    return state if prefix is None else _without_prefixes({name[len(prefix) :]: state[name] for name in state})
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -123,4 +131,4 @@ def _another_model(path: str | Path, wanted: str, state: Mapping[str, Tensor], d
     found = identify(state)
     if found is not None:
         return f"{path} is a checkpoint of another model, {found}, not of {wanted}: load it as {found}."
-    return f"{path} is a checkpoint of another model than {wanted}, and of none in the zoo: {', '.join(differences)}."
+    return f"{path} is a checkpoint of no model that samlet knows, {wanted} included: {', '.join(differences)}."

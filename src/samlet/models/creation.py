@@ -1,4 +1,4 @@
-"""From a name of the zoo to a torch module, with weights or without any memory behind them."""
+"""From a name of the registry to a torch module, with weights or without any memory behind them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ BUILDERS_OF_OLD_MANIFESTS = {
 
 
 def create(model: str | ModelSpec) -> Sam:
-    """The model of a name (`zoo.get_spec`) or a spec, in eval mode with random weights and official parameter names.
+    """The model of a name or a spec, in eval mode with random weights and official parameter names.
 
-    Raises UnknownModelError for a name the zoo does not hold.
+    Raises UnknownModelError for a name the registry does not hold.
     """
     return build(model if isinstance(model, ModelSpec) else get_spec(model))
 

@@ -1,6 +1,6 @@
-"""The zoo: the models samlet knows by name, as torch-free specs.
+"""The registry: the models samlet knows by name, as torch-free specs.
 
-An explicit tuple, one file per family. Nothing is registered by importing, nothing heavy is imported by listing. Names
+An explicit tuple, one room per family. Nothing is registered by importing, nothing heavy is imported by listing. Names
 with a colon are not listed: `timm:NAME` and your own specs, `module:SPEC`.
 """
 
@@ -19,7 +19,7 @@ from samlet.models.sam import spec as sam_vit
 from samlet.models.timm_student.spec import PREFIX, timm_spec
 from samlet.spec import ModelSpec
 
-__all__ = ["DEFAULT_MODEL", "MODELS", "get_spec", "shipped_folder"]
+__all__ = ["DEFAULT_MODEL", "MODELS", "UNLISTED", "get_spec", "shipped_folder"]
 
 MODELS: tuple[ModelSpec, ...] = (
     *efficientvit_sam.MODELS,
@@ -28,6 +28,9 @@ MODELS: tuple[ModelSpec, ...] = (
     *repvit_sam.MODELS,
     *sam_vit.MODELS,
 )
+UNLISTED: tuple[ModelSpec, ...] = edge_sam.OTHER_HEADS
+"""Models whose names are import strings: found when asked for, and when a checkpoint is of one of them."""
+
 DEFAULT_MODEL = "efficientvit-sam-b0"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
@@ -108,3 +109,16 @@ def bicubic_weights(side: int, to: int = GRID) -> NDArray[np.float32]:
     columns = neighbors.clip(0, side - 1).astype(int)
     np.add.at(weights, (np.arange(to)[:, None], columns), np.where(distance <= 1, near, far))
     return weights.astype(np.float32)
+
+
+class OpSequential(nn.Module):
+    """Runs a list; only the name `op_list` matters."""
+
+    def __init__(self, ops: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.op_list = nn.ModuleList(ops)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for op in self.op_list:
+            x = op(x)
+        return x

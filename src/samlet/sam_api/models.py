@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from samlet.errors import InputError
 from samlet.extras import import_with_extra
 from samlet.loading import cached_weights, load_module
-from samlet.models.registry import get_spec
+from samlet.models.registry import MODELS, get_spec
 from samlet.predictor import Predictor
 
 Module: TypeAlias = Any  # what samlet.models.create returns: this module must import without torch
@@ -48,11 +48,6 @@ def _build_sam(name: str, checkpoint: str | os.PathLike[str] | None = None) -> M
 
 sam_model_registry: dict[str, Callable[..., Module]] = {
     "default": partial(_build_sam, "sam-vit-h"),
-    "vit_h": partial(_build_sam, "sam-vit-h"),
-    "vit_l": partial(_build_sam, "sam-vit-l"),
-    "vit_b": partial(_build_sam, "sam-vit-b"),
-    "vit_t": partial(_build_sam, "mobile-sam"),
-    "edge_sam": partial(_build_sam, "edge-sam"),
-    "repvit": partial(_build_sam, "repvit-sam"),
+    **{alias: partial(_build_sam, spec.name) for spec in MODELS for alias in spec.aliases},
 }
 """Name → function(checkpoint=None): the torch model in eval mode, with random weights where no checkpoint is given."""

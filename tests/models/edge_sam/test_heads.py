@@ -150,7 +150,7 @@ def test_a_name_stands_for_what_the_official_checkpoint_holds(spec: ModelSpec, h
     assert ModelSpec.from_json(spec.to_json()) == spec
     model = skeleton(spec.name)
     ours = {name: list(value.shape) for name, value in model.state_dict().items()}
-    assert ours == parity.manifests()["edge-sam"] | NUMBERS[head]["manifest"]
+    assert ours == parity.numbers("edge-sam")["manifest"] | NUMBERS[head]["manifest"]
     assert count_parameters(model) == spec.parameters
 
 

@@ -48,9 +48,10 @@ def official_input(description: str) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_block_gives_the_official_numbers(name: str) -> None:
-    case = parity.numbers("efficientvit-blocks")["blocks"][name]
+    numbers = parity.numbers("efficientvit-blocks")
+    case = numbers["blocks"][name]
     block = filler.fill_(BLOCKS[name]().eval())
-    assert {key: list(value.shape) for key, value in block.state_dict().items()} == parity.manifests()[f"block:{name}"]
+    assert {key: list(value.shape) for key, value in block.state_dict().items()} == numbers["manifests"][name]
     with torch.no_grad():
         assert parity.wrong({"output": (block(official_input(case["inputs"])), case["output"])}) == {}
 

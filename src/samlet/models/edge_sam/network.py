@@ -11,8 +11,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from samlet.models.efficientvit.blocks import OpSequential
-from samlet.nn.layers import SamNeck
+from samlet.nn.layers import OpSequential, SamNeck
 from samlet.nn.repvit import RepDepthwise, RepViT, RepViTConfig, RepViTEncoder
 from samlet.nn.sam import Sam
 from samlet.spec import ModelSpec

@@ -5,7 +5,7 @@ Source: mit-han-lab/efficientvit `models/nn/ops.py`. Shared by the SAM, classifi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -167,16 +167,3 @@ class EfficientViTBlock(nn.Sequential):
         super().__init__()
         self.add_module("context_module", Residual(LiteMLA(channels, head_dim, scale)))
         self.add_module("local_module", Residual(MBConv(channels, channels, 1, expand, act, fewer_norm=True)))
-
-
-class OpSequential(nn.Module):
-    """Runs a list; only the name `op_list` matters."""
-
-    def __init__(self, ops: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.op_list = nn.ModuleList(ops)
-
-    def forward(self, x: Tensor) -> Tensor:
-        for op in self.op_list:
-            x = op(x)
-        return x

@@ -16,12 +16,12 @@ from samlet.models.efficientvit.blocks import (
     EfficientViTBlock,
     FusedMBConv,
     MBConv,
-    OpSequential,
     Plain,
     ResBlock,
     Residual,
     tanh_gelu,
 )
+from samlet.nn.layers import OpSequential
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from samlet.models.efficientvit.blocks import ConvLayer, FusedMBConv, MBConv, OpSequential, Residual, tanh_gelu
+from samlet.models.efficientvit.blocks import ConvLayer, FusedMBConv, MBConv, Residual, tanh_gelu
 from samlet.models.efficientvit.network import build_backbone
-from samlet.nn.layers import LayerNorm2d, ToGrid
+from samlet.nn.layers import LayerNorm2d, OpSequential, ToGrid
 from samlet.nn.sam import Sam
 from samlet.spec import ModelSpec
 

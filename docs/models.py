@@ -1,0 +1,40 @@
+"""Writes the table of models in README.md from the registry: `python docs/models.py`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from samlet.models.registry import DEFAULT_MODEL, MODELS
+from samlet.spec import ModelSpec
+
+README = Path(__file__).parents[1] / "README.md"
+HEADER = "| model | parameters | encoder GMACs | canvas | weights |\n|---|---|---|---|---|"
+TABLE = re.compile(r"^\| model \|.*\n(?:\|.*\n)*", re.MULTILINE)
+
+
+def row(spec: ModelSpec) -> str:
+    """One line of the table."""
+    parameters, macs = f"{spec.parameters / 1e6:.1f} M", f"{spec.encoder_macs / 1e9:,.1f}"
+    return f"| `{spec.name}` | {parameters} | {macs} | {spec.image.canvas} | {weights(spec)} |"
+
+
+def weights(spec: ModelSpec) -> str:
+    """Where a model's weights come from, in a few words."""
+    if spec.name == DEFAULT_MODEL:
+        return "in the package"
+    if spec.checkpoint is None:
+        return "none published"
+    if spec.checkpoint.size_bytes is None:
+        return "official file, to import"
+    return f"official file, {spec.checkpoint.size_bytes / 1e6:,.0f} MB"
+
+
+def table() -> str:
+    """The table, a line each model, in the order of the registry."""
+    return "\n".join([HEADER, *map(row, MODELS)]) + "\n"
+
+
+if __name__ == "__main__":
+    text = README.read_text(encoding="utf-8")
+    README.write_text(TABLE.sub(lambda _: table(), text, count=1), encoding="utf-8")
