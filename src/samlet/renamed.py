@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -67,15 +68,11 @@ class _Finder:
         return None if new is None or not name.startswith("samlet.") else ModuleSpec(name, _Loader(f"samlet.{new}"))
 
 
-class _Loader:
-    """Makes an empty module whose attributes are looked up in the new one; see `importlib.abc.Loader`."""
+class _Loader(Loader):
+    """Makes an empty module whose attributes are looked up in the new one."""
 
     def __init__(self, new: str) -> None:
         self._new = new
-
-    @staticmethod
-    def create_module(spec: ModuleSpec) -> None:
-        """Python's own kind of module."""
 
     def exec_module(self, module: ModuleType) -> None:
         warnings.warn(f"{module.__name__} is now {self._new}.", DeprecationWarning, stacklevel=2)
