@@ -166,7 +166,7 @@ FOREIGN = {
 @pytest.mark.parametrize("case", FOREIGN)
 def test_a_checkpoint_of_no_known_model(tmp_path: Path, model: Sam, state: State, case: str) -> None:
     change, reason = FOREIGN[case]
-    with pytest.raises(CheckpointError, match=f"of no model that samlet knows: .*{reason}"):
+    with pytest.raises(CheckpointError, match=f"of no model that samlet knows, .* included: .*{reason}"):
         load_checkpoint(model, saved(change(state), tmp_path / "foreign.pt"))
 
 
