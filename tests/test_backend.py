@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from concurrent.futures import ProcessPoolExecutor
 from io import BytesIO
 from multiprocessing import get_context
@@ -145,3 +146,22 @@ class TestEmbedding:
     def test_a_missing_file_is_refused(self, tmp_path):
         with pytest.raises(InputError, match="There is no embedding at"):
             Embedding.load(tmp_path / "photo.npz")
+
+
+def test_an_embedding_says_which_weights_made_it_wherever_it_goes(tmp_path):
+    features = {"image_embeddings": np.zeros((1, 2, 3, 3), np.float32)}
+    embedding = Embedding(features, ImageFrame((30, 40), 64), "model", "a" * 64)
+    embedding.save(tmp_path / "photo.npz")
+    assert Embedding.load(tmp_path / "photo.npz").weights == "a" * 64
+    assert pickle.loads(pickle.dumps(embedding)).weights == "a" * 64  # noqa: S301
+    Embedding(features, ImageFrame((30, 40), 64), "model").save(tmp_path / "unknown.npz")
+    assert Embedding.load(tmp_path / "unknown.npz").weights is None
+
+
+def test_a_file_from_before_weights_were_named_is_read_with_a_notice(tmp_path):
+    path = tmp_path / "old.npz"
+    features = np.zeros((1, 2, 3, 3), np.float32)
+    facts = {"model": "model", "size_hw": np.array([30, 40]), "canvases": np.array([64, 1024])}
+    np.savez(path, **facts, **{"features/image_embeddings": features})
+    with pytest.warns(UserWarning, match="does not say which weights of 'model' made it"):
+        assert Embedding.load(path).weights is None

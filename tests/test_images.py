@@ -306,7 +306,7 @@ def test_an_array_that_is_no_image(array, sentence):
         read_image(array)
 
 
-@pytest.mark.parametrize("source", [None, b"bytes", 7, [[1, 2]], io.BytesIO()])
+@pytest.mark.parametrize("source", [None, 7, [[1, 2]], io.StringIO()])
 def test_other_things_are_refused_by_type(source):
     with pytest.raises(ImageError, match=f"not {type(source).__name__}"):
         read_image(source)
@@ -405,3 +405,24 @@ def png(width, height, depth, rows):
     header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
+
+
+def test_the_bytes_of_a_file_and_an_open_file_are_images(tmp_path):
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.arange(60, dtype=np.uint8).reshape(4, 5, 3)).save(path)
+    expected = read_image(path)
+    content = path.read_bytes()
+    with path.open("rb") as file:
+        for source in (content, bytearray(content), memoryview(content), io.BytesIO(content), file):
+            np.testing.assert_array_equal(read_image(source), expected)
+
+
+@pytest.mark.parametrize("source", [b"", b"bytes", io.BytesIO(), io.BytesIO(b"text")])
+def test_bytes_that_are_no_image_are_refused(source):
+    with pytest.raises(ImageError, match=r"^The image is (an empty file|not an image)"):
+        read_image(source)
+
+
+def test_an_address_is_not_fetched():
+    with pytest.raises(ImageError, match=r"https://a/b\.jpg is an address: samlet fetches no images"):
+        read_image("https://a/b.jpg")

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import copy
+import pickle
 import re
+import shutil
 import sys
 from dataclasses import replace
 
@@ -19,7 +22,7 @@ from samlet.errors import (
     WeightsError,
 )
 from samlet.loading import load, load_module
-from samlet.models.registry import DEFAULT_MODEL, get_spec
+from samlet.models.registry import DEFAULT_MODEL, get_spec, shipped_folder
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +90,24 @@ def weights_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "b0.safetensors"
     save_file(load_module(DEFAULT_MODEL).state_dict(), path)
     return path
+
+
+def test_a_model_that_was_loaded_is_pickled_as_that_call(opened, tmp_path, monkeypatch):
+    model = load(threads=3)
+    again = pickle.loads(pickle.dumps(model))  # noqa: S301
+    assert [threads for _, threads, _ in opened] == [3, 3]
+    assert again.weights == model.weights
+    assert len(model.weights) == 64
+    assert copy.deepcopy(model).weights == model.weights
+
+
+def test_a_folder_is_found_again_from_another_place(opened, tmp_path, monkeypatch):
+    shutil.copytree(shipped_folder(DEFAULT_MODEL), tmp_path / "artifact")
+    monkeypatch.chdir(tmp_path)
+    pickled = pickle.dumps(load("artifact"))
+    monkeypatch.chdir("/")
+    pickle.loads(pickled)  # noqa: S301
+    assert opened[1][0] == tmp_path / "artifact"
 
 
 class TestOnnx:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import ClassVar
@@ -196,3 +197,36 @@ class ProposingBackend(FakeBackend):
 
     def encode(self, pixels):
         return {**super().encode(pixels), BOXES: np.float32([[self.BOX]]), SCORES: np.float32([[0.7]])}
+
+
+def test_short_words_for_a_predictor_and_an_embedding():
+    model = Predictor(FakeBackend())
+    assert repr(model) == "Predictor('efficientvit-sam-b0', backend 'fake')"
+    embedding = model.embed(np.zeros((30, 40, 3), np.uint8))
+    assert repr(embedding) == "Embedding(an image of 40 x 30 pixels, by 'efficientvit-sam-b0')"
+
+
+def test_the_embedding_of_other_weights_of_the_same_model_is_refused():
+    image, prompts = np.zeros((30, 40, 3), np.uint8), Prompts.points([[5, 5]])
+    first, second, unknown = (Predictor(FakeBackend(), weights) for weights in ("a" * 64, "b" * 64, None))
+    with pytest.raises(InputError, match="other weights of 'efficientvit-sam-b0' \\(aaaaaaaaaaaa…\\)"):
+        second.predict(first.embed(image), prompts)
+    for maker, asked in ((first, first), (unknown, first), (first, unknown)):
+        assert len(asked.predict(maker.embed(image), prompts)) == 1
+
+
+@pytest.mark.parametrize("wrong", ["x.jpg", np.zeros((30, 40, 3), np.uint8), None])
+def test_an_image_in_the_place_of_its_embedding_is_told_to_embed_first(wrong):
+    with pytest.raises(InputError, match=r"embed the image first, model.predict\(model.embed\(image\), …\)"):
+        Predictor(FakeBackend()).predict(wrong, Prompts.points([[5, 5]]))
+
+
+def test_bare_points_are_told_of_prompts():
+    model = Predictor(FakeBackend())
+    with pytest.raises(PromptError, match=r"not list: use Prompts.points\(\[\[x, y\]\]\)"):
+        model.predict(model.embed(np.zeros((30, 40, 3), np.uint8)), [[5, 5]])
+
+
+def test_a_predictor_of_a_backend_of_ones_own_is_pickled_with_it():
+    again = pickle.loads(pickle.dumps(Predictor(FakeBackend(), "a" * 64)))  # noqa: S301
+    assert (again.weights, again.backend.name) == ("a" * 64, "fake")

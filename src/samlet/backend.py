@@ -7,6 +7,7 @@ candidate mask is known before any mask is upscaled, so that a caller pays only 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from samlet.spec import ModelSpec
 
 _LARGEST_PX = 100_000_000  # of an image, and of a canvas
+_UNKNOWN_WEIGHTS = (
+    "{path} does not say which weights of {model!r} made it: masks are right only if the model still has the same. "
+    "Embed the image again to be sure."
+)
 FEATURE_KEY = "features/"  # prefix of feature arrays in an .npz, so that a feature can have any name
 
 
@@ -116,37 +121,47 @@ def each_in_image(logits: MaskLogits, frame: ImageFrame) -> Iterator[NDArray[np.
         yield logits.keep([row], [column]).to_image(frame)[0, 0]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Embedding:
     """What the encoder says of one image: immutable, so it can be cached, saved and used from many threads.
 
     `features`: name → read-only array, batch axis 1 (`image_embeddings` float32 [1, 256, 64, 64]). `frame`: the image's
-    pixels against the model's canvases. `model`: name of the model that made it, the only one that can decode it.
+    pixels against the model's canvases. `model`: name of the model that made it, the only one that can decode it;
+    `weights`: what identifies that model's weights, None where nobody knows.
     """
 
     features: Mapping[str, NDArray[Any]]
     frame: ImageFrame
     model: str
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         frozen = {name: _read_only(array) for name, array in self.features.items()}
         object.__setattr__(self, "features", MappingProxyType(frozen))
 
-    def __reduce__(self) -> tuple[type[Embedding], tuple[dict[str, NDArray[Any]], ImageFrame, str]]:
+    def __repr__(self) -> str:
+        height, width = self.frame.size_hw
+        return f"Embedding(an image of {width} x {height} pixels, by {self.model!r})"
+
+    def __reduce__(self) -> tuple[type[Embedding], tuple[dict[str, NDArray[Any]], ImageFrame, str, str | None]]:
         # A mapping proxy cannot be pickled, and embeddings travel between processes.
-        return Embedding, (dict(self.features), self.frame, self.model)
+        return Embedding, (dict(self.features), self.frame, self.model, self.weights)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the embedding as an `.npz` file, replacing an old one; OutputError if that is impossible."""
         arrays: dict[str, Any] = {FEATURE_KEY + name: array for name, array in self.features.items()}
         canvases = np.array([self.frame.canvas, self.frame.prompt_canvas])
+        facts = {"model": self.model, "weights": self.weights or "", "size_hw": np.array(self.frame.size_hw)}
         # An open file, because savez would add a suffix to a bare path.
         with write_aside(Path(path)) as aside, aside.open("wb") as file:
-            np.savez(file, model=self.model, size_hw=np.array(self.frame.size_hw), canvases=canvases, **arrays)
+            np.savez(file, canvases=canvases, **facts, **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Embedding:
-        """Read what `save` wrote; InputError if the file is missing or is not an embedding."""
+        """Read what `save` wrote; InputError if the file is missing or is not an embedding.
+
+        A file from before embeddings named their weights is read with a warning: nobody can tell whether they fit.
+        """
         if is_missing(path):
             raise InputError(f"There is no embedding at {path}: give a file written by Embedding.save.")
         arrays = read_npz(path, "an embedding written by samlet", InputError)
@@ -158,7 +173,10 @@ class Embedding:
             if not features or not all(map(_is_feature, features.values())):
                 raise InputError(f"{path} holds no sound features: make the embedding again with embed().")
             (height, width), (canvas, prompt_canvas) = size_hw.tolist(), canvases.tolist()
-            return cls(features, ImageFrame((height, width), canvas, prompt_canvas), str(model))
+            if "weights" not in arrays:
+                warnings.warn(_UNKNOWN_WEIGHTS.format(path=path, model=str(model)), stacklevel=2)
+            weights = str(arrays.get("weights", "")) or None
+            return cls(features, ImageFrame((height, width), canvas, prompt_canvas), str(model), weights)
 
 
 class Backend(Protocol):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,9 @@ from samlet.errors import ImageError
 from samlet.reading import decoding, reading
 
 MAX_PIXELS = 100_000_000
+_URLS = ("http://", "https://")
 
-ImageSource: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any]
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[Any]
 """What `read_image` takes."""
 
 # Pillow opens some fifty formats, one of them (EPS) by starting Ghostscript.
@@ -50,7 +51,9 @@ _TIFF_SAMPLES = {1: "unsigned integers", 2: "signed integers", 3: "floats"}
 
 
 def read_image(source: ImageSource) -> NDArray[np.uint8]:
-    """Read a path, a PIL image or a uint8 array ([H, W], [H, W, 1], RGB [H, W, 3], RGBA [H, W, 4]).
+    """Read a path, the bytes of a file, an open binary file, a PIL image or a uint8 array.
+
+    An array is [H, W], [H, W, 1], RGB [H, W, 3] or RGBA [H, W, 4].
 
     Returns contiguous uint8 RGB [H, W, 3], which is the given array itself where that has this form already.
     Raises ImageError with one sentence for everything that cannot be read.
@@ -60,11 +63,17 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
     if isinstance(source, Image.Image):
         with decoding("The image", "an image", ImageError):
             return _decode(source, "The image")
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return decode_image(bytes(source), "The image")
+    if isinstance(source, (io.BufferedIOBase, io.RawIOBase)):
+        return decode_image(source.read() or b"", "The image")
+    if isinstance(source, str) and source.startswith(_URLS):
+        raise ImageError(f"{source} is an address: samlet fetches no images. Download it, and give the file.")
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         with _opened(path, str(path)) as image:
             return _decode(image, str(path), lambda: _opened(path, str(path)))
-    raise ImageError(f"An image must be a path, a PIL image or a NumPy array, not {type(source).__name__}.")
+    raise ImageError(f"An image must be a path, bytes, a PIL image or a NumPy array, not {type(source).__name__}.")
 
 
 def decode_image(content: bytes, name: str) -> NDArray[np.uint8]:

@@ -6,7 +6,8 @@ Backends are imported when they are chosen, so torch is needed only by those who
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.util import find_spec
 from numbers import Integral
 from pathlib import Path
@@ -22,10 +23,11 @@ from samlet.errors import (
     WeightsError,
 )
 from samlet.extras import import_with_extra
+from samlet.files import sha256_of
 from samlet.hub import weights
 from samlet.models.registry import DEFAULT_MODEL, get_spec, shipped_folder
 from samlet.predictor import Predictor
-from samlet.runtime.artifact import precision_of
+from samlet.runtime.artifact import precision_of, weights_of
 from samlet.runtime.shared import IMAGES_KEPT
 from samlet.spec import ModelSpec
 
@@ -64,11 +66,13 @@ def load(
     wish.check()
     folder = _artifact_folder(name, checkpoint)
     if folder is not None:
-        return _load_artifact(folder, name if checkpoint is not None else None, wish)
-    spec = get_spec(DEFAULT_MODEL if name is None else os.fspath(name))
-    if checkpoint is not None:
-        return _load_torch(spec, wish, Path(checkpoint))
-    return _load_named(spec, wish)
+        predictor = _load_artifact(folder, name if checkpoint is not None else None, wish)
+        name, checkpoint = None if checkpoint is None else name, folder.resolve()
+    else:
+        spec = get_spec(DEFAULT_MODEL if name is None else os.fspath(name))
+        checkpoint = None if checkpoint is None else Path(checkpoint).resolve()
+        predictor = _load_named(spec, wish) if checkpoint is None else _load_torch(spec, wish, checkpoint)
+    return predictor.reloaded_by(partial(load, name, checkpoint=checkpoint, **asdict(wish)))
 
 
 def artifact_backend(precision: str = "float32") -> tuple[str, str]:
@@ -201,16 +205,18 @@ def _open_artifact(folder: Path, wish: _Wish) -> Predictor:
     if backend == "onnx":
         from samlet.runtime.onnx import OnnxBackend
 
-        return Predictor(OnnxBackend.from_folder(folder, wish.threads, wish.device, images_kept=kept))
+        opened = OnnxBackend.from_folder(folder, wish.threads, wish.device, images_kept=kept)
+        return Predictor(opened, weights_of(folder))
     if backend == "tensorrt":
         _check_device(wish.device, "tensorrt", "cuda")
         from samlet.runtime.tensorrt import TensorRtBackend
 
-        return Predictor(TensorRtBackend.from_folder(folder, wish.threads, images_kept=kept))
+        return Predictor(TensorRtBackend.from_folder(folder, wish.threads, images_kept=kept), weights_of(folder))
     _check_device(wish.device, "openvino", "cpu")
     runtime = import_with_extra("samlet.runtime.openvino", "openvino", "The openvino backend")
     precision = wish.precision or "float32"
-    return Predictor(runtime.OpenVinoBackend.from_folder(folder, wish.threads, precision, images_kept=kept))
+    compiled = runtime.OpenVinoBackend.from_folder(folder, wish.threads, precision, images_kept=kept)
+    return Predictor(compiled, weights_of(folder))
 
 
 def _check_device(device: str | None, backend: str, only: str) -> None:
@@ -229,6 +235,7 @@ def _load_torch(spec: ModelSpec, wish: _Wish, file: Path | None = None) -> Predi
     )
     device = runtime.usable_device(wish.device or "cpu")
     precision = runtime.known_precision(wish.precision or runtime.default_precision(device))
-    module = load_module(spec, cached_weights(spec) if file is None else file)
+    weights = cached_weights(spec) if file is None else file
+    module = load_module(spec, weights)
     fusion.fuse(module)
-    return Predictor(runtime.TorchBackend(module, spec, device, precision, wish.images_kept))
+    return Predictor(runtime.TorchBackend(module, spec, device, precision, wish.images_kept), sha256_of(weights))

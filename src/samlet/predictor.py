@@ -6,9 +6,9 @@ network is run (`samlet.backend`) nor where weights come from (`samlet.loading`)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,16 +34,36 @@ IMAGES_PER_BATCH = 8  # an encoder of 3 GMAC holds about 100 MB of activations f
 
 
 class Predictor:
-    """A promptable segmenter over any backend; stateless and thread-safe."""
+    """A promptable segmenter over any backend; stateless and thread-safe.
 
-    def __init__(self, backend: Backend) -> None:
+    `weights` identifies the weights (a sha256) that its embeddings are made with, None where nobody knows. `reload`
+    makes the same predictor again, in another process: a pickled predictor is that call, not its weights.
+    """
+
+    def __init__(
+        self, backend: Backend, weights: str | None = None, reload: Callable[[], Predictor] | None = None
+    ) -> None:
         self.backend: Backend = backend
         self.spec: ModelSpec = backend.spec
+        self.weights: str | None = weights
+        self._reload = reload
+
+    def __repr__(self) -> str:
+        return f"Predictor({self.spec.name!r}, backend {self.backend.name!r})"
+
+    def __reduce__(self) -> tuple[Callable[..., Predictor], tuple[Any, ...]]:
+        if self._reload is None:
+            return Predictor, (self.backend, self.weights)
+        return self._reload, ()
+
+    def reloaded_by(self, reload: Callable[[], Predictor]) -> Predictor:
+        """The same predictor, which is pickled as that call."""
+        return Predictor(self.backend, self.weights, reload)
 
     def embed(self, image: ImageSource) -> Embedding:
         """Encode one image: a path, a PIL image or an RGB array [H, W, 3]; ImageError if it cannot be read."""
         pixels, frame = to_pixels(read_image(image), self.spec.image)
-        return Embedding(self.backend.encode(pixels[None]), frame, self.spec.name)
+        return Embedding(self.backend.encode(pixels[None]), frame, self.spec.name, self.weights)
 
     def embed_many(self, images: Iterable[ImageSource], batch_size: int = IMAGES_PER_BATCH) -> list[Embedding]:
         """Encode images, `batch_size` in one run of the encoder; embeddings in the order of the images.
@@ -58,7 +78,7 @@ class Predictor:
             features = self.backend.encode(np.stack([pixels for pixels, _ in batch]))
             for row, (_, frame) in enumerate(batch):
                 of_image = {name: array[row : row + 1] for name, array in features.items()}
-                embeddings.append(Embedding(of_image, frame, self.spec.name))
+                embeddings.append(Embedding(of_image, frame, self.spec.name, self.weights))
         return embeddings
 
     def decode(self, embedding: Embedding, prompts: Prompts, *, box_prior: bool = True) -> MaskLogits:
@@ -68,11 +88,7 @@ class Predictor:
         prompts with a mask hint are never read so. InputError if another model made the embedding, PromptError if a
         prompt does not fit the image.
         """
-        if embedding.model != self.spec.name:
-            raise InputError(
-                f"The embedding was made by {embedding.model!r} but this model is {self.spec.name!r}: "
-                "embed the image again with this model."
-            )
+        self._check(embedding, prompts)
         frame = embedding.frame
         prompts.check(frame.size_hw)
         points_xy, labels = prompts.tokens()
@@ -80,6 +96,29 @@ class Predictor:
         if box_prior:
             tokens = with_box_prior(embedding.features, tokens)
         return self.backend.decode(embedding.features, tokens)
+
+    def _check(self, embedding: Embedding, prompts: Prompts) -> None:
+        """InputError or PromptError unless these are what they should be, and the embedding is of this model."""
+        if not isinstance(embedding, Embedding):
+            raise InputError(
+                f"An embedding is needed, not {type(embedding).__name__}: embed the image first, "
+                "model.predict(model.embed(image), …), or ask model.segment(image, …)."
+            )
+        if not isinstance(prompts, Prompts):
+            raise PromptError(
+                f"The prompts must be Prompts, not {type(prompts).__name__}: use Prompts.points([[x, y]]) or "
+                "Prompts.boxes([left, top, right, bottom])."
+            )
+        if embedding.model != self.spec.name:
+            raise InputError(
+                f"The embedding was made by {embedding.model!r} but this model is {self.spec.name!r}: "
+                "embed the image again with this model."
+            )
+        if None not in (embedding.weights, self.weights) and embedding.weights != self.weights:
+            raise InputError(
+                f"The embedding was made by other weights of {embedding.model!r} ({str(embedding.weights)[:12]}…) than "
+                f"this model's ({str(self.weights)[:12]}…): embed the image again with this model."
+            )
 
     def predict(
         self, embedding: Embedding, prompts: Prompts, *, candidates: Candidates = "best", select: Select = "iou"

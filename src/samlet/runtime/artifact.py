@@ -66,6 +66,12 @@ def precision_of(folder: Path) -> str:
     return str(read_manifest(folder).get("precision", "float32"))
 
 
+def weights_of(folder: Path) -> str | None:
+    """What identifies the weights that an artifact's embeddings are made with; BackendError as for `read_manifest`."""
+    files = read_manifest(folder).get("files")
+    return str(files[ENCODER]) if isinstance(files, dict) and ENCODER in files else None
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The content of a folder's manifest.json, unchecked; BackendError if there is none, or it cannot be read."""
     path = folder / MANIFEST
