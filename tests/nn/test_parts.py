@@ -71,6 +71,7 @@ def test_a_network_may_say_more_than_its_norms():
 
 def test_a_network_that_says_nothing_is_named_with_what_to_do():
     model = small_sam()
+    model.image_encoder = nn.Sequential(*model.image_encoder)
     with pytest.raises(ModelError, match=r"layer_decay needs .* Sequential does not say .* ordered_blocks"):
         ordered_blocks(model, "layer_decay")
     assert with_blocks(model) == []

@@ -19,11 +19,18 @@ CHANNELS = 32
 IMAGE = ImageSpec(canvas=64)
 
 
+class Layers(nn.Sequential):
+    """An encoder that says its blocks: all layers but the last two, which resize and normalize."""
+
+    def ordered_blocks(self):
+        return list(self)[:-2]
+
+
 def small_sam(seed: int = 0) -> Sam:
     """Random weights from a seed, in eval mode, on a 64-pixel canvas."""
     torch.manual_seed(seed)
     layers = (ConvLayer(3, CHANNELS, 3, 2, act=nn.Hardswish), LiteMLA(CHANNELS, head_dim=16, scale=3), ToGrid())
-    encoder = nn.Sequential(*layers, LayerNorm2d(CHANNELS))
+    encoder = Layers(*layers, LayerNorm2d(CHANNELS))
     model = Sam(replace(get_spec("efficientvit-sam-b0"), name="small", image=IMAGE), encoder)
     model.prompt_encoder = PromptEncoder(channels=CHANNELS)
     model.mask_decoder = MaskDecoder(channels=CHANNELS)

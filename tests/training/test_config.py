@@ -4,7 +4,7 @@ import pytest
 from tests.training.toy_stage import config
 
 from samlet.errors import TrainingError
-from samlet.training.config import FinetuneConfig
+from samlet.training.config import FinetuneConfig, TrainConfig
 from samlet.training.recipes import RECIPES, get_recipe
 
 
@@ -34,3 +34,17 @@ def test_unknown_recipes_and_recipes_of_another_stage_are_refused():
         get_recipe("nothing", FinetuneConfig)
     with pytest.raises(TrainingError, match="not for finetune"):
         get_recipe("efficientvit_sam_b0_stage1", FinetuneConfig)
+
+
+def test_configs_saved_under_old_names_are_read():
+    record = config(grad_accum_steps=2, no_weight_decay="by-name", precision="bfloat16").to_json()
+    old = {"grad_accum_steps": "accumulate", "no_weight_decay": "undecayed", "fsdp": "sharded"}
+    saved = {old.get(name, name): value for name, value in record.items()} | {"precision": "bf16"}
+    assert {"accumulate", "undecayed", "sharded"} <= set(saved)
+    assert TrainConfig.from_json(saved).to_json() == record
+
+
+def test_a_config_from_before_there_were_precisions_is_float32():
+    record = config().to_json()
+    del record["precision"]
+    assert TrainConfig.from_json(record) == config()

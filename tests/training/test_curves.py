@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from samlet.errors import TrainingError
+from samlet.training import curves
 from samlet.training.curves import draw_curves, read_log
 from samlet.training.loop.checkpoint import LOG
 
@@ -39,3 +41,19 @@ def test_a_folder_without_a_log_or_with_an_empty_one_is_named(tmp_path):
         read_log(tmp_path / "nowhere")
     with pytest.raises(TrainingError, match="empty"):
         read_log(write_log(tmp_path / "run", []))
+
+
+def test_a_short_run_is_drawn_as_points_and_held_out_losses_have_a_curve(tmp_path, monkeypatch):
+    folder = write_log(tmp_path / "run", [ROWS[0], {"step": 10, "validation": 0.3}])
+    assert read_log(folder) == [{**ROWS[0], "validation": 0.3}]
+    draw_curves([folder], tmp_path / "points.png")
+    monkeypatch.setattr(curves, "FEW", 0)
+    draw_curves([write_log(tmp_path / "line", [ROWS[0]])], tmp_path / "line.png")
+    assert colored(tmp_path / "points.png") > colored(tmp_path / "line.png") + 20
+
+
+def colored(path):
+    """How many pixels of a picture are not gray."""
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    return int((np.ptp(pixels, axis=2) > 20).sum())

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from samlet.training.batches.feed import Batches
-from samlet.training.batches.order import Batch, share
+from samlet.training.batches.order import Batch, Readable, positions_of
 from samlet.training.batches.views import generator
 from samlet.training.config import DistillEncoderConfig, FinetuneConfig
 
@@ -55,11 +55,11 @@ class RowBatches(Batches):
     """At step `bad` a batch that is not a number."""
 
     def __init__(self, settings, bad=None):
-        super().__init__(settings)
+        super().__init__(settings, Readable([]))
         self.bad = bad
 
     def at(self, step, part=0):
-        positions = share(self.config, step, part)
+        positions = positions_of(self.config, step, part)
         values = torch.from_numpy(np.stack([row(position) for position in positions])).float()
         return Rows(tuple(f"image{p}" for p in positions), values * float("nan") if step == self.bad else values)
 

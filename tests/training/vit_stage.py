@@ -23,7 +23,7 @@ HELD = "held-{}.json"
 SETTINGS = {
     "steps": 4,
     "batch_size": 4,
-    "accumulate": 2,
+    "grad_accum_steps": 2,
     "checkpoint_every": 1,
     "canvases": ((1.0, 64),),
     "masks_per_image": 2,

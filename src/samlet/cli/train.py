@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,14 +13,16 @@ from rich.progress import TaskID
 
 from samlet.cli.options.training import DataOptions, RunOptions, own_changes, stage_signature
 from samlet.cli.progress import progress_bars
+from samlet.errors import TrainingError
 from samlet.extras import import_with_extra
 from samlet.training import recipes
+from samlet.training.config import TrainConfig
 from samlet.training.stages.registry import STAGES, StageEntry
 
 app = App(name="train", help="Train a student, stage by stage, and draw its curves.")
 
 Prepared = Callable[[int, int], None]
-Stepped = Callable[[int, dict[str, float]], None]
+Stepped = Callable[[TrainConfig, int, dict[str, float]], None]
 Said = Callable[[str], None]
 
 
@@ -53,14 +56,19 @@ def _command(entry: StageEntry) -> Callable[..., None]:
         runs = import_with_extra("samlet.training.runs", "train", "Training")
         changes = {**data.changes(), **run.changes(), **own_changes(entry, start)}
         config = recipes.get_recipe(recipe, entry.config, **changes)
-        with runs.joined(), bars(config, runs.is_first() and not run.dry_run) as (prepared, progress, say):
+        if run.steps is not None and run.epochs is not None:
+            raise TrainingError("--steps and --epochs both say how long to train: give one of them.")
+        with runs.joined(), bars(runs.is_first() and not run.dry_run) as (prepared, stepped, say):
             broken = runs.Broken(config.max_broken, say)
-            where = runs.Run(run.output, run.resume, run.device, broken, prepared, progress, say)
             start["data"] = runs.open_source(data.data, data.images, data.allow_missing, broken)
+            if run.epochs is not None:
+                config = runs.for_epochs(config, run.epochs, start["data"])
+            progress = partial(stepped, config)
+            where = runs.Run(run.output, run.resume, run.device, run.workers, broken, prepared, progress, say)
             if "teacher" in start:
                 start["teacher"] = start["teacher"].file(runs)
             if run.dry_run:
-                lines = [f"{what:10}  {sentence}" for what, sentence in runs.plan(config, where, **start).lines()]
+                lines = [f"{what:10}  {sentence}" for what, sentence in runs.dry_run(config, where, **start).lines()]
             else:
                 lines = [str(runs.train(config, where, **start))]
         if runs.is_first():
@@ -76,12 +84,13 @@ for _entry in STAGES:
 
 
 @contextmanager
-def bars(config: Any, shown: bool) -> Iterator[tuple[Prepared, Stepped, Said]]:
-    """Progress of the teacher's embeddings and of training, and sentences above it, on stderr.
+def bars(shown: bool) -> Iterator[tuple[Prepared, Stepped, Said]]:
+    """Progress of the teacher's embeddings and of a config's training, and sentences above it, on stderr.
 
     Of several processes one shows its bars; all may say something.
     """
     tasks: dict[str, TaskID] = {}
+    validated: dict[str, float] = {}
     with progress_bars(kept=True, shown=shown) as progress:
 
         def show(name: str, text: str, done: int, total: int) -> None:
@@ -89,9 +98,11 @@ def bars(config: Any, shown: bool) -> Iterator[tuple[Prepared, Stepped, Said]]:
                 tasks[name] = progress.add_task(text, total=total, completed=done)
             progress.update(tasks[name], completed=done, description=text)
 
-        def step(number: int, values: dict[str, float]) -> None:
+        def step(config: TrainConfig, number: int, values: dict[str, float]) -> None:
+            validated.update({name: values[name] for name in ("validation",) if name in values})
             speed = config.batch_size / values["seconds"]
-            text = f"loss {values['loss']:.4f}  {speed:.1f} images/s  {values['memory_mib']:,.0f} MiB"
+            held_out = "".join(f"  held-out {loss:.4f}" for loss in validated.values())
+            text = f"loss {values['loss']:.4f}{held_out}  {speed:.1f} images/s  {values['memory_mib']:,.0f} MiB"
             show("train", text, number, config.steps)
 
         yield (

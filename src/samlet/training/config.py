@@ -11,13 +11,21 @@ from typing import Any, ClassVar, Literal, get_args
 from samlet.errors import TrainingError
 from samlet.reading import reading
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["float32", "bfloat16", "float16"]
 BatchNorm = Literal["synced", "per-process", "frozen", "re-estimated"]
-Undecayed = Literal["vectors", "by-name"]
+NoWeightDecay = Literal["vectors", "by-name"]
 
 # What a resumed run may change: none of these touches what a step computes, beyond the last digits.
-FREE = ("accumulate", "checkpoint_every", "keep", "max_broken", "sharded")
-OLD_NAMES = {"colour": "color", "centre_share": "center_share"}  # of fields, in configs saved earlier
+FREE = ("grad_accum_steps", "checkpoint_every", "keep", "max_broken", "fsdp")
+# Names of fields and of numbers, in configs saved earlier.
+OLD_NAMES = {
+    "colour": "color",
+    "centre_share": "center_share",
+    "accumulate": "grad_accum_steps",
+    "sharded": "fsdp",
+    "undecayed": "no_weight_decay",
+}
+OLD_PRECISIONS: dict[str, Precision] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
 
 
@@ -40,9 +48,9 @@ class TrainConfig:
     less; the last entry's share is 1. `views` is how many different views of an image there are over the epochs,
     `images` how many images are used (0: all); half of the views are mirrored if `mirror`, and the student sees colors
     changed by factors within `color` of 1. `decoder_rate` multiplies the mask decoder's learning rate. The modules
-    `optimization`, `batch_norm` and `precision` explain the fields they read. `accumulate` cuts each step into that
-    many parts, to save memory, and `sharded` cuts the model into as many as there are processes (see the module
-    `sharding`); `validation_images` are held out; `keep` is how many checkpoints stay.
+    `optimizer`, `batch_norm` and `precision` of the loop explain the fields they read. `grad_accum_steps` cuts each
+    step into that many parts, to save memory, and `fsdp` cuts the model into as many as there are processes (see the
+    module `fsdp`); `validation_images` are held out; `keep` is how many checkpoints stay.
     """
 
     stage: ClassVar[str]
@@ -66,21 +74,21 @@ class TrainConfig:
     images: int = 0
     checkpoint_every: int = 200
     clip_value: float = 0.0
-    undecayed: Undecayed = "vectors"
+    no_weight_decay: NoWeightDecay = "vectors"
     layer_decay: float = 1.0
-    precision: Precision = "fp32"
+    precision: Precision = "float32"
     batch_norm: BatchNorm = "synced"
-    accumulate: int = 1
-    sharded: bool = False
+    grad_accum_steps: int = 1
+    fsdp: bool = False
     validation_images: int = 0
     max_broken: int = 10
     keep: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "views", "checkpoint_every", "accumulate", "keep"):
+        for name in ("steps", "batch_size", "views", "checkpoint_every", "grad_accum_steps", "keep"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}: give at least 1.")
-        for name, kind in (("precision", Precision), ("batch_norm", BatchNorm), ("undecayed", Undecayed)):
+        for name, kind in (("precision", Precision), ("batch_norm", BatchNorm), ("no_weight_decay", NoWeightDecay)):
             if getattr(self, name) not in get_args(kind):
                 raise TrainingError(f'{name} is "{getattr(self, name)}": use {", ".join(get_args(kind))}.')
 
@@ -97,6 +105,7 @@ class TrainConfig:
         """Rebuild what `to_json` wrote; KeyError or TypeError for anything else."""
         named = {OLD_NAMES.get(name, name): value for name, value in record.items() if name != "stage"}
         fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in named.items()}
+        fields["precision"] = OLD_PRECISIONS.get(fields.get("precision", ""), fields.get("precision", "float32"))
         fields["canvases"] = tuple((float(share), int(canvas)) for share, canvas in record["canvases"])
         from samlet.training.stages.registry import configs  # which knows the classes below
 
@@ -127,9 +136,9 @@ class DistillEncoderConfig(TrainConfig):
 class PromptedConfig(TrainConfig):
     """What the stages with prompts and masks share; `box_share` of the prompts are boxes, the others clicks.
 
-    `rounds` of prompts: the first is given, later ones add a click on an error. `box_jitter` is the spread of a box's
-    edges in sides of the box; clicks are 1 to `max_clicks`, `center_share` of the first ones deepest inside the mask.
-    Batch statistics are frozen: a few images a step would spoil them.
+    `rounds` of prompts: the first is given, later ones add a click on an error. `box_jitter` is the standard deviation
+    of a box's edges in sides of the box; clicks are 1 to `max_clicks`, `center_share` of the first ones deepest
+    inside the mask. Batch statistics are frozen: a few images a step would spoil them.
     """
 
     batch_norm: BatchNorm = "frozen"

@@ -12,9 +12,11 @@ from samlet.errors import TrainingError
 from samlet.files import write_aside
 from samlet.reading import reading
 from samlet.training.loop.checkpoint import LOG
+from samlet.training.loop.log import VALIDATION
 
 SMOOTHED_OVER = 10  # log rows
 PANELS_A_LINE = 3
+FEW = 20  # values that a line alone would hardly show, are points as well
 NOT_LOSSES = ("step", "loss", "grad_norm", "learning_rate", "memory_mib", "seconds")
 
 
@@ -23,17 +25,18 @@ def read_log(folder: Path) -> list[dict[str, float]]:
     path = folder / LOG
     if not path.is_file():
         raise TrainingError(f"{folder} holds no {LOG}: give the --output folder of a run.")
-    rows = []
+    rows: dict[int, dict[str, float]] = {}
     with reading(path, "the log of a run", TrainingError):
         lines = path.read_text(encoding="utf-8").splitlines()
     for line in lines:
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except ValueError:
             continue
+        rows[row["step"]] = {**rows.get(row["step"], {}), **row}
     if not rows:
         raise TrainingError(f"{path} is empty: the run has not come far enough.")
-    return sorted({row["step"]: row for row in rows}.values(), key=lambda row: row["step"])
+    return [rows[step] for step in sorted(rows)]
 
 
 def draw_curves(folders: Sequence[Path], output: Path) -> None:
@@ -47,11 +50,11 @@ def draw_curves(folders: Sequence[Path], output: Path) -> None:
     for axes in panels[len(logs) :]:
         axes.remove()
     for axes, folder, rows in zip(panels[: len(logs)], folders, logs, strict=True):
-        steps = [row["step"] for row in rows]
-        for name in (name for name in rows[-1] if name not in NOT_LOSSES):
-            values = np.array([row[name] for row in rows])
-            (line,) = axes.plot(steps, values, alpha=0.25, linewidth=0.8)
-            axes.plot(steps, _smooth(values), color=line.get_color(), label=name)
+        for name in dict.fromkeys(name for row in rows for name in row if name not in NOT_LOSSES):
+            steps, values = zip(*((row["step"], row[name]) for row in rows if name in row), strict=True)
+            marker = "o" if len(values) < FEW or name == VALIDATION else None
+            (line,) = axes.plot(steps, values, alpha=0.25, linewidth=0.8, marker=marker, markersize=3)
+            axes.plot(steps, _smooth(np.array(values)), color=line.get_color(), label=name)
         axes.set(title=folder.name, xlabel="step", ylabel="loss", yscale="log")
         axes.grid(alpha=0.3)
         axes.legend()

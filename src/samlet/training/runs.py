@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from samlet.data import Broken, Sample
 from samlet.errors import TrainingError
 from samlet.training.batches.feed import Batches
-from samlet.training.batches.order import hold_out, one_pass
+from samlet.training.batches.order import choose, hold_out, one_pass
 from samlet.training.batches.sources import Source, open_source
 from samlet.training.config import TrainConfig
+from samlet.training.dry_run import DryRun, describe_run
 from samlet.training.loop.checkpoint import save_student
 from samlet.training.loop.processes import is_first, joined
 from samlet.training.loop.trainer import Progress, Trainer
-from samlet.training.plan import Plan, plan_run
 from samlet.training.stages.registry import stage_of
 from samlet.training.stages.stage import Stage, Start, Told
 from samlet.training.stages.teacher import TeacherFile
 
-__all__ = ["Broken", "Run", "TeacherFile", "is_first", "joined", "open_source", "plan", "train"]
+__all__ = ["Broken", "Run", "TeacherFile", "dry_run", "for_epochs", "is_first", "joined", "open_source", "train"]
 
-_OLD_NAMES = ("run_distill_encoder", "run_distill_prompted", "run_finetune", "run_rpn")
+Config = TypeVar("Config", bound=TrainConfig)
+
+_OLD_NAMES = {
+    "plan": "dry_run",
+    "run_distill_encoder": "train",
+    "run_distill_prompted": "train",
+    "run_finetune": "train",
+    "run_rpn": "train",
+}
 
 
 @dataclass(frozen=True)
 class Run:
     """Where a config is run, and who hears of it: `prepared(done, of)` while the teacher works, `progress` after every
-    step, `say` a sentence about images that are left out. `device` None is the process's own.
+    step, `say` a sentence about images that are left out. `device` None is the process's own; so many `workers` prepare
+    batches, 0: a thread.
     """
 
     output: Path
     resume: bool = False
     device: str | None = None
+    workers: int = 0
     broken: Broken | None = None
     prepared: Told | None = None
     progress: Progress | None = None
@@ -60,23 +72,29 @@ def train(
     stage.begin(learned)
     trainer = Trainer(stage, config, run.output, run.resume, run.device)
     stage.prepare(learned, run.prepared)
-    trainer.run(learned.stream, run.progress, None if held is None else held.stream)
+    stream = partial(learned.stream, workers=run.workers, pinned=trainer.device.type == "cuda")
+    trainer.run(stream, run.progress, None if held is None else held.stream)
     stage.finish()
     return save_student(run.output, stage.whole_student)
 
 
-def plan(
+def dry_run(
     config: TrainConfig,
     run: Run,
     *,
     data: Source,
     checkpoint: Path | None = None,
     teacher: TeacherFile | None = None,
-) -> Plan:
+) -> DryRun:
     """What `train` would do, without doing or writing anything; raises what it would raise before its first step."""
     stage, learned, _ = _open(config, run, data, checkpoint, teacher)
     start = Start(run.output, checkpoint, teacher, run.device)
-    return plan_run(config, start, run.resume, data, stage, learned, run.broken)
+    return describe_run(config, start, run.resume, data, stage, learned, run.broken)
+
+
+def for_epochs(config: Config, epochs: float, data: Sequence[Sample]) -> Config:
+    """The config with as many steps as show each image that is chosen of the data `epochs` times, rounded up."""
+    return replace(config, steps=math.ceil(epochs * len(choose(data, config)) / config.batch_size))
 
 
 def _open(
@@ -93,11 +111,13 @@ def _open(
     stage = entry.load().open(config, Start(run.output, checkpoint, teacher, run.device))
     held = hold_out(data, config)
     learned = stage.make_batches(data, config, run.broken)
+    learned.check_workers(run.workers)
     return stage, learned, stage.make_batches(held, one_pass(config), run.broken) if len(held) else None
 
 
 def __getattr__(name: str) -> Any:
     if name not in _OLD_NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warnings.warn(f"samlet.training.runs.{name} is now `train`, for every stage.", DeprecationWarning, stacklevel=2)
-    return train
+    new = _OLD_NAMES[name]
+    warnings.warn(f"samlet.training.runs.{name} is now `{new}`, for every stage.", DeprecationWarning, stacklevel=2)
+    return globals()[new]

@@ -14,7 +14,7 @@ from samlet.training.batches.order import (
     hold_out,
     one_ahead,
     one_pass,
-    share,
+    positions_of,
     valid_cells,
 )
 
@@ -106,5 +106,5 @@ def test_one_pass_shows_every_held_out_image_on_the_last_canvas():
 
 
 def test_the_parts_of_a_step_are_its_images_in_order():
-    settings = config(batch_size=8, accumulate=4)
-    assert [list(share(settings, 1, part)) for part in range(4)] == [[8, 9], [10, 11], [12, 13], [14, 15]]
+    settings = config(batch_size=8, grad_accum_steps=4)
+    assert [list(positions_of(settings, 1, part)) for part in range(4)] == [[8, 9], [10, 11], [12, 13], [14, 15]]

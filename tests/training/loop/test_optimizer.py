@@ -98,8 +98,11 @@ def test_early_layers_learn_slower_by_a_power_for_each_block(name, blocks):
 
 def test_the_decay_by_layers_needs_a_network_that_says_its_layers():
     assert layer_scales(small_sam(), 1.0) == {}
+    model = small_sam()
+    assert {group["scale"] for group in build_optimizer(model, config(layer_decay=0.8)).param_groups} == {0.8, 1.0}
+    model.image_encoder = nn.Sequential(*model.image_encoder)
     with pytest.raises(ModelError, match="layer_decay needs the blocks"):
-        build_optimizer(small_sam(), config(layer_decay=0.8))
+        build_optimizer(model, config(layer_decay=0.8))
 
 
 def test_tables_of_positions_do_not_decay():

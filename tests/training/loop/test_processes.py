@@ -8,7 +8,7 @@ from tests.training.joined import logged, run_joined
 from tests.training.toy_stage import Doubling, config, stream
 
 from samlet.training.loop.checkpoint import CHECKPOINT
-from samlet.training.loop.processes import count, is_first, rank, spread
+from samlet.training.loop.processes import count, in_parallel, is_first, rank
 from samlet.training.loop.trainer import Trainer
 
 SETTINGS = {"steps": 30, "checkpoint_every": 10, "learning_rate": 0.05, "clip_norm": 0.1}
@@ -22,12 +22,12 @@ from samlet.training.loop.trainer import Trainer
 from tests.training.toy_stage import Doubling, config, stream
 
 def stop(step, values):
-    if settings.sharded and step == 20:
+    if settings.fsdp and step == 20:
         raise ZeroDivisionError
 
 with joined():
-    for folder, sharded in zip(sys.argv[1:], (False, True), strict=True):
-        settings = config(**{SETTINGS}, accumulate=2, sharded=sharded)
+    for folder, fsdp in zip(sys.argv[1:], (False, True), strict=True):
+        settings = config(**{SETTINGS}, grad_accum_steps=2, fsdp=fsdp)
         with suppress(ZeroDivisionError):
             Trainer(Doubling(), settings, Path(folder)).run(stream(settings), stop)
 """
@@ -55,4 +55,4 @@ def test_two_processes_give_the_losses_and_the_weights_of_one(tmp_path):
 def test_a_process_alone_is_the_first_of_one():
     assert (rank(), count(), is_first()) == (0, 1, True)
     stage = Doubling()
-    assert spread(stage) is stage
+    assert in_parallel(stage) is stage

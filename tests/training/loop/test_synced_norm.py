@@ -9,7 +9,7 @@ from tests.training.joined import logged, run_joined
 from tests.training.real_stage import train_real
 from torch import nn
 
-from samlet.training.loop.batch_norm import set_training, share_statistics
+from samlet.training.loop.batch_norm import set_training, sync_statistics
 from samlet.training.loop.synced_norm import SyncedBatchNorm, sync_norms
 
 PROGRAM = """
@@ -61,7 +61,7 @@ def test_norms_are_replaced_wherever_they_are_and_keep_names_and_state():
 
 def test_a_process_alone_keeps_torchs_norms():
     model = nn.Sequential(nn.BatchNorm2d(4))
-    share_statistics(model, "synced", torch.device("cpu"))
+    sync_statistics(model, "synced", torch.device("cpu"))
     assert type(model[0]) is nn.BatchNorm2d
 
 

@@ -55,8 +55,8 @@ def test_a_run_learns_and_leaves_its_folder_in_order(tmp_path):
 
 @pytest.mark.parametrize("killed_at", [4, 7])
 def test_a_killed_and_resumed_run_gives_the_same_weights_bit_for_bit(tmp_path, killed_at):
-    settings = toy_config(accumulate=2)
-    whole = trained(tmp_path / "whole", Doubling(noise=0.1), accumulate=2)
+    settings = toy_config(grad_accum_steps=2)
+    whole = trained(tmp_path / "whole", Doubling(noise=0.1), grad_accum_steps=2)
 
     def killed(step, values):
         if step == killed_at:
@@ -159,14 +159,14 @@ def test_a_signal_lets_the_step_end_saves_it_and_a_second_one_acts_at_once(tmp_p
 
 def test_parts_of_a_step_give_what_the_whole_step_gives(tmp_path):
     whole = trained(tmp_path / "whole", batch_norm="frozen")
-    for accumulate in (2, 8):
-        parts = trained(tmp_path / f"parts{accumulate}", batch_norm="frozen", accumulate=accumulate)
+    for grad_accum_steps in (2, 8):
+        parts = trained(tmp_path / f"parts{grad_accum_steps}", batch_norm="frozen", grad_accum_steps=grad_accum_steps)
         assert all(torch.allclose(value, whole[name], atol=1e-6) for name, value in parts.items())
 
 
 def test_a_step_that_cannot_be_cut_evenly_is_refused(tmp_path):
     with pytest.raises(TrainingError, match=r"batch_size 8 .* 3 parts and 1 processes: use a multiple of 3"):
-        Trainer(Doubling(), toy_config(accumulate=3), tmp_path)
+        Trainer(Doubling(), toy_config(grad_accum_steps=3), tmp_path)
 
 
 def test_the_result_is_the_moving_average_not_the_last_weights(tmp_path):
@@ -185,11 +185,21 @@ def test_with_held_out_images_the_result_is_the_checkpoint_that_did_best_on_them
 
     calls = []
     trainer = Trainer(Doubling(), settings, tmp_path)
-    trainer.run(stream(settings), validation=worse_later)
+    seen = []
+
+    def told(step, values):
+        seen.extend([(step, values["validation"])] if "validation" in values else [])
+
+    trainer.run(stream(settings), told, validation=worse_later)
     assert len(calls) == 4
     best = torch.load(tmp_path / BEST, weights_only=True)
     assert best["step"] == 20
     assert same(trainer.stage.state_dict(), best["ema"])
+    rows = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    logged = {row["step"]: row["validation"] for row in rows if "validation" in row}
+    assert list(logged) == [10, 20, 30, 40]
+    assert min(logged, key=logged.__getitem__) == 20
+    assert seen == [(step, logged[step]) for step in logged]
 
 
 @pytest.mark.parametrize("batch_norm", ["frozen", "per-process", "synced"])
@@ -217,7 +227,7 @@ def test_bf16_computes_in_half_precision_and_keeps_full_weights(tmp_path):
             self.dtype = self.linear(batch.values).dtype
             return super().forward(batch)
 
-    half = trained(tmp_path / "half", stage := Watching(), precision="bf16")
+    half = trained(tmp_path / "half", stage := Watching(), precision="bfloat16")
     assert stage.dtype == torch.bfloat16
     assert half["linear.weight"].dtype == torch.float32
     full = trained(tmp_path / "full")
@@ -226,7 +236,7 @@ def test_bf16_computes_in_half_precision_and_keeps_full_weights(tmp_path):
 
 def test_fp16_is_refused_where_it_would_be_slow_and_wrong(tmp_path):
     with pytest.raises(TrainingError, match="CUDA only, this is cpu"):
-        Trainer(Doubling(), toy_config(precision="fp16"), tmp_path)
+        Trainer(Doubling(), toy_config(precision="float16"), tmp_path)
 
 
 def test_a_device_that_is_not_there_is_refused(tmp_path):
@@ -262,8 +272,8 @@ def test_too_little_memory_names_the_knob(tmp_path, error):
         def forward(self, batch):
             raise error
 
-    settings = toy_config(accumulate=2)
-    with pytest.raises(TrainingError, match=r"4 images of 512 pixels at once in fp32: .*--accumulate 4"):
+    settings = toy_config(grad_accum_steps=2)
+    with pytest.raises(TrainingError, match=r"4 images of 512 pixels at once in float32: .*--grad-accum-steps 4"):
         Trainer(Hungry(), settings, tmp_path).run(stream(settings))
 
 
@@ -302,14 +312,34 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
 
 def test_a_run_of_another_config_is_not_resumed_and_the_fields_are_named(tmp_path):
     trained(tmp_path)
-    with pytest.raises(TrainingError, match="batch_size 8, not 2; precision fp32, not bf16: "):
-        Trainer(Doubling(), toy_config(batch_size=2, precision="bf16"), tmp_path, resume=True)
+    with pytest.raises(TrainingError, match="batch_size 8, not 2; precision float32, not bfloat16: "):
+        Trainer(Doubling(), toy_config(batch_size=2, precision="bfloat16"), tmp_path, resume=True)
 
 
 def test_what_does_not_touch_the_result_may_change_on_the_way(tmp_path):
     trained(tmp_path)
-    Trainer(Doubling(), toy_config(accumulate=2, keep=5, max_broken=3, checkpoint_every=1), tmp_path, resume=True)
+    Trainer(Doubling(), toy_config(grad_accum_steps=2, keep=5, max_broken=3, checkpoint_every=1), tmp_path, resume=True)
     assert TrainConfig.load(tmp_path / CONFIG).keep == 5
+
+
+def test_a_run_may_go_on_for_more_steps_where_they_do_not_change_those_done(tmp_path):
+    steady = {"learning_rate": 1e-2, "final_learning_rate": 1e-2}
+    whole = trained(tmp_path / "whole", Doubling(noise=0.1), **steady)
+    trained(tmp_path / "longer", Doubling(noise=0.1), steps=8, **steady)
+    settings = toy_config(**steady)
+    longer = Trainer(Doubling(noise=0.1), settings, tmp_path / "longer", resume=True)
+    assert longer.step == 8
+    longer.run(stream(settings))
+    assert same(longer.stage.state_dict(), whole)
+    assert TrainConfig.load(tmp_path / "longer" / CONFIG).steps == 12
+    with pytest.raises(TrainingError, match="a run of 12 steps, of which 12 are done"):
+        Trainer(Doubling(), toy_config(steps=10, **steady), tmp_path / "longer", resume=True)
+
+
+def test_a_run_whose_rates_depend_on_its_length_is_not_made_longer(tmp_path):
+    trained(tmp_path, steps=8)
+    with pytest.raises(TrainingError, match="would be others in a run of 12"):
+        Trainer(Doubling(), toy_config(), tmp_path, resume=True)
 
 
 def test_a_folder_whose_config_is_damaged_is_named(tmp_path):
@@ -335,7 +365,15 @@ def test_a_run_of_an_earlier_version_is_resumed(tmp_path):
     with pytest.raises(StoppedError):
         trainer.run(stream(settings), lambda step, _: step == 7 and signal.raise_signal(signal.SIGTERM))
     saved = json.loads((tmp_path / "old" / CONFIG).read_text())
-    newer = ("clip_value", "undecayed", "layer_decay", "precision", "accumulate", "validation_images", "keep")
+    newer = (
+        "clip_value",
+        "no_weight_decay",
+        "layer_decay",
+        "precision",
+        "grad_accum_steps",
+        "validation_images",
+        "keep",
+    )
     (tmp_path / "old" / CONFIG).write_text(json.dumps({k: v for k, v in saved.items() if k not in newer}))
     checkpoint = checkpoint_of(tmp_path / "old")
     (tmp_path / "old" / CHECKPOINT).unlink()

@@ -55,7 +55,9 @@ def prepared(config, tmp_path):
     teacher = Teacher(TorchBackend(master, master.spec), tmp_path / "cache", "0" * 64)
     if isinstance(config, DistillEncoderConfig):
         batches = EmbeddingBatches(samples, teacher, image, config)
-        return DistillEncoder(model, config, *batches.statistics()), batches
+        stage = DistillEncoder(model, config, teacher)
+        stage.begin(batches)
+        return stage, batches
     return DistillPrompted(model, master, config), PromptedBatches(samples, teacher, image, config)
 
 

@@ -19,5 +19,7 @@ def test_a_line_of_the_registry_names_a_stage_and_a_recipe_for_it(entry):
 def test_the_old_name_of_a_run_still_works():
     with pytest.warns(DeprecationWarning, match="run_finetune is now `train`"):
         assert runs.run_finetune is runs.train
+    with pytest.warns(DeprecationWarning, match="plan is now `dry_run`"):
+        assert runs.plan is runs.dry_run
     with pytest.raises(AttributeError, match="run_nothing"):
         _ = runs.run_nothing

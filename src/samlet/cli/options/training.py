@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import warnings
+from collections.abc import Sequence
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
+from samlet.cli.options.bounds import Between
+from samlet.training.config import OLD_NAMES, OLD_PRECISIONS, Precision
 from samlet.training.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -47,6 +51,18 @@ class DataOptions:
         }
 
 
+def _read_precision(_type: Any, tokens: Sequence[Token]) -> str:
+    """What --precision takes, and its old names for one release."""
+    given = tokens[0].value
+    if given in OLD_PRECISIONS:
+        new = OLD_PRECISIONS[given]
+        warnings.warn(f"--precision {given} is now --precision {new}.", DeprecationWarning, stacklevel=2)
+        return new
+    if given not in get_args(Precision):
+        raise ValueError(f"It must be {', '.join(get_args(Precision))}.")
+    return given
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
@@ -60,16 +76,31 @@ class RunOptions:
         ),
     ] = None
     steps: Annotated[int | None, Parameter(help="Optimizer steps, instead of the recipe's.")] = None
-    batch_size: Annotated[int | None, Parameter(help="Images per step, instead of the recipe's.")] = None
-    accumulate: Annotated[
-        int | None, Parameter(help="Cut each step into so many parts: the same result in less memory.")
+    epochs: Annotated[
+        float | None, Parameter(help="Instead of --steps: how often each image is seen.", validator=Between(1e-6))
     ] = None
-    sharded: Annotated[
+    batch_size: Annotated[int | None, Parameter(help="Images per step, instead of the recipe's.")] = None
+    learning_rate: Annotated[
+        float | None,
+        Parameter(
+            name=("--learning-rate", "--lr"),
+            help="The highest rate, after the warm-up, instead of the recipe's.",
+            validator=Between(0, 1),
+        ),
+    ] = None
+    grad_accum_steps: Annotated[
+        int | None,
+        Parameter(
+            help="Cut each step into so many parts, for less memory; the same result where batch norms are frozen."
+        ),
+    ] = None
+    fsdp: Annotated[
         bool | None,
         Parameter(help="Under torchrun, give each process a part of the student, for one too large to hold whole."),
     ] = None
     precision: Annotated[
-        Literal["fp32", "bf16", "fp16"] | None, Parameter(help="Numbers to compute with; fp16 on CUDA only.")
+        Literal["float32", "bfloat16", "float16"] | None,
+        Parameter(help="Numbers to compute with; float16 on CUDA only.", converter=_read_precision),
     ] = None
     batch_norm: Annotated[
         Literal["synced", "per-process", "frozen", "re-estimated"] | None,
@@ -84,12 +115,23 @@ class RunOptions:
     ] = None
     device: Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, mps; default: CUDA if there is one.")] = None
     resume: Annotated[bool, Parameter(help="Go on with the run in --output.")] = False
+    workers: Annotated[
+        int, Parameter(help="Processes that prepare batches, for a fast GPU; 0: a thread.", validator=Between(0, 1024))
+    ] = 0
     dry_run: Annotated[bool, Parameter(help="Say what the run would do and need, and write nothing.")] = False
+    accumulate: Annotated[int | None, Parameter(show=False)] = None
+    sharded: Annotated[bool | None, Parameter(show=False)] = None
 
     def changes(self) -> dict[str, Any]:
         """What the options change of a recipe's config; None: nothing."""
-        names = ("student", "steps", "batch_size", "accumulate", "sharded", "precision", "batch_norm")
-        return {name: getattr(self, name) for name in (*names, "checkpoint_every", "keep", "seed")}
+        names = ("student", "steps", "batch_size", "learning_rate", "grad_accum_steps", "fsdp", "precision")
+        given = {name: getattr(self, name) for name in (*names, "batch_norm", "checkpoint_every", "keep", "seed")}
+        for old in ("accumulate", "sharded"):
+            if getattr(self, old) is not None:
+                new = OLD_NAMES[old]
+                warnings.warn(f"--{old} is now --{new.replace('_', '-')}.", DeprecationWarning, stacklevel=2)
+                given[new] = getattr(self, old)
+        return given
 
 
 @Parameter(name="*")

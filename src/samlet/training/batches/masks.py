@@ -19,7 +19,7 @@ from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
 from samlet.spec import ImageSpec
 from samlet.training.batches.feed import Batches
-from samlet.training.batches.order import Batch, Readable, choose, drawn, share, valid_cells
+from samlet.training.batches.order import Batch, Readable, choose, drawn, positions_of, valid_cells
 from samlet.training.batches.prompts import draw_prompt
 from samlet.training.batches.views import View, draw_view, generator, jitter_color
 from samlet.training.config import PromptedConfig
@@ -76,7 +76,6 @@ class MaskBatches(Batches[MaskBatch]):
         spots: int = 0,
         broken: Broken | None = None,
     ) -> None:
-        super().__init__(config)
         chosen = choose(samples, config)
         usable = chosen.without(_hopeless)
         left_out = len(chosen) - len(usable)
@@ -89,13 +88,13 @@ class MaskBatches(Batches[MaskBatch]):
                 f"none of the {len(chosen)} images has a mask of {MIN_AREA_SHARE:.2%} of its area or more: fine-tuning "
                 "needs SA-1B records or labelme files beside the images, or a COCO file."
             )
-        self._samples = Readable(usable, broken)
+        super().__init__(config, Readable(usable, broken))
         self._image, self._config, self._spots = image, config, spots
 
     def at(self, step: int, part: int = 0) -> MaskBatch:
         """The batch of a part of a step; depends on nothing but the seed."""
         image = replace(self._image, canvas=self._config.canvas_at(step))
-        items = [self._item(position, image) for position in share(self._config, step, part)]
+        items = [self._item(position, image) for position in positions_of(self._config, step, part)]
         points_xy, labels = tokens_of([(item.frame, item.prompts) for item in items])
         arrays = (
             np.stack([item.pixels for item in items]),
@@ -112,9 +111,9 @@ class MaskBatches(Batches[MaskBatch]):
 
     def _item(self, position: int, image: ImageSpec) -> _Item:
         """The item of a position; of the next image if it turns out to have no mask."""
-        epoch, index = drawn(self._config, len(self._samples), position)
+        epoch, index = drawn(self._config, len(self.images), position)
         for place in range(index, index + TRIES):
-            item = self._samples.make(place, lambda sample: self._item_of(sample, epoch, position, image))
+            item = self.images.make(place, lambda sample: self._item_of(sample, epoch, position, image))
             if item is not None:
                 return item
         raise TrainingError(f"{TRIES} images in a row have no mask large enough, from number {index} on.")

@@ -2,7 +2,7 @@
 
 Both are functions of the seed and the step alone, so a resumed run needs no state of the data.
 
-A step's images are dealt out: first into `accumulate` parts, which run one after the other, then each part to the
+A step's images are dealt out: first into `grad_accum_steps` parts, which run one after the other, then each part to the
 processes. Every share has equally many images, so the mean over shares is the mean over images.
 """
 
@@ -42,15 +42,21 @@ class Batch:
     def to(self: Made, device: torch.device) -> Made:
         """The same batch with its tensors on a device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
+        moved = {n: value.to(device, non_blocking=True) for n, value in values.items() if isinstance(value, Tensor)}
         return replace(self, **moved)
+
+    def pin_memory(self: Made) -> Made:
+        """The same batch in memory that a GPU copies from by itself; torch's loader calls it by this name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{n: value.pin_memory() for n, value in values.items() if isinstance(value, Tensor)})
 
 
 class Readable:
     """Samples by number. One that cannot be read is `broken` and replaced by the next, the same one in every run."""
 
     def __init__(self, samples: Sequence[Sample], broken: Broken | None = None) -> None:
-        self._samples, self._broken = samples, Broken() if broken is None else broken
+        self._samples = samples
+        self.broken = Broken() if broken is None else broken
         self._passed_over: set[int] = set()
 
     def __len__(self) -> int:
@@ -71,8 +77,8 @@ class Readable:
                 return make(sample)
             except DataError as error:
                 self._passed_over.add(place)
-                self._broken.add(name, error)
-        raise DataError(f"all {len(self)} images are broken; the last: {self._broken.last}")
+                self.broken.add(name, error)
+        raise DataError(f"all {len(self)} images are broken; the last: {self.broken.last}")
 
 
 def choose(samples: Sequence[Sample], config: TrainConfig) -> Picked:
@@ -116,20 +122,20 @@ def _order(seed: int, epoch: int, images: int) -> NDArray[np.int64]:
     return generator(seed, "order", epoch).permutation(images)
 
 
-def share(config: TrainConfig, step: int, part: int = 0) -> range:
+def positions_of(config: TrainConfig, step: int, part: int = 0) -> range:
     """The positions, since the start of the run, of the images that this process works on in a part of a step."""
-    size = config.batch_size // config.accumulate
+    size = config.batch_size // config.grad_accum_steps
     first = step * config.batch_size + part * size
     return range(first + rank(), first + size, count())
 
 
-def check_shares(config: TrainConfig) -> None:
+def check_batch_size(config: TrainConfig) -> None:
     """TrainingError if the images of a step cannot be dealt out evenly."""
-    shares = config.accumulate * count()
+    shares = config.grad_accum_steps * count()
     if config.batch_size % shares:
         raise TrainingError(
-            f"batch_size {config.batch_size} cannot be dealt out evenly to {config.accumulate} parts and {count()} "
-            f"processes: use a multiple of {shares}."
+            f"batch_size {config.batch_size} cannot be dealt out evenly to {config.grad_accum_steps} parts and "
+            f"{count()} processes: use a multiple of {shares}."
         )
 
 

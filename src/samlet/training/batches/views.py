@@ -55,9 +55,9 @@ def draw_view(size_hw: tuple[int, int], name: str, index: int, config: TrainConf
     return View(x0, y0, x0 + crop_w, y0 + crop_h, mirrored)
 
 
-def jitter_color(image: NDArray[np.uint8], rng: np.random.Generator, spread: float) -> NDArray[np.uint8]:
-    """Change brightness, contrast and saturation of uint8 RGB [H, W, 3], each by a factor within `spread` of 1."""
+def jitter_color(image: NDArray[np.uint8], rng: np.random.Generator, strength: float) -> NDArray[np.uint8]:
+    """Change brightness, contrast and saturation of uint8 RGB [H, W, 3], each by a factor within `strength` of 1."""
     picture = Image.fromarray(image)
     for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        picture = enhance(picture).enhance(rng.uniform(1 - spread, 1 + spread))
+        picture = enhance(picture).enhance(rng.uniform(1 - strength, 1 + strength))
     return np.asarray(picture)

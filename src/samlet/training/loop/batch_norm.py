@@ -28,7 +28,7 @@ SYNCED: tuple[BatchNorm, ...] = ("synced", "re-estimated")
 T = TypeVar("T")
 
 
-def share_statistics(stage: nn.Module, mode: BatchNorm, device: torch.device) -> None:
+def sync_statistics(stage: nn.Module, mode: BatchNorm, device: torch.device) -> None:
     """Make the norms look at all processes' images, if `mode` asks for it and there are several; elsewhere nothing."""
     if mode not in SYNCED or count() == 1:
         return

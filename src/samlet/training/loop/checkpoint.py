@@ -26,6 +26,7 @@ from samlet.files import make_folder, write_aside, write_files
 from samlet.models import Sam
 from samlet.reading import reading
 from samlet.training.config import FREE, TrainConfig
+from samlet.training.loop.optimizer import learning_rate
 from samlet.training.loop.processes import count, is_first, wait_for_all
 
 CONFIG, CHECKPOINT, BEST, LOG, STUDENT = "config.json", "checkpoint.pt", "best.pt", "log.jsonl", "student.safetensors"
@@ -44,7 +45,7 @@ def open_run(folder: Path, config: TrainConfig, resume: bool) -> dict[str, Any] 
         write_files({folder / CONFIG: (json.dumps(config.to_json(), indent=2) + "\n").encode()})
     wait_for_all()
     checkpoint = folder / CHECKPOINT
-    return load_checkpoint(checkpoint, config.sharded) if resume and checkpoint.exists() else None
+    return load_checkpoint(checkpoint, config.fsdp) if resume and checkpoint.exists() else None
 
 
 def load_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
@@ -106,11 +107,31 @@ def _check_same(saved: TrainConfig, config: TrainConfig, folder: Path) -> None:
     if count() == 1 and {old["batch_norm"], new["batch_norm"]} == {"per-process", "synced"}:  # alone they are the same
         old["batch_norm"] = new["batch_norm"]
     names = [name for name in {**old, **new} if name not in FREE and old.get(name) != new.get(name)]
-    if names:
+    if names == ["steps"]:
+        _check_longer(saved, config, folder)
+    elif names:
         differences = [f"{name} {old.get(name)}, not {new.get(name)}" for name in names[:_NAMED]]
         more = f" and {len(names) - _NAMED} other differences" if len(names) > _NAMED else ""
         raise TrainingError(
             f"{folder} is a run with {'; '.join(differences)}{more}: resume it as it was, or choose another folder."
+        )
+
+
+def _check_longer(saved: TrainConfig, config: TrainConfig, folder: Path) -> None:
+    """TrainingError if the steps done would have been others in a run as long as `config` wants it."""
+    checkpoint = folder / CHECKPOINT
+    done = load_checkpoint(checkpoint, mapped=True)["step"] if checkpoint.exists() else 0
+    same = all(
+        learning_rate(step, saved) == learning_rate(step, config) and saved.canvas_at(step) == config.canvas_at(step)
+        for step in range(done)
+    )
+    # The end of a run is a checkpoint as well, which a longer one would not have tried on the held-out images.
+    due = done % config.checkpoint_every == 0 or not config.validation_images
+    if done > config.steps or not (same and due):
+        raise TrainingError(
+            f"{folder} is a run of {saved.steps} steps, of which {done} are done with learning rates and canvases that "
+            f"belong to that number: they would be others in a run of {config.steps}. Start a new run from its "
+            f"{STUDENT}, or choose another folder."
         )
 
 

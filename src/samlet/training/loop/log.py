@@ -15,6 +15,7 @@ from samlet.training.loop.checkpoint import LOG
 
 LOG_EVERY = 10
 TENSORBOARD = "tensorboard"
+VALIDATION = "validation"  # the loss on held-out images, in a row of its own after each checkpoint
 
 
 class RunLog:

@@ -45,13 +45,13 @@ def activation_bytes(student: Sam, config: TrainConfig) -> int:
     """
     student.to("meta")
     canvas = max(canvas for _, canvas in config.canvases)
-    images = config.batch_size // (config.accumulate * count())
+    images = config.batch_size // (config.grad_accum_steps * count())
     with torch.device("meta"):
         saved = images * _saved_bytes(student, lambda: student.encode(torch.empty(1, 3, canvas, canvas)))
         if isinstance(config, PromptedConfig):
             prompts = images * config.masks_per_image
             saved += config.rounds * prompts * _saved_bytes(student, lambda: _decode(student))
-    return saved if config.precision == "fp32" else saved // 2
+    return saved if config.precision == "float32" else saved // 2
 
 
 def _decode(student: Sam) -> object:
@@ -87,14 +87,17 @@ def _ran_out(error: Exception) -> bool:
 
 
 def _load(config: TrainConfig) -> str:
-    images = config.batch_size // (config.accumulate * count())
+    images = config.batch_size // (config.grad_accum_steps * count())
     canvas = max(canvas for _, canvas in config.canvases)
     return f"{images} images of {canvas} pixels at once in {config.precision}"
 
 
 def _remedy(config: TrainConfig) -> str:
     """The next larger number of parts that divides the batch; when images go one by one, what is left."""
-    for parts in range(config.accumulate + 1, config.batch_size + 1):
+    for parts in range(config.grad_accum_steps + 1, config.batch_size + 1):
         if config.batch_size % parts == 0:
-            return f"resume with --accumulate {parts}, which gives the same result in less memory"
-    return "use --precision bf16, or fewer masks per image" if config.precision == "fp32" else "use a smaller canvas"
+            same = "gives the same result" if config.batch_norm == "frozen" else "normalizes over fewer images at once"
+            return f"resume with --grad-accum-steps {parts}, which {same} in less memory"
+    if config.precision == "float32":
+        return "use --precision bfloat16, or fewer masks per image"
+    return "use a smaller canvas"

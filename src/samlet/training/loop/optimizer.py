@@ -1,6 +1,6 @@
 """Learning rates, weight decay, clipping and the moving average of weights.
 
-Which parameters do not decay (`undecayed`):
+Which parameters do not decay (`no_weight_decay`):
 - `vectors`: those of one dimension, that is norms and biases. Sources: EdgeSAM, TinyViT.
 - `by-name`: those named after a norm or a bias. Source: EfficientViT-SAM's official code; SAM's channel norms, whose
   names are numbers, decay there.
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from samlet.nn.mask_decoder import MaskDecoder
 from samlet.nn.parts import no_weight_decay, ordered_blocks, with_blocks
-from samlet.training.config import TrainConfig, Undecayed
+from samlet.training.config import NoWeightDecay, TrainConfig
 from samlet.training.loop.processes import full
 
 
@@ -39,7 +39,7 @@ def build_optimizer(stage: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in stage.named_parameters():
         if parameter.requires_grad:
-            decay = config.weight_decay if decays(name, parameter, config.undecayed) else 0.0
+            decay = config.weight_decay if decays(name, parameter, config.no_weight_decay) else 0.0
             key = (scales.get(parameter, 1.0), 0.0 if parameter in exempt else decay)
             groups.setdefault(key, []).append(parameter)
     return torch.optim.AdamW(
@@ -48,9 +48,9 @@ def build_optimizer(stage: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     )
 
 
-def decays(name: str, parameter: Tensor, undecayed: Undecayed) -> bool:
-    """Whether weight decay pulls at a parameter."""
-    return "norm" not in name and "bias" not in name if undecayed == "by-name" else parameter.ndim > 1
+def decays(name: str, parameter: Tensor, rule: NoWeightDecay) -> bool:
+    """Whether weight decay pulls at a parameter, by one of the rules above."""
+    return "norm" not in name and "bias" not in name if rule == "by-name" else parameter.ndim > 1
 
 
 def layer_scales(stage: nn.Module, decay: float) -> dict[nn.Parameter, float]:
@@ -114,7 +114,7 @@ class Ema:
         self.state = {name: value.detach().clone() for name, value in module.state_dict().items()}
 
     @contextmanager
-    def worn_by(self, module: nn.Module) -> Iterator[None]:
+    def applied_to(self, module: nn.Module) -> Iterator[None]:
         """Let the module have the averaged state for as long as the block lasts."""
         own = {name: value.detach().clone() for name, value in module.state_dict().items()}
         module.load_state_dict(self.state)

@@ -1,7 +1,7 @@
-"""The numbers a stage computes with: fp32, or half precision where it is safe (autocast) with fp32 weights.
+"""The numbers a stage computes with: float32, or half precision where it is safe (autocast) with float32 weights.
 
-bf16 has the range of fp32 and needs nothing else; fp16's gradients underflow, so its loss is scaled up first. The
-layers whose sums overflow or lose their digits (`LayerNorm2d`, `LiteMLA`, losses) compute in fp32 by themselves.
+bfloat16 has the range of float32 and needs nothing else; float16's gradients underflow, so its loss is scaled up first.
+The layers whose sums overflow or lose their digits (`LayerNorm2d`, `LiteMLA`, losses) compute in float32 by themselves.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import torch
 from samlet.errors import TrainingError
 from samlet.training.config import Precision
 
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
-    """The context a stage is called in; TrainingError for fp16 anywhere but on CUDA."""
-    if precision == "fp16" and device.type != "cuda":
-        raise TrainingError(f"fp16 trains on CUDA only, this is {device.type}: use --precision bf16 or fp32.")
+    """The context a stage is called in; TrainingError for float16 anywhere but on CUDA."""
+    if precision == "float16" and device.type != "cuda":
+        raise TrainingError(f"float16 trains on CUDA only, this is {device.type}: use --precision bfloat16 or float32.")
     return torch.autocast(device.type, _DTYPES.get(precision), enabled=precision in _DTYPES)
 
 
 def loss_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:
-    """Scales the loss of fp16 and skips steps whose gradients overflow; does nothing for the others."""
-    return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+    """Scales the loss of float16 and skips steps whose gradients overflow; does nothing for the others."""
+    return torch.amp.GradScaler(device.type, enabled=precision == "float16")

@@ -90,7 +90,7 @@ def names_of_all(names: tuple[str, ...]) -> list[str]:
     return [name for part in gathered for name in part]
 
 
-def spread(stage: nn.Module) -> nn.Module:
+def in_parallel(stage: nn.Module) -> nn.Module:
     """The stage as it is to be called: gradients are averaged over the processes; alone, the stage itself."""
     return DistributedDataParallel(stage) if count() > 1 else stage
 

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from samlet.errors import StoppedError, TrainingError
-from samlet.training.batches.order import Batch, check_shares
+from samlet.training.batches.order import Batch, check_batch_size
 from samlet.training.batches.views import generator
 from samlet.training.config import TrainConfig
-from samlet.training.loop.batch_norm import re_estimate, set_training, share_statistics
+from samlet.training.loop.batch_norm import re_estimate, set_training, sync_statistics
 from samlet.training.loop.checkpoint import BEST, load_checkpoint, open_run, save_checkpoint
-from samlet.training.loop.log import LOG_EVERY, RunLog, peak_memory_mib
+from samlet.training.loop.fsdp import check_fsdp, gathered, make_whole, scattered, scattered_moments, shard
+from samlet.training.loop.log import LOG_EVERY, VALIDATION, RunLog, peak_memory_mib
 from samlet.training.loop.memory import explained
 from samlet.training.loop.optimizer import Ema, build_optimizer, clip, learning_rate
 from samlet.training.loop.precision import autocast, loss_scaler
@@ -29,14 +30,13 @@ from samlet.training.loop.processes import (
     any_of_all,
     average,
     exchange,
+    in_parallel,
     is_first,
     names_of_all,
     own_device,
     rank,
-    spread,
     wait_for_all,
 )
-from samlet.training.loop.sharding import check_sharded, gathered, make_whole, scattered, scattered_moments, shard
 from samlet.training.loop.stopping import StopRequest, stop_requests
 
 Progress = Callable[[int, dict[str, float]], None]
@@ -50,12 +50,12 @@ class Trainer:
     def __init__(
         self, stage: nn.Module, config: TrainConfig, folder: Path, resume: bool = False, device: str | None = None
     ) -> None:
-        check_shares(config)
-        check_sharded(config)
+        check_batch_size(config)
+        check_fsdp(config)
         self.device = own_device(device)
         self.stage, self.config, self.folder = stage, config, folder
-        share_statistics(stage, config.batch_norm, self.device)
-        self._call = shard(stage, self.device) if config.sharded else spread(stage.to(self.device))
+        sync_statistics(stage, config.batch_norm, self.device)
+        self._call = shard(stage, self.device) if config.fsdp else in_parallel(stage.to(self.device))
         self._autocast = autocast(config.precision, self.device)
         self._scaler = loss_scaler(config.precision, self.device)
         self.optimizer = build_optimizer(stage, config)
@@ -85,7 +85,7 @@ class Trainer:
                     log.write(self.step, values)
                 stopping = any_of_all(request.by is not None, self.device)
                 if stopping or self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
-                    self._save(validation)
+                    self._save(validation, log, values)
                 if progress is not None:
                     progress(self.step, values)
                 if stopping and self.step < self.config.steps:
@@ -94,7 +94,7 @@ class Trainer:
 
     def _timed_step(self, batches: Iterator[Batch]) -> dict[str, float]:
         started = time.perf_counter()
-        parts = list(islice(batches, self.config.accumulate))
+        parts = list(islice(batches, self.config.grad_accum_steps))
         values = self._train_on(parts)
         self.step += 1
         self._recent.append(values["loss"])
@@ -143,8 +143,13 @@ class Trainer:
             f"rate; the last checkpoint in {self.folder} is from before and good."
         )
 
-    def _save(self, validation: Stream | None) -> None:
-        loss = self._validate(validation) if validation else sum(self._recent) / max(1, len(self._recent))
+    def _save(self, validation: Stream | None, log: RunLog, values: dict[str, float]) -> None:
+        """Write a checkpoint, and the loss on held-out images into the log and `values`."""
+        loss = sum(self._recent) / max(1, len(self._recent))
+        if validation is not None:
+            loss = values[VALIDATION] = self._validate(validation)
+            if is_first():
+                log.write(self.step, {VALIDATION: loss})
         self._recent.clear()
         is_best = loss < self.best
         self.best = min(loss, self.best)
@@ -156,14 +161,14 @@ class Trainer:
     @torch.no_grad()
     def _validate(self, validation: Stream) -> float:
         """The mean loss of the averaged weights over the held-out batches."""
-        with self.ema.worn_by(self.stage):
+        with self.ema.applied_to(self.stage):
             self.stage.eval()
             sums = [torch.stack(list(self._losses(self.stage, batch).values())).sum() for batch in validation(0)]
         set_training(self.stage, self.config.batch_norm)
         return average(torch.stack(sums).float().mean()).item()
 
     def _finish(self, stream: Stream, validation: Stream | None) -> None:
-        best = load_checkpoint(self.folder / BEST, self.config.sharded)["ema"] if validation else self.ema.state
+        best = load_checkpoint(self.folder / BEST, self.config.fsdp)["ema"] if validation else self.ema.state
         self.stage.load_state_dict(scattered(best, self.ema.state))
         if self.config.batch_norm == "re-estimated":
             last = stream(max(0, self.config.steps - RE_ESTIMATED_OVER))

@@ -20,7 +20,7 @@ from samlet.nn.layers import LayerNorm2d
 from samlet.preprocess import to_pixels
 from samlet.spec import ImageSpec
 from samlet.training.batches.feed import Batches
-from samlet.training.batches.order import Batch, Readable, choose, drawn, share, valid_cells
+from samlet.training.batches.order import Batch, Readable, choose, drawn, positions_of, valid_cells
 from samlet.training.batches.views import draw_view, generator, jitter_color
 from samlet.training.config import DistillEncoderConfig
 from samlet.training.loop.processes import count, rank, wait_for_all
@@ -121,8 +121,7 @@ class EmbeddingBatches(Batches[EmbeddingBatch]):
         config: DistillEncoderConfig,
         broken: Broken | None = None,
     ) -> None:
-        super().__init__(config)
-        self._samples = Readable(choose(samples, config), broken)
+        super().__init__(config, Readable(choose(samples, config), broken))
         self._teacher, self._image, self._config = teacher, image, config
 
     def prepare(self, progress: Callable[[int, int], None] | None = None) -> None:
@@ -130,27 +129,27 @@ class EmbeddingBatches(Batches[EmbeddingBatch]):
 
         Several processes embed a share each, into one cache.
         """
-        images = len(self._samples)
+        images = len(self.images)
         needed = min(self._config.steps * self._config.batch_size, self._config.views * images)
         todo = range(rank(), needed, count())
         for done, position in enumerate(todo, start=1):
             view, index = drawn(self._config, images, position)
-            self._samples.make(index, lambda sample, view=view: self._teacher.embed(self._view(sample, view)))
+            self.images.make(index, lambda sample, view=view: self._teacher.embed(self._view(sample, view)))
             if progress is not None:
                 progress(done, len(todo))
         wait_for_all()
 
     def statistics(self, images: int = 32) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the teacher's embeddings over a few images, each [256]."""
-        first = range(min(images, len(self._samples)))
-        made = [self._samples.make(i, lambda sample: self._teacher.embed(self._view(sample, 0))) for i in first]
+        first = range(min(images, len(self.images)))
+        made = [self.images.make(i, lambda sample: self._teacher.embed(self._view(sample, 0))) for i in first]
         embeddings = torch.from_numpy(np.stack(made)).float()
         return embeddings.mean(dim=(0, 2, 3)), embeddings.std(dim=(0, 2, 3))
 
     def at(self, step: int, part: int = 0) -> EmbeddingBatch:
         """The batch of a part of a step; depends on nothing but the seed."""
         canvas = replace(self._image, canvas=self._config.canvas_at(step))
-        items = [self._item(position, canvas) for position in share(self._config, step, part)]
+        items = [self._item(position, canvas) for position in positions_of(self._config, step, part)]
         names, *arrays = zip(*items, strict=True)
         pixels, target, valid = (torch.from_numpy(np.stack(array)) for array in arrays)
         return EmbeddingBatch(names, pixels, target.float(), valid)
@@ -160,7 +159,7 @@ class EmbeddingBatches(Batches[EmbeddingBatch]):
         return draw_view(image.shape[:2], sample.name, index, self._config).apply(image)
 
     def _item(self, position: int, canvas: ImageSpec) -> tuple[str, NDArray, NDArray, NDArray]:
-        epoch, index = drawn(self._config, len(self._samples), position)
+        epoch, index = drawn(self._config, len(self.images), position)
 
         def make(sample: Sample) -> tuple[str, NDArray, NDArray, NDArray]:
             seen = self._view(sample, epoch % self._config.views)
@@ -170,4 +169,4 @@ class EmbeddingBatches(Batches[EmbeddingBatch]):
             )
             return sample.name, pixels, target, valid_cells(frame.content_hw, canvas.canvas)
 
-        return self._samples.make(index, make)
+        return self.images.make(index, make)

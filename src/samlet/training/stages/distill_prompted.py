@@ -24,7 +24,7 @@ from samlet.spec import ImageSpec
 from samlet.tokens import PromptTokens
 from samlet.training.batches.feed import Batches
 from samlet.training.batches.masks import MIN_AREA_SHARE, SIDE, draw_prompt_of, masks_in_view, tokens_of
-from samlet.training.batches.order import Batch, Readable, choose, drawn, share, valid_cells
+from samlet.training.batches.order import Batch, Readable, choose, drawn, positions_of, valid_cells
 from samlet.training.batches.prompts import click_on_errors
 from samlet.training.batches.views import draw_view, generator, jitter_color
 from samlet.training.config import DistillPromptedConfig
@@ -145,6 +145,8 @@ class _Item:
 class PromptedBatches(Batches[PromptedBatch]):
     """Images with the teacher's embeddings, and prompts for annotated masks or for masks of the teacher's own."""
 
+    needs_teacher = True
+
     def __init__(
         self,
         samples: Sequence[Sample],
@@ -153,14 +155,13 @@ class PromptedBatches(Batches[PromptedBatch]):
         config: DistillPromptedConfig,
         broken: Broken | None = None,
     ) -> None:
-        super().__init__(config)
-        self._samples = Readable(choose(samples, config), broken)
+        super().__init__(config, Readable(choose(samples, config), broken))
         self._teacher, self._image, self._config = teacher, image, config
 
     def at(self, step: int, part: int = 0) -> PromptedBatch:
         """The batch of a part of a step; depends on nothing but the seed."""
         image = replace(self._image, canvas=self._config.canvas_at(step))
-        items = [self._item(position, image) for position in share(self._config, step, part)]
+        items = [self._item(position, image) for position in positions_of(self._config, step, part)]
         points_xy, labels = tokens_of([(item.frame, item.prompts) for item in items])
         counts = [len(item.prompts) for item in items]
         return PromptedBatch(
@@ -175,8 +176,8 @@ class PromptedBatches(Batches[PromptedBatch]):
         )
 
     def _item(self, position: int, image: ImageSpec) -> _Item:
-        epoch, index = drawn(self._config, len(self._samples), position)
-        return self._samples.make(index, lambda sample: self._item_of(sample, epoch, position, image))
+        epoch, index = drawn(self._config, len(self.images), position)
+        return self.images.make(index, lambda sample: self._item_of(sample, epoch, position, image))
 
     def _item_of(self, sample: Sample, epoch: int, position: int, image: ImageSpec) -> _Item:
         config = self._config

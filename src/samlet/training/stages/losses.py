@@ -57,11 +57,12 @@ def at_uncertain_points(
     """Logits [P, M, 256, 256] and masks [P, 1, 256, 256] at `points` points of each mask: both [P, M, points, 1].
 
     Three quarters are those of many candidates whose logit is nearest to 0, the others are random: the rim of a mask
-    weighs more than its inside. `spots` [K, 2] in 0..1 (x, y) are random, K = `spots_needed(points)`; they are spread
-    over what is valid [P, 1, 256, 256] of each canvas. Source: PointRend (arXiv 1912.08193), as EfficientViT-SAM uses.
+    weighs more than its inside. `spots` [K, 2] in 0..1 (x, y) are random, K = `spots_needed(points)`; they are
+    laid over what is valid [P, 1, 256, 256] of each canvas. Source: PointRend (arXiv 1912.08193), as EfficientViT-SAM
+    uses.
     """
     logits, masks = logits.float(), logits.shape[1]
-    places = _spread_over(valid, spots)
+    places = _places_on(valid, spots)
     candidates, random = places.split([OVERSAMPLED * points, spots.shape[0] - OVERSAMPLED * points], dim=1)
     uncertainty = -_read(logits.detach(), candidates[:, None].expand(-1, masks, -1, -1)).abs()
     nearest = uncertainty.topk(int(UNCERTAIN_SHARE * points), dim=2).indices
@@ -70,7 +71,7 @@ def at_uncertain_points(
     return _read(logits, chosen)[..., None], _read(target.expand_as(logits), chosen)[..., None]
 
 
-def _spread_over(valid: Tensor, spots: Tensor) -> Tensor:
+def _places_on(valid: Tensor, spots: Tensor) -> Tensor:
     """Spots [K, 2] in 0..1 -> places [P, K, 2] in the -1..1 of grid_sample, inside the valid corner of each canvas."""
     side = valid.shape[-1]
     width, height = valid[:, 0].any(dim=1).sum(dim=1), valid[:, 0].any(dim=2).sum(dim=1)

@@ -24,7 +24,7 @@ from samlet.models.edge_sam.rpn import EdgeSamRpn, EfficientDetHead
 from samlet.preprocess import to_pixels
 from samlet.spec import ImageSpec
 from samlet.training.batches.feed import Batches
-from samlet.training.batches.order import Batch, Readable, choose, drawn, share
+from samlet.training.batches.order import Batch, Readable, choose, drawn, positions_of
 from samlet.training.batches.views import View, draw_view, generator, jitter_color
 from samlet.training.config import RpnConfig
 from samlet.training.loop.processes import average
@@ -163,7 +163,6 @@ class BoxBatches(Batches[BoxBatch]):
     def __init__(
         self, samples: Sequence[Sample], image: ImageSpec, config: RpnConfig, broken: Broken | None = None
     ) -> None:
-        super().__init__(config)
         chosen = choose(samples, config)
         usable = chosen.without(lambda sample: not len(_boxes_xyxy(sample)))
         if not usable:
@@ -171,13 +170,13 @@ class BoxBatches(Batches[BoxBatch]):
                 f"none of the {len(chosen)} images has a box: proposals need SA-1B records or labelme files beside the "
                 "images, or a COCO file."
             )
-        self._samples = Readable(usable, broken)
+        super().__init__(config, Readable(usable, broken))
         self._image, self._config = image, config
 
     def at(self, step: int, part: int = 0) -> BoxBatch:
         """The batch of a part of a step; depends on nothing but the seed."""
         image = replace(self._image, canvas=self._config.canvas_at(step))
-        items = [self._item(position, image) for position in share(self._config, step, part)]
+        items = [self._item(position, image) for position in positions_of(self._config, step, part)]
         names, pixels, boxes = zip(*items, strict=True)
         counts = list(map(len, boxes))
         return BoxBatch(
@@ -188,8 +187,8 @@ class BoxBatches(Batches[BoxBatch]):
         )
 
     def _item(self, position: int, image: ImageSpec) -> tuple[str, NDArray[np.float32], NDArray[np.float32]]:
-        epoch, index = drawn(self._config, len(self._samples), position)
-        return self._samples.make(index, lambda sample: self._item_of(sample, epoch, position, image))
+        epoch, index = drawn(self._config, len(self.images), position)
+        return self.images.make(index, lambda sample: self._item_of(sample, epoch, position, image))
 
     def _item_of(
         self, sample: Sample, epoch: int, position: int, image: ImageSpec

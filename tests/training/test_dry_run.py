@@ -14,9 +14,9 @@ from samlet.errors import CheckpointError, TrainingError
 from samlet.models import checkpoints
 from samlet.training.batches.sources import open_source
 from samlet.training.config import DistillEncoderConfig, DistillPromptedConfig, FinetuneConfig
+from samlet.training.dry_run import found_in
 from samlet.training.loop.memory import activation_bytes, state_bytes
-from samlet.training.plan import found_in
-from samlet.training.runs import Broken, Run, TeacherFile, plan
+from samlet.training.runs import Broken, Run, TeacherFile, dry_run
 from samlet.training.stages import students
 
 TINY = Path(__file__).parents[1] / "fixtures" / "tiny"
@@ -40,7 +40,7 @@ def settings(kind, **changes):
 def told(config, run, **named):
     if not isinstance(config, DistillEncoderConfig):
         named["checkpoint"] = run.output.parent / "weights.safetensors"
-    return [": ".join(line) for line in plan(config, run, **named).lines()]
+    return [": ".join(line) for line in dry_run(config, run, **named).lines()]
 
 
 def test_a_plan_says_what_will_happen_and_writes_nothing(photos, tmp_path):
@@ -48,9 +48,9 @@ def test_a_plan_says_what_will_happen_and_writes_nothing(photos, tmp_path):
     (tmp_path / "manifest.tsv").write_text("name\tlicense_class\ntiny_camera\topen\n")
     broken = Broken(3)
     run = Run(tmp_path / "run", broken=broken)
-    lines = told(settings(FinetuneConfig, accumulate=2), run, data=open_source([photos], broken=broken))
+    lines = told(settings(FinetuneConfig, grad_accum_steps=2), run, data=open_source([photos], broken=broken))
     assert "run: finetune of toy" in lines
-    assert "steps: 12 of 4 images in 2 parts, fp32: 48 images seen, 24.00 epochs" in lines
+    assert "steps: 12 of 4 images in 2 parts, float32: 48 images seen, 24.00 epochs" in lines
     data = [line for line in lines if line.startswith("data")]
     assert len(data) == 1
     assert data[0].endswith("masks; licenses: not stated 1, open 1")
@@ -67,7 +67,7 @@ def test_a_plan_says_what_will_happen_and_writes_nothing(photos, tmp_path):
 def test_what_learns_and_what_is_frozen_add_up_to_the_student(photos, tmp_path, kind, learns):
     weights = tmp_path / "weights.safetensors"
     given = {"teacher": TeacherFile("mobile-sam", weights), "checkpoint": weights}
-    found = plan(settings(kind), Run(tmp_path), data=open_source([photos]), **given)
+    found = dry_run(settings(kind), Run(tmp_path), data=open_source([photos]), **given)
     student = small_sam()
     assert found.learning + found.frozen == sum(p.numel() for p in student.parameters())
     assert found.learning >= sum(p.numel() for p in student.get_submodule(learns).parameters())
@@ -85,19 +85,19 @@ def test_the_teachers_cache_is_counted(photos, tmp_path):
 def test_what_cannot_be_run_cannot_be_planned(photos, tmp_path):
     run, given = Run(tmp_path), {"data": open_source([photos]), "checkpoint": tmp_path / "weights.safetensors"}
     with pytest.raises(CheckpointError, match="does not exist"):
-        plan(settings(DistillEncoderConfig), run, **given, teacher=TeacherFile("mobile-sam", tmp_path / "no.pt"))
+        dry_run(settings(DistillEncoderConfig), run, **given, teacher=TeacherFile("mobile-sam", tmp_path / "no.pt"))
     with pytest.raises(TrainingError, match="leaves none to train on"):
-        plan(settings(FinetuneConfig, validation_images=2), run, **given)
+        dry_run(settings(FinetuneConfig, validation_images=2), run, **given)
     with pytest.raises(TrainingError, match="multiple of 3"):
-        plan(settings(FinetuneConfig, accumulate=3), run, **given)
+        dry_run(settings(FinetuneConfig, grad_accum_steps=3), run, **given)
     with pytest.raises(TrainingError, match="one process cannot shard"):
-        plan(settings(FinetuneConfig, sharded=True), run, **given)
+        dry_run(settings(FinetuneConfig, fsdp=True), run, **given)
     with pytest.raises(TrainingError, match="trains on CUDA only"):
-        plan(settings(FinetuneConfig, precision="fp16"), run, **given)
+        dry_run(settings(FinetuneConfig, precision="float16"), run, **given)
     with pytest.raises(TrainingError, match="finetune needs a checkpoint"):
-        plan(settings(FinetuneConfig), run, data=given["data"])
+        dry_run(settings(FinetuneConfig), run, data=given["data"])
     with pytest.raises(CheckpointError, match="no checkpoint at"):
-        plan(settings(FinetuneConfig), run, data=given["data"], checkpoint=tmp_path / "none")
+        dry_run(settings(FinetuneConfig), run, data=given["data"], checkpoint=tmp_path / "none")
 
 
 def test_another_models_checkpoint_and_photos_without_masks_are_told_beforehand(photos, tmp_path, monkeypatch):
@@ -105,11 +105,11 @@ def test_another_models_checkpoint_and_photos_without_masks_are_told_beforehand(
     for record in photos.glob("*.json"):
         record.unlink()
     with pytest.raises(TrainingError, match="none of the 2 images has a mask"):
-        plan(settings(FinetuneConfig), Run(tmp_path), data=open_source([photos]), checkpoint=weights)
+        dry_run(settings(FinetuneConfig), Run(tmp_path), data=open_source([photos]), checkpoint=weights)
     monkeypatch.undo()
     monkeypatch.setattr(checkpoints, "identify", lambda state: "mobile-sam")
     with pytest.raises(CheckpointError, match="a checkpoint of another model, mobile-sam, not of efficientvit-sam-b0"):
-        plan(
+        dry_run(
             settings(FinetuneConfig, student="efficientvit-sam-b0"),
             Run(tmp_path),
             data=open_source([photos]),
@@ -125,12 +125,12 @@ def test_a_folder_that_holds_a_run_is_told_beforehand(photos, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text(json.dumps(chosen.to_json()))
     with pytest.raises(TrainingError, match="holds a run already: add --resume"):
-        plan(chosen, Run(tmp_path / "run"), **given)
-    assert plan(chosen, Run(tmp_path / "run", resume=True), **given).learned_from == 2
+        dry_run(chosen, Run(tmp_path / "run"), **given)
+    assert dry_run(chosen, Run(tmp_path / "run", resume=True), **given).learned_from == 2
     with pytest.raises(TrainingError, match="is a run with seed 0, not 1"):
-        plan(replace(chosen, seed=1), Run(tmp_path / "run", resume=True), **given)
+        dry_run(replace(chosen, seed=1), Run(tmp_path / "run", resume=True), **given)
     with pytest.raises(TrainingError, match="is a file"):
-        plan(chosen, Run(tmp_path / "weights.safetensors"), **given)
+        dry_run(chosen, Run(tmp_path / "weights.safetensors"), **given)
 
 
 def test_no_images_make_no_folders():
@@ -139,8 +139,8 @@ def test_no_images_make_no_folders():
 
 def test_memory_grows_with_what_is_held_at_once():
     whole = activation_bytes(small_sam(), settings(FinetuneConfig))
-    assert activation_bytes(small_sam(), settings(FinetuneConfig, accumulate=2)) == whole // 2
-    assert activation_bytes(small_sam(), settings(FinetuneConfig, precision="bf16")) == whole // 2
+    assert activation_bytes(small_sam(), settings(FinetuneConfig, grad_accum_steps=2)) == whole // 2
+    assert activation_bytes(small_sam(), settings(FinetuneConfig, precision="bfloat16")) == whole // 2
     assert activation_bytes(small_sam(), settings(FinetuneConfig, canvases=((1.0, 128),))) > whole
     assert activation_bytes(small_sam(), settings(DistillEncoderConfig)) < whole
 

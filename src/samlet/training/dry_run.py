@@ -13,14 +13,14 @@ from samlet.data import Broken, Sample
 from samlet.errors import TrainingError
 from samlet.reading import reading
 from samlet.training.batches.feed import Batches
-from samlet.training.batches.order import check_shares, choose
+from samlet.training.batches.order import check_batch_size, choose
 from samlet.training.batches.sources import Source
 from samlet.training.config import TrainConfig
 from samlet.training.loop.checkpoint import check_run
+from samlet.training.loop.fsdp import check_fsdp
 from samlet.training.loop.memory import activation_bytes, state_bytes
 from samlet.training.loop.precision import autocast
 from samlet.training.loop.processes import count, own_device
-from samlet.training.loop.sharding import check_sharded
 from samlet.training.stages.stage import Stage, Start
 
 TABLES = ("manifest.tsv", "photos.tsv")
@@ -45,7 +45,7 @@ class Folder:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DryRun:
     """A run before it begins. `learned_from` of the images are used; sizes are estimates, in bytes."""
 
     config: TrainConfig
@@ -74,7 +74,7 @@ class Plan:
     def lines(self) -> list[tuple[str, str]]:
         """The plan as (what, sentence) pairs, in the order they are told."""
         config = self.config
-        parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
+        parts = f" in {config.grad_accum_steps} parts" if config.grad_accum_steps > 1 else ""
         steps = f"{config.steps:,} of {config.batch_size} images{parts}, {config.precision}"
         return [
             ("run", f"{config.stage} of {config.student}"),
@@ -101,7 +101,7 @@ class Plan:
         return f"{self.embeddings:,} embeddings take {size}; {self.cache} holds {there:,}"
 
 
-def plan_run(
+def describe_run(
     config: TrainConfig,
     start: Start,
     resume: bool,
@@ -109,25 +109,25 @@ def plan_run(
     stage: Stage,
     learned: Batches[Any],
     broken: Broken | None,
-) -> Plan:
-    """Plan the training of a stage, whose student's weights are given up, on the batches of data.
+) -> DryRun:
+    """DryRun the training of a stage, whose student's weights are given up, on the batches of data.
 
     Raises what the trainer would raise before its first step.
     """
-    check_shares(config)
-    check_sharded(config)
+    check_batch_size(config)
+    check_fsdp(config)
     autocast(config.precision, own_device(start.device))
     check_run(start.output, config, resume)
     student = stage.whole_student
     learning = sum(parameter.numel() for parameter in stage.parameters() if parameter.requires_grad)
-    return Plan(
+    return DryRun(
         config,
         folders=found_in(data[: data.known]),
         in_shards=len(data) - data.known,
         learned_from=len(choose(data, config)),
         learning=learning,
         frozen=sum(parameter.numel() for parameter in student.parameters()) - learning,
-        state=state_bytes(stage) // (count() if config.sharded else 1),
+        state=state_bytes(stage) // (count() if config.fsdp else 1),
         activations=activation_bytes(student, config),
         cache=None if start.teacher is None else start.teacher.folder(start.output),
         notice=learned.notice,

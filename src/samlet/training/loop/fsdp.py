@@ -2,9 +2,9 @@
 
 Of N processes each keeps 1/N of the weights, of their average, of the gradients and of the optimizer's two moments.
 While a step runs it holds whole, beside its activations: all weights outside of the image encoder's blocks, and the
-block at work with the one fetched ahead; under bf16 also every block's matrices in 2 bytes a number until the backward
-pass has used them. Buffers and a teacher are whole in every process. The blocks are those that the image encoder
-says it has (`samlet.nn.parts`).
+block at work with the one fetched ahead; under bfloat16 also every block's matrices in 2 bytes a number until the
+backward pass has used them. Buffers and a teacher are whole in every process. The blocks are those that the image
+encoder says it has (`samlet.nn.parts`).
 
 Gradients are exchanged after every part of a step: adding them up first would keep a whole model's in each process.
 A checkpoint is gathered tensor by tensor into the first process's main memory, where it is what a process alone
@@ -28,12 +28,14 @@ from samlet.training.config import TrainConfig
 from samlet.training.loop.processes import count, full, is_first
 
 
-def check_sharded(config: TrainConfig) -> None:
+def check_fsdp(config: TrainConfig) -> None:
     """TrainingError if the config asks for shards where there can be none."""
-    if config.sharded and count() == 1:
-        raise TrainingError("one process cannot shard: start several with torchrun, or train without --sharded.")
-    if config.sharded and config.precision == "fp16":
-        raise TrainingError("fp16's scaled gradients are not checked across shards: use --precision bf16 or fp32.")
+    if config.fsdp and count() == 1:
+        raise TrainingError("one process cannot shard: start several with torchrun, or train without --fsdp.")
+    if config.fsdp and config.precision == "float16":
+        raise TrainingError(
+            "float16's scaled gradients are not checked across shards: use --precision bfloat16 or float32."
+        )
 
 
 def shard(stage: nn.Module, device: torch.device) -> nn.Module:
@@ -44,11 +46,11 @@ def shard(stage: nn.Module, device: torch.device) -> nn.Module:
     """
     for name, parameter in stage.named_parameters():
         if not parameter.ndim:
-            raise TrainingError(f"{name} is a single number and has no parts: train without --sharded.")
+            raise TrainingError(f"{name} is a single number and has no parts: train without --fsdp.")
     if device.type == "cuda":
         torch.cuda.set_device(device)
     mesh = init_device_mesh(device.type, (count(),))
-    for block in ordered_blocks(stage, "--sharded"):
+    for block in ordered_blocks(stage, "--fsdp"):
         fully_shard(block, mesh=mesh)
     fully_shard(stage, mesh=mesh)
     return stage

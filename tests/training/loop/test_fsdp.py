@@ -12,7 +12,7 @@ from tests.training.joined import run_joined
 from tests.training.toy_stage import Doubling, config
 
 from samlet.errors import TrainingError
-from samlet.training.loop import sharding
+from samlet.training.loop import fsdp
 from samlet.training.loop.checkpoint import CHECKPOINT, STUDENT
 from samlet.training.loop.trainer import Trainer
 
@@ -55,7 +55,7 @@ def assert_same_run(folder, other, tolerance):
 
 @pytest.mark.slow
 def test_a_segmenter_trained_in_parts_is_that_of_one_process_which_may_take_turns_with_them(tmp_path):
-    whole, parts = {"rounds": 1}, {"rounds": 1, "sharded": True}
+    whole, parts = {"rounds": 1}, {"rounds": 1, "fsdp": True}
     one, two, turns = (tmp_path / name for name in ("one", "two", "turns"))
     vit_stage.train(one, whole)
     run_two((two, parts, 0, False), (turns, parts, 1, False))
@@ -73,7 +73,7 @@ def test_a_segmenter_trained_in_parts_is_that_of_one_process_which_may_take_turn
 def test_parts_compute_what_processes_that_hold_all_of_it_compute(tmp_path):
     """To the last digits: with shown masks, whose clicks would make a difference of a digit one of a pixel."""
     cases = {"all": {}, "lora": {"lora": 4}}
-    kinds = {"whole": {}, "parts": {"sharded": True}}
+    kinds = {"whole": {}, "parts": {"fsdp": True}}
     run_two(
         *(
             (tmp_path / kind / case, cases[case] | kinds[kind] | {"steps": 3}, 0, False)
@@ -87,12 +87,12 @@ def test_parts_compute_what_processes_that_hold_all_of_it_compute(tmp_path):
 
 def test_what_cannot_be_cut_is_refused_with_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(TrainingError, match="one process cannot shard: start several with torchrun"):
-        Trainer(Doubling(), config(sharded=True), tmp_path)
+        Trainer(Doubling(), config(fsdp=True), tmp_path)
     stage = Doubling()
     stage.temperature = torch.nn.Parameter(torch.tensor(1.0))
     with pytest.raises(TrainingError, match="temperature is a single number"):
-        sharding.shard(stage, torch.device("cpu"))
-    monkeypatch.setattr(sharding, "count", lambda: 2)
-    sharding.check_sharded(config(sharded=True))
-    with pytest.raises(TrainingError, match=r"fp16.*use --precision bf16"):
-        sharding.check_sharded(config(sharded=True, precision="fp16"))
+        fsdp.shard(stage, torch.device("cpu"))
+    monkeypatch.setattr(fsdp, "count", lambda: 2)
+    fsdp.check_fsdp(config(fsdp=True))
+    with pytest.raises(TrainingError, match=r"float16.*use --precision bfloat16"):
+        fsdp.check_fsdp(config(fsdp=True, precision="float16"))
