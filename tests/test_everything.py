@@ -224,3 +224,26 @@ def test_a_path_will_do(tmp_path):
 def test_settings_that_cannot_be_meant(settings, sentence):
     with pytest.raises(InputError, match=sentence):
         bright(**settings)
+
+
+class TestClean:
+    PICTURE = DARK.copy()
+    PICTURE[60:180, 60:200] = 255
+    PICTURE[100:108, 100:108] = 0
+    PICTURE[20:30, 280:290] = 255
+
+    def masks(self, **settings):
+        return bright(stability_score_thresh=0.1, **settings).generate(self.PICTURE)
+
+    def test_islands_and_holes_stay_unless_asked_otherwise(self):
+        mask = self.masks()[0].to_array()
+        assert mask[25, 285]
+        assert not mask[104, 104]
+
+    def test_clean_masks_have_neither(self):
+        masks = self.masks(clean=True)
+        assert len(masks) == len(self.masks())
+        mask = masks[0].to_array()
+        assert mask[120, 130]
+        assert mask[104, 104]
+        assert not mask[25, 285]

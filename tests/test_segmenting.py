@@ -78,13 +78,34 @@ def test_masks_come_in_the_order_of_the_prompts(model):
         assert mask.to_array()[top, left]
 
 
-def test_several_clicks_take_the_single_mask_and_are_asked_again_with_their_own_answer(model):
-    model.segment(PHOTO, points=[[200, 150], [210, 150]], labels=[1, 1], refine="none")
+def test_clicks_are_a_dialogue_with_the_last_answer_as_a_hint(model):
+    model.segment(PHOTO, points=[[210, 150], [200, 150], [190, 150]], labels=[0, 1, 1], refine="none")
+    shown = [labels[0].tolist() for _, labels, _ in model.backend.decoded]
     hints = [hint for _, _, hint in model.backend.decoded]
+    assert shown == [[1, -1], [0, 1, -1], [0, 1, 1, -1]]  # a positive click opens, the order of tokens stays
     assert hints[0] is None
-    assert hints[1].shape == (1, 256, 256)
-    single = model.predict(model.embed(PHOTO), Prompts.points([[200, 150], [210, 150]]), candidates="single")
-    assert (hints[1] == single.low_res_logits).all()
+    best = model.predict(model.embed(PHOTO), Prompts.points([[200, 150]]))
+    assert (hints[1] == best.low_res_logits).all()
+    second = Prompts.points([[210, 150], [200, 150]], [0, 1]).with_mask_hint(best.low_res_logits)
+    single = model.predict(model.embed(PHOTO), second, candidates="single")
+    assert (hints[2] == single.low_res_logits).all()
+
+
+def test_prompts_of_different_length_keep_their_own_dialogue(model):
+    prompts = Prompts.stack([Prompts.points([[200, 150], [90, 80]]), Prompts.points([[90, 80]])])
+    together = model.segment(PHOTO, prompts, refine="none")
+    alone = [model.segment(PHOTO, prompt, refine="none")[0] for prompt in (_row(prompts, 0), _row(prompts, 1))]
+    assert [mask.rle for mask in together] == [mask.rle for mask in alone]
+
+
+def _row(prompts, row):
+    return Prompts(prompts.points_xy[row : row + 1], prompts.labels[row : row + 1])
+
+
+def test_a_box_is_answered_before_its_clicks(model):
+    model.segment(PHOTO, boxes=[100, 100, 130, 130], points=[[115, 115]], refine="none")
+    labels = [labels[0].tolist() for _, labels, _ in model.backend.decoded]
+    assert labels == [[2, 3], [1, 2, 3]]
 
 
 def test_a_hint_of_the_user_is_not_replaced(model):
@@ -97,7 +118,7 @@ def test_clicks_outside_of_the_window_are_left_out_of_the_second_look(model):
     model.segment(PHOTO, boxes=[100, 100, 130, 130], points=[[115, 115], [390, 290]], labels=[1, 0])
     labels = [labels[0].tolist() for _, labels, _ in model.backend.decoded]
     corners = [PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT]
-    assert labels[0] == [1, 0, *corners]
+    assert labels[2] == [1, 0, *corners]
     assert labels[-1] == [1, *corners]
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from samlet.backend import Embedding
 from samlet.errors import InputError
 from samlet.geometry.boxes import boxes_from_masks, near_crop_edge, nms, uncrop_boxes
+from samlet.geometry.clean import clean_mask
 from samlet.geometry.overlaps import label_map, mask_nms
 from samlet.geometry.patches import Patch
 from samlet.geometry.points import build_layer_grids, coarse_to_fine, crop_boxes, uncrop_points
@@ -101,7 +102,8 @@ class MaskGenerator:
     Beyond SAM's: `memory_budget` (bytes above the model and the image) lowers `points_per_batch`. `fast` tries a coarse
     grid first and leaves out clicks in what it explains: other masks than the exact mode's, see docs/performance.md.
     `mask_nms_thresh` removes duplicates by the masks' own IoU, `containment_thresh` masks of which more than that
-    share lies inside a better one; `disjoint` gives each pixel to the smallest mask over it.
+    share lies inside a better one; `disjoint` gives each pixel to the smallest mask over it. `clean` removes islands
+    and fills holes by their share of the mask and the image (`samlet.geometry.clean`); the part that was clicked stays.
     """
 
     predictor: Predictor
@@ -122,6 +124,7 @@ class MaskGenerator:
     mask_nms_thresh: float | None = None
     containment_thresh: float | None = None
     disjoint: bool = False
+    clean: bool = False
 
     def __post_init__(self) -> None:
         if (self.points_per_side is None) == (self.point_grids is None):
@@ -168,7 +171,8 @@ class MaskGenerator:
             found = _suppress(found, [_small_crop_score(candidate.mask) for candidate in found], self.crop_nms_thresh)
         if self.min_mask_region_area > 0:
             found = self._without_small_regions(found)
-        masks = self._without_overlap([candidate.mask for candidate in found], size_hw)
+        masks = [candidate.mask for candidate in found]
+        masks = self._without_overlap([_without_specks(mask) for mask in masks] if self.clean else masks, size_hw)
         return MaskSet(masks, size_hw)
 
     def _crops(self, size_hw: tuple[int, int]) -> list[_Crop]:
@@ -340,6 +344,13 @@ def _suppress(found: list[_Candidate], scores: Sequence[float], iou_threshold: f
     """Of candidates whose boxes overlap more than the threshold, the one with the highest score; best score first."""
     boxes_xyxy = np.array([candidate.box_xyxy for candidate in found], np.float32).reshape(-1, 4)
     return [found[index] for index in nms(boxes_xyxy, np.asarray(scores, np.float32), iou_threshold)]
+
+
+def _without_specks(mask: Mask) -> Mask:
+    """The mask without islands and holes that its click does not ask for; the same object if it has none."""
+    array = mask.to_array()
+    cleaned = clean_mask(array, array.size, [] if mask.point_xy is None else [mask.point_xy])
+    return mask if cleaned is array else replace(mask, rle=encode(cleaned))
 
 
 def _clean(candidate: _Candidate, area_px: int) -> _Candidate:

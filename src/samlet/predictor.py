@@ -159,7 +159,8 @@ class Predictor:
         pixels. `embedding` saves encoding an image again that was embedded before. `refine`: "look" encodes a window
         around each answer and takes the mean of both answers; "edges" lets the photo place the edges (a guided
         filter); "auto" does both; "none" neither. `clean` removes islands and fills holes that no click asks for.
-        Of several clicks the model's single mask is taken, else the best of its candidates, as `select` says.
+        A box or the first click takes the best of the candidates, as `select` says; each further click is asked with
+        the last answer as a hint, and takes the single mask.
         Errors as `embed` and `decode`; InputError if the embedding is of an image of another size.
         """
         from samlet.segmenting import segment

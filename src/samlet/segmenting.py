@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from samlet.errors import InputError
 from samlet.geometry.clean import clean_mask
-from samlet.geometry.frames import ImageFrame
+from samlet.geometry.frames import LOW_RES, ImageFrame
 from samlet.geometry.guided_filter import guided_mask, plain_mask
 from samlet.geometry.patches import Patch
 from samlet.geometry.regions import stability_score
@@ -81,7 +81,7 @@ class _Prompt:
 
     @classmethod
     def _of(cls, points_xy: NDArray[np.float64], labels: NDArray[np.int64]) -> _Prompt:
-        click = (labels == PointLabel.FOREGROUND) | (labels == PointLabel.BACKGROUND)
+        click = _are_clicks(labels)
         return cls(points_xy[click], labels[click], points_xy[labels >= PointLabel.BOX_TOP_LEFT])
 
     @property
@@ -132,18 +132,40 @@ def segment(
 
 
 def _answer(predictor: Predictor, embedding: Embedding, prompts: Prompts, select: Select) -> _Answers:
-    """The network's answers; where several clicks leave no doubt what is meant, its single mask, asked twice.
+    """The network's answers, as in a dialogue: one more click a turn, with the last answer as a hint.
 
-    The second time it is shown its first answer, as in training.
+    The first turn, of a box or one click, takes the best of the candidates; later ones leave no doubt what is meant and
+    take the single mask. So more clicks make it better. A hint of the user's own is the last answer already.
     """
-    several = (prompts.labels == PointLabel.FOREGROUND) | (prompts.labels == PointLabel.BACKGROUND)
-    single = several.sum(axis=1) > 1
-    low_res, iou = _chosen(predictor.decode(embedding, prompts), single, select)
-    rows = np.flatnonzero(single)
-    if rows.size and prompts.mask_hint is None:
-        again = Prompts(prompts.points_xy[rows], prompts.labels[rows], low_res[rows])
-        low_res[rows], iou[rows] = _chosen(predictor.decode(embedding, again), single[rows], select)
+    if prompts.mask_hint is not None:
+        several = _are_clicks(prompts.labels).sum(axis=1) > 1
+        return _Answers(*_chosen(predictor.decode(embedding, prompts), several, select), embedding.frame)
+    turns = _turns(prompts.labels)
+    low_res, iou = np.empty((len(prompts), LOW_RES, LOW_RES), np.float32), np.empty(len(prompts), np.float32)
+    for turn in range(int(turns.max()) + 1):
+        rows = np.flatnonzero(turns.max(axis=1) >= turn)
+        labels = np.where(turns[rows] <= turn, prompts.labels[rows], PointLabel.PADDING)
+        asked = Prompts(prompts.points_xy[rows], labels, low_res[rows] if turn else None)
+        single = np.full(len(rows), turn > 0)
+        low_res[rows], iou[rows] = _chosen(predictor.decode(embedding, asked), single, select)
     return _Answers(low_res, iou, embedding.frame)
+
+
+def _turns(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """When each token [P, K] is first shown: boxes at once, clicks one after the other, a positive one first."""
+    turns = np.zeros(labels.shape, np.int64)
+    for row, of_prompt in enumerate(labels):
+        clicks = np.flatnonzero(_are_clicks(of_prompt))
+        positive = clicks[of_prompt[clicks] == PointLabel.FOREGROUND]
+        boxed = bool((of_prompt >= PointLabel.BOX_TOP_LEFT).any())
+        if positive.size:
+            clicks = np.concatenate([positive[:1], clicks[clicks != positive[0]]])
+        turns[row, clicks] = np.arange(len(clicks)) + boxed
+    return turns
+
+
+def _are_clicks(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return (labels == PointLabel.FOREGROUND) | (labels == PointLabel.BACKGROUND)
 
 
 def _chosen(

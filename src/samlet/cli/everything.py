@@ -47,6 +47,10 @@ def everything(
     containment_thresh: Annotated[
         Fraction | None, Parameter(help="Drop a mask of which more than this share lies in a better one.")
     ] = None,
+    clean: Annotated[
+        bool,
+        Parameter(help="No islands and holes that are small beside the mask; --no-clean: as the network says."),
+    ] = True,
     memory_budget: Annotated[int, Parameter(help="Megabytes to work in, above the model and the image.")] = 512,
     model: ModelOptions = THE_DEFAULT,
     overwrite: Annotated[bool, Parameter(help=OVERWRITE)] = False,
@@ -71,6 +75,7 @@ def everything(
         "disjoint": disjoint,
         "mask_nms_thresh": mask_nms_thresh,
         "containment_thresh": containment_thresh,
+        "clean": clean,
     }
     plans = plan_files(images, output, overwrite)
     predictor = model.load()
