@@ -108,3 +108,43 @@ def test_the_record_on_stdout(run):
 )
 def test_what_cannot_be_meant_is_refused(refused, loads, photo, words, sentence):
     assert sentence in refused("everything", "--output", "out", *(word.format(photo=photo) for word in words))
+
+
+FORMATS = ("--format", "coco", "--format", "yolo", "--format", "geojson")
+
+
+def test_other_formats_are_added_to_what_is_done(run, workplace):
+    run()
+    overlay = workplace / "out" / "photo.overlay.png"
+    first = overlay.stat().st_ino
+    assert run(*FORMATS)[0] == 0
+    assert overlay.stat().st_ino == first
+    record = json.loads((workplace / "out" / "photo.json").read_text())
+    masks = MaskSet.from_json(record)
+    assert set(record["other_formats"]) == {"photo.txt", "photo.geojson"}
+    assert len((workplace / "out" / "photo.txt").read_text().splitlines()) == len(masks)
+    assert len(json.loads((workplace / "out" / "annotations.coco.json").read_text())["annotations"]) == len(masks)
+    assert run(*FORMATS)[0] == 0
+    assert run("--disjoint", *FORMATS)[0] == 0  # files of the earlier answer are ours to replace
+    assert run("--no-clean")[0] == 0  # and are not left beside another answer
+    assert not (workplace / "out" / "photo.txt").exists()
+
+
+@pytest.mark.parametrize("form", ["yolo", "coco"])
+def test_a_file_of_the_user_in_another_format_stays(run, workplace, form):
+    run()
+    path = workplace / "out" / {"yolo": "photo.txt", "coco": "annotations.coco.json"}[form]
+    path.write_text("{}")
+    code, _, err = run("--format", form)
+    assert code == 2
+    assert f'"out/{path.name}" was not written by samlet' in err
+    assert path.read_text() == "{}"
+
+
+def test_masks_are_clean_unless_they_are_wanted_as_they_are(run, workplace, monkeypatch):
+    seen = []
+    made = "samlet.everything.MaskGenerator.generate"
+    monkeypatch.setattr(made, lambda self, *arguments: seen.append(self.clean) or MaskSet([], (192, 256)))
+    run()
+    run("--no-clean")
+    assert seen == [True, False]

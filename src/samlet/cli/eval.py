@@ -68,6 +68,10 @@ def run(
         ),
     ] = None,
     feed_mask_back: Annotated[bool, Parameter(help="Each click also sees the mask before.", negative=())] = False,
+    refine: Annotated[
+        Literal["auto", "none", "edges", "look"] | None,
+        Parameter(help="Measure the clean masks of `samlet segment`, refined so, and not the network's own answers."),
+    ] = None,
     model: ModelOptions = THE_DEFAULT,
     workers: Annotated[
         int | None,
@@ -94,6 +98,7 @@ def run(
     from samlet.evaluation import ResultLog, Scope, Share, make_protocol
 
     asked = {"clicks": clicks, "select": select, "feed_mask_back": feed_mask_back or None}
+    asked["refine"] = refine
     how = make_protocol(protocol, **{option: value for option, value in asked.items() if value is not None})
     scope = Scope(tuple(data), detections, limit, max_masks_per_image, crowds)
     how.check(scope)

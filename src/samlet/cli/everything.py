@@ -11,17 +11,18 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from samlet.cli.everything_files import EverythingFiles, plan_files
+from samlet.cli.formats import FormatFiles, Formats
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.cli.ownership import OVERWRITE
 from samlet.cli.progress import progress_bars
 from samlet.cli.tables import print_table
 from samlet.images import read_image
+from samlet.masks import MaskSet
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from samlet.everything import MaskGenerator
-    from samlet.masks import MaskSet
 
 COLUMNS = (("image", "left"), ("masks", "right"), ("covered", "right"), ("record", "left"))
 Fraction = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
@@ -49,17 +50,19 @@ def everything(
     ] = None,
     clean: Annotated[
         bool,
-        Parameter(help="No islands and holes that are small beside the mask; --no-clean: as the network says."),
+        Parameter(help="Without small islands and holes, or as the network says.", negative="--no-clean"),
     ] = True,
     memory_budget: Annotated[int, Parameter(help="Megabytes to work in, above the model and the image.")] = 512,
     model: ModelOptions = THE_DEFAULT,
+    formats: Formats = (),
     overwrite: Annotated[bool, Parameter(help=OVERWRITE)] = False,
     json_: Annotated[bool, Parameter(name="--json", help="Print one JSON record per image.")] = False,
 ) -> None:
     """Find everything in photos with a grid of clicks.
 
     For each image it writes <image>.json, a record in the style of SA-1B; <image>.masks/, a PNG for each mask and
-    metadata.csv; <image>.labels.png, 16-bit, in which mask n is n + 1; <image>.overlay.png, a picture to look at.
+    metadata.csv; <image>.labels.png, 16-bit, in which mask n is n + 1; <image>.overlay.png, a picture to look at; with
+    --format more.
     Images that are done with the same settings are not done again. A file that samlet did not write, or wrote for
     another photo, is not replaced without --overwrite.
     """
@@ -77,27 +80,39 @@ def everything(
         "containment_thresh": containment_thresh,
         "clean": clean,
     }
+    files = FormatFiles(output, formats, overwrite)
+    files.check()
     plans = plan_files(images, output, overwrite)
     predictor = model.load()
     generator = MaskGenerator(predictor, **settings, memory_budget=memory_budget << 20)
     settings |= {"model": predictor.spec.name, "checkpoint": model.checkpoint and model.checkpoint.name}
     for plan in plans:
         plan.check_unless_finished(settings)
-    rows = []
+        files.check_of(plan.image, plan.record)
+    rows, found = [], []
     with progress_bars() as progress:
         for number, plan in enumerate(plans):
-            record = plan.finished(settings) or _segment(plan, generator, number, settings, progress)
+            record = plan.finished(settings) or _segment(plan, files, generator, number, settings, progress)
+            record = files.complete(plan.image, plan.record, record)
+            if "coco" in formats:
+                found.append((plan.image.name, MaskSet.from_json(record)))
             rows.append(
                 (str(plan.image), str(len(record["annotations"])), f"{record['covered']:.0%}", str(plan.record))
             )
             if json_:
                 print(json.dumps(record), flush=True)
+    files.write_coco(found)
     if not json_:
         print_table(COLUMNS, rows)
 
 
 def _segment(
-    plan: EverythingFiles, generator: MaskGenerator, number: int, settings: dict[str, Any], progress: Progress
+    plan: EverythingFiles,
+    files: FormatFiles,
+    generator: MaskGenerator,
+    number: int,
+    settings: dict[str, Any],
+    progress: Progress,
 ) -> dict[str, Any]:
     """Segment one image, write its files and return its record."""
     plan.check()
@@ -106,7 +121,7 @@ def _segment(
     masks = generator.generate(image, _teller(progress, task))
     record = masks.to_json(plan.image.name, number) | {"settings": settings, "covered": _covered(masks)}
     record = plan.marked(record)
-    plan.write(image, masks, record)
+    plan.write(image, masks, record, files.stale(plan.image, plan.record))
     progress.update(task, visible=False)
     return record
 

@@ -79,11 +79,13 @@ class EverythingFiles:
         with readable(self.image):
             return marked_record(record, Photo.of(self.image, self.record.parent))
 
-    def write(self, image: NDArray[np.uint8], masks: MaskSet, record: dict[str, Any]) -> None:
-        """Write all files or none. OutputError leaves the image as it was."""
+    def write(
+        self, image: NDArray[np.uint8], masks: MaskSet, record: dict[str, Any], stale: Sequence[Path] = ()
+    ) -> None:
+        """Write all files, or none, and remove those that are `stale`. OutputError leaves the image as it was."""
         make_folder(self.masks)
         make_folder(self.record.parent)
-        write_set(self._contents(image, masks, record), replaced=self._numbered())
+        write_set(self._contents(image, masks, record), replaced=[*self._numbered(), *stale])
 
     def _contents(
         self, image: NDArray[np.uint8], masks: MaskSet, record: dict[str, Any]

@@ -158,7 +158,7 @@ def _write(
             [(plan.overlay, marked_png(png(picture))), *others.items()],
             [(plan.record, json.dumps(record).encode() + b"\n")],
         ),
-        replaced=plan.stale(image),
+        replaced=[*plan.stale(image), *files.stale(image, plan.record)],
     )
     return record
 

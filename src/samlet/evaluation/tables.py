@@ -42,7 +42,11 @@ def iou_tables(metrics: Mapping[str, Any]) -> list[Table]:
     empty = ("",) * (1 + len(recalls))
     for source, row in metrics["per_source"].items():
         rows.append(Row(f"source {source}", (percent(row["miou"]), *empty, f"{row['instances']:,}")))
-    rows.append(Row("mean of sources", (percent(metrics["mean_of_sources"]), *empty, ""), strong=True))
+    of_sources = [metrics["mean_of_sources"], metrics.get("boundary_mean_of_sources")]
+    means = [percent(value) for value in of_sources if value is not None]
+    rows.append(Row("mean of sources", (*means, *("",) * (len(headings) - len(means))), strong=True))
+    if metrics.get("mean_pieces") is not None:
+        rows.append(Row("pieces of a mask", (f"{metrics['mean_pieces']:.2f}", *("",) * (len(headings) - 1))))
     tables = [Table("", headings, tuple(rows))]
     return [*tables, _categories(metrics)] if metrics["per_category"] else tables
 

@@ -25,15 +25,24 @@ def measure(results: Sequence[ImageResult]) -> dict[str, Any]:
     return {
         "miou": mean_by_size([i.true_iou for i in instances], [i.area_px for i in instances]),
         "boundary_miou": mean_by_size([i.boundary_iou or 0.0 for i in outlined], [i.area_px for i in outlined]),
+        "mean_pieces": mean(i.pieces for i in instances if i.pieces is not None),
         "average_precision": {},
         "average_recall": _average_recall([i for i in instances if i.recall]),
         "instances": size_counts([i.area_px for i in instances]),
         "detections": sum(len(result.detections) for result in results),
         "per_source": per_source,
         "mean_of_sources": mean(row["miou"] for row in per_source.values()),
+        "boundary_mean_of_sources": mean(_boundaries(results).values()),
         "per_category": per_category,
         "mean_of_categories": mean(row["miou"] for row in per_category.values()),
     }
+
+
+def _boundaries(results: Sequence[ImageResult]) -> dict[str, float]:
+    """The mean boundary IoU of each source."""
+    found = [(result.source, i.boundary_iou) for result in results for i in result.instances]
+    measured = [(source, value) for source, value in found if value is not None]
+    return mean_by_group([value for _, value in measured], [source for source, _ in measured])
 
 
 def _average_recall(instances: Sequence[InstanceResult]) -> dict[str, dict[str, float | None]]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlet.data import Annotation
-from samlet.evaluation.metrics.overlap import boundary_iou, mask_iou
+from samlet.evaluation.metrics.overlap import boundary_iou, mask_iou, pieces
 from samlet.evaluation.results import InstanceResult
 
 
@@ -26,4 +26,5 @@ def score(
         boundary_iou=boundary_iou(mask, truth),
         category=annotation.category,
         recall=recall,
+        pieces=pieces(mask),
     )

@@ -14,6 +14,7 @@ from samlet.evaluation.metrics.overlap import mask_iou
 from samlet.geometry.frames import ImageFrame
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
+from samlet.segmenting import Refine
 
 PROMPTS_PER_BATCH = 32  # full-size masks of a batch are held at once: 32 of 10 megapixels are 320 MB
 
@@ -40,6 +41,15 @@ def ask(predictor: Predictor, embedding: Embedding, prompts: Prompts, select: Se
     chosen = logits.keep(np.arange(len(columns)), columns)
     masks = [image_logits > 0 for image_logits in each_in_image(chosen, embedding.frame)]
     return Answer(masks, chosen.iou[:, 0], chosen.low_res()[:, 0])
+
+
+def ask_refined(
+    predictor: Predictor, image: NDArray[np.uint8], embedding: Embedding, prompts: Prompts, refine: Refine
+) -> Answer:
+    """The clean masks of `Predictor.segment` for P prompts."""
+    found = predictor.segment(image, prompts, embedding=embedding, refine=refine)
+    assert found.low_res_logits is not None, "segment keeps the logits of its first answers"
+    return Answer([mask.to_array() for mask in found], found.iou, found.low_res_logits)
 
 
 def check_select(select: str) -> None:

@@ -15,7 +15,7 @@ from samlet.data import Annotation, Sample
 from samlet.errors import InputError
 from samlet.evaluation.metrics.means import measure
 from samlet.evaluation.metrics.scoring import score
-from samlet.evaluation.protocols.answers import PROMPTS_PER_BATCH, Answer, Select, ask, check_select
+from samlet.evaluation.protocols.answers import PROMPTS_PER_BATCH, Answer, Select, ask, ask_refined, check_select
 from samlet.evaluation.protocols.interaction import Interaction
 from samlet.evaluation.protocols.protocol import EvaluationProtocol
 from samlet.evaluation.results import ImageResult, InstanceResult
@@ -25,6 +25,7 @@ from samlet.evaluation.stopwatch import Stopwatch
 from samlet.evaluation.tables import Table, iou_tables
 from samlet.geometry.frames import ImageFrame
 from samlet.predictor import Predictor
+from samlet.segmenting import REFINE, Refine
 
 _MOST_CLICKS = 20  # what the clicking papers report at most
 
@@ -35,18 +36,24 @@ class PromptedProtocol(EvaluationProtocol):
 
     Only the last mask is scored. `select`: of the three masks of an ambiguous prompt the one of "best" predicted IoU,
     the most stable ("stability") or the nearest to the truth ("oracle"); "first" is the decoder's single-mask answer.
-    `feed_mask_back`: each round also sees the mask before.
+    `feed_mask_back`: each round also sees the mask before. `refine`: the masks are those of `Predictor.segment`, which
+    chooses and feeds back by itself; None measures the network's own answers.
     """
 
     clicks: int = 0
     select: Select = "best"
     feed_mask_back: bool = False
+    refine: Refine | None = None
 
     score: ClassVar[str | None] = "mIoU"
     fewest_clicks: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         check_select(self.select)
+        if self.refine is not None and (self.select != "best" or self.feed_mask_back):
+            raise InputError("--refine chooses masks and feeds them back itself: leave --select and --feed-mask-back.")
+        if self.refine is not None and self.refine not in REFINE:
+            raise InputError(f"refine is {self.refine!r}; it must be one of {', '.join(REFINE)}.")
         if not self.fewest_clicks <= self.clicks <= _MOST_CLICKS:
             raise InputError(
                 f"Protocol {self.name} takes {self.fewest_clicks} to {_MOST_CLICKS} clicks, not {self.clicks}."
@@ -66,7 +73,13 @@ class PromptedProtocol(EvaluationProtocol):
         """The protocol with its options in words."""
         clicks = f", {self.clicks} click{'s' if self.clicks > 1 else ''}" if self.clicks else ""
         fed_back = ", mask fed back" if self.feed_mask_back else ""
+        if self.refine is not None:
+            return f"{self.name}{clicks}, segment with refine {self.refine}"
         return f"{self.name}{clicks}, select {self.select}{fed_back}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The name and the options as JSON fields; `refine` only where it is asked for, as before there was one."""
+        return {key: value for key, value in super().to_json().items() if (key, value) != ("refine", None)}
 
     def choose(self, samples: Sequence[Sample], scope: Scope) -> Selection:
         """The annotated samples with the masks that count."""
@@ -82,7 +95,7 @@ class PromptedProtocol(EvaluationProtocol):
         instances: list[InstanceResult] = []
         for start in range(0, len(sample.annotations), PROMPTS_PER_BATCH):
             batch = sample.annotations[start : start + PROMPTS_PER_BATCH]
-            interaction, answer = self.interact(predictor, embedding, batch, watch)
+            interaction, answer = self.interact(predictor, image, embedding, batch, watch)
             with watch.time("score"):
                 answers = zip(batch, interaction.truths, answer.masks, answer.iou, strict=True)
                 instances += [score(annotation, truth, mask, float(iou)) for annotation, truth, mask, iou in answers]
@@ -91,6 +104,7 @@ class PromptedProtocol(EvaluationProtocol):
     def interact(
         self,
         predictor: Predictor,
+        image: NDArray[np.uint8],
         embedding: Embedding,
         annotations: Sequence[Annotation],
         watch: Stopwatch | None = None,
@@ -106,7 +120,10 @@ class PromptedProtocol(EvaluationProtocol):
             with watch.time("predict"):
                 if answer and self.feed_mask_back:
                     prompts = prompts.with_mask_hint(answer.low_res)
-                answer = ask(predictor, embedding, prompts, self.select, interaction.truths)
+                if self.refine is not None:
+                    answer = ask_refined(predictor, image, embedding, prompts, self.refine)
+                else:
+                    answer = ask(predictor, embedding, prompts, self.select, interaction.truths)
         assert answer is not None, "a protocol has at least one round"
         return interaction, answer
 
@@ -126,7 +143,7 @@ class PromptedProtocol(EvaluationProtocol):
         embedding = predictor.embed(image)
         pictures = []
         for instance in instances:
-            interaction, answer = self.interact(predictor, embedding, [annotation_of(sample, instance.id)])
+            interaction, answer = self.interact(predictor, image, embedding, [annotation_of(sample, instance.id)])
             pictures.append(side_by_side(image, interaction.truths[0], answer.masks[0], interaction.prompts()))
         return pictures
 
