@@ -64,7 +64,7 @@ def _command(entry: StageEntry) -> Callable[..., None]:
             if run.epochs is not None:
                 config = runs.for_epochs(config, run.epochs, start["data"])
             progress = partial(stepped, config)
-            where = runs.Run(run.output, run.resume, run.device, run.workers, broken, prepared, progress, say)
+            where = runs.Run(run.output, run.resume, run.device, broken, prepared, progress, say, run.workers)
             if "teacher" in start:
                 start["teacher"] = start["teacher"].file(runs)
             if run.dry_run:

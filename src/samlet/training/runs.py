@@ -47,11 +47,11 @@ class Run:
     output: Path
     resume: bool = False
     device: str | None = None
-    workers: int = 0
     broken: Broken | None = None
     prepared: Told | None = None
     progress: Progress | None = None
     say: Callable[[str], None] | None = None
+    workers: int = 0
 
 
 def train(
