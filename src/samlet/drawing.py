@@ -9,11 +9,11 @@ import colorsys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from samlet.errors import OutputError
+from samlet.opencv import cv2
 from samlet.prompts import PointLabel, Prompts
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -42,6 +43,22 @@ SHARE_IN_FLIGHT = 0.5
 FAST_STRIDE = 4
 # In fast mode a click that lies in a confident mask of at most this share of the image is not tried.
 EXPLAINED_SHARE = 1 / 16
+# Of a grid of 1,024 a side the clicks alone take hours; layer 6 has 4,096 crops. Thresholds above 1 switch masks off.
+_BOUNDS = {
+    "points_per_side": (1, 1024),
+    "points_per_batch": (1, 65_536),
+    "crop_n_points_downscale_factor": (1, 1024),
+    "crop_n_layers": (0, 6),
+    "crop_overlap_ratio": (0, 1),
+    "min_mask_region_area": (0, 10**9),
+    "pred_iou_thresh": (-10, 10),
+    "stability_score_thresh": (-10, 10),
+    "stability_score_offset": (0, 1000),
+    "box_nms_thresh": (0, 10),
+    "crop_nms_thresh": (0, 10),
+    "mask_nms_thresh": (0, 10),
+    "containment_thresh": (0, 10),
+}
 
 
 @dataclass(frozen=True)
@@ -134,18 +151,16 @@ class MaskGenerator:
                 f"point_grids holds {len(self.point_grids)} grids, but crop_n_layers={self.crop_n_layers} needs "
                 f"{self.crop_n_layers + 1}: one for the image and one for each layer."
             )
-        for name in ("points_per_side", "points_per_batch", "crop_n_points_downscale_factor"):
+        for name, (low, high) in _BOUNDS.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} is {value}: it must be 1 or more.")
+            if value is not None and not (isfinite(value) and low <= value <= high):
+                raise InputError(f"{name} is {value}: it must be from {low:,} to {high:,}.")
         if self.memory_budget < BYTES_PER_CLICK / SHARE_IN_FLIGHT:
             raise InputError(
                 f"memory_budget is {self.memory_budget} bytes: one click at a time takes {2 * BYTES_PER_CLICK}."
             )
         if self.fast and self.point_grids is not None:
             raise InputError("fast needs the regular grid of points_per_side, not point_grids.")
-        if self.crop_n_layers < 0:
-            raise InputError(f"crop_n_layers is {self.crop_n_layers}: it must be 0 or more.")
 
     @property
     def _least_iou(self) -> float:

@@ -83,7 +83,7 @@ def artifact_backend(precision: str = "float32") -> tuple[str, str]:
     """
     if find_spec("openvino") is None:
         return "onnx", 'openvino is not installed: pip install "samlet[openvino]"'
-    import cv2
+    from samlet.opencv import cv2
 
     if precision != "int8" and not cv2.checkHardwareSupport(AVX512):
         return "onnx", "this CPU has no AVX-512, without which OpenVINO is no faster"

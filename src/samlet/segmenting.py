@@ -11,7 +11,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,7 @@ from samlet.geometry.regions import stability_score
 from samlet.geometry.rle import Rle, decode, encode, encode_window
 from samlet.geometry.windows import Window, merged, window_around
 from samlet.masks import Mask, MaskSet
+from samlet.opencv import cv2
 from samlet.prompts import PointLabel, Prompts
 
 if TYPE_CHECKING:

@@ -113,6 +113,12 @@ def test_without_a_baseline_there_are_no_ratios(samlet, measured):
         (["no-such-model"], "no-such-model"),
         (["--image", "gone.jpg"], "gone.jpg"),
         (["--repeats", "0"], "--repeats"),
+        (["--repeats", "1000000"], "--repeats"),
+        (["--threads", "0"], "--threads"),
+        (["--threads", "two"], "--threads"),
+        (["--points-per-side", "1000"], "--points-per-side"),
+        (["--output", "."], "it is a folder"),
+        (["everything", "--points-per-side", "0"], "--points-per-side"),
         (["--backends", "torch"], 'pip install "samlet[torch]"'),  # asked for, so not passed over
         (["--backends", "openvino", "--precisions", "bfloat16"], "cannot compute in bfloat16"),
         (["--checkpoint", "a.pt", "--backends", "onnx"], "a.pt is for torch"),

@@ -95,3 +95,9 @@ def test_the_backends_are_those_that_can_be_loaded():
 def test_a_system_that_tells_nothing(samlet, monkeypatch):
     monkeypatch.delattr(machine.os, "sysconf")
     assert "an unknown size free of an unknown size" in samlet("doctor")[1]
+
+
+def test_twins_of_opencv_are_told(samlet, monkeypatch):
+    monkeypatch.setattr("samlet.cli.doctor.opencv_packages", lambda: ["opencv-python", "opencv-python-headless"])
+    _, out, _ = samlet("doctor")
+    assert "opencv-python and opencv-python-headless share one folder, cv2: pip uninstall all but one" in out

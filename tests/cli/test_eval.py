@@ -190,7 +190,8 @@ def test_another_measurement_needs_another_folder(model, data: Path, tmp_path: P
     ("arguments", "error"),
     [
         (["--protocol", "point", "--clicks", "0"], InputError),
-        (["--limit", "0"], InputError),
+        (["--limit", "0"], ValidationError),
+        (["--max-masks-per-image", "0"], ValidationError),
         (["--workers", "0"], ValidationError),
         (["--data", "nowhere"], DataError),
     ],

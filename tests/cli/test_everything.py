@@ -100,14 +100,32 @@ def test_the_record_on_stdout(run):
     ("words", "sentence"),
     [
         (("nowhere.jpg",), "nowhere.jpg does not exist."),
-        ((".",), "is a folder"),
+        ((".",), "holds no image"),
+        (("https://example.com/a.jpg",), "so download it first"),
+        (("{photo}", "--points-per-side", "100000"), "--points-per-side"),
+        (("{photo}", "--points-per-side", "0"), "--points-per-side"),
+        (("{photo}", "--crop-n-layers", "40"), "--crop-n-layers"),
+        (("{photo}", "--min-mask-region-area", "-1"), "--min-mask-region-area"),
+        (("{photo}", "--memory-budget", "1e3"), "--memory-budget"),
+        (("{photo}", "--containment-thresh", "nan"), "--containment-thresh"),
+        (("{photo}", "--output", "{photo}"), "is a file, not a folder"),
         (("{photo}", "{photo}"), "would both write"),
-        (("{photo}", "--memory-budget", "1"), "memory_budget is 1048576"),
+        (("{photo}", "--memory-budget", "1"), "--memory-budget. It must be from 8 to 1,000,000."),
         (("{photo}", "--pred-iou-thresh", "2"), "pred-iou-thresh"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(refused, loads, photo, words, sentence):
-    assert sentence in refused("everything", "--output", "out", *(word.format(photo=photo) for word in words))
+    words = [word.format(photo=photo) for word in words]
+    assert sentence in refused("everything", *words, *(() if "--output" in words else ("--output", "out")))
+    assert loads == []
+
+
+def test_a_folder_is_its_photos(samlet, loads, photo, workplace):
+    shutil.copy(photo, workplace / "b.PNG")
+    (workplace / "notes.txt").write_text("no photo")
+    assert samlet("everything", ".", "--output", ".", *SETTINGS)[0] == 0
+    code, out, _ = samlet("everything", ".", "--output", ".", *SETTINGS, "--json")
+    assert (code, len(out.splitlines())) == (0, 1)  # what was written there is no photo
 
 
 FORMATS = ("--format", "coco", "--format", "yolo", "--format", "geojson")

@@ -20,6 +20,7 @@ from samlet.export.parity import Parity
         (["export", "mobile-sam", "--to", "abacus", "--output", "out"], "abacus"),
         (["export", "mobile-sam", "--output", "out"], "--to"),
         (["export", "mobile-sam", "--to", "onnx"], "--output"),
+        (["export", "mobile-sam", "--to", "onnx", "--output", __file__], "is a file, not a folder"),
         (["export", "mobile-sam", "--to", "onnx", "--output", "out", "--layout", "meta"], "meta"),
         (["export", "mobile-sam", "--to", "onnx", "--output", "out", "--precision", "int4"], "int4"),
         (["export", "mobile-sam", "--to", "onnx", "--output", "out", "--checkpoint", "gone.pt"], "gone.pt"),

@@ -255,6 +255,12 @@ def test_images_that_would_write_the_same_files(refused, loads, photo, workplace
     assert names(workplace) == []
 
 
+def test_an_address_is_named_as_such(refused, loads, workplace):
+    sentence = refused("segment", "https://example.com/a.jpg", "--point", "1,1")
+    assert sentence == "https:/example.com/a.jpg does not exist: samlet reads files, so download it first."
+    assert loads == []
+
+
 def test_the_same_image_twice(refused, loads, photo):
     assert "both write" in refused("segment", photo, photo, "--point", "10,10")
 

@@ -13,10 +13,11 @@ from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
-from cyclopts.validators import Number
 from rich.console import Console
 
+from samlet.cli.options.bounds import Between
 from samlet.cli.options.model import BackendName, CheckpointFile, Device, ModelName, Threads
+from samlet.cli.options.places import file_to_write
 from samlet.cli.pull import with_weights
 from samlet.cli.tables import print_table
 from samlet.errors import BackendError, InputError, ModelError
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 AUTO: Literal["auto"] = "auto"
 WHAT = "encode,decode,click,everything,throughput,cold-start"
-Count = Annotated[int, Parameter(validator=Number(gte=1))]
+JsonFile = Annotated[Path, Parameter(help="Also write the JSON line to this file.", validator=file_to_write)]
+Side = Annotated[int, Parameter(validator=Between(1, 256))]
 
 app = App(name="bench", help_format="plaintext")
 
@@ -64,12 +66,15 @@ def bench(
     random_weights: Annotated[bool, Parameter(help="Time torch without weights: all but everything mode.")] = False,
     device: Device | None = None,
     threads: Threads | None = None,
-    repeats: Annotated[Count, Parameter(help="Runs of each, after one that does not count; 3 of slow ones.")] = 10,
-    points_per_side: Annotated[Count, Parameter(help="The grid of everything mode has so many clicks in a row.")] = 16,
+    repeats: Annotated[
+        int,
+        Parameter(help="Runs of each, after one that does not count; 3 of slow ones.", validator=Between(1, 10_000)),
+    ] = 10,
+    points_per_side: Annotated[Side, Parameter(help="The grid of everything mode has so many clicks in a row.")] = 16,
     baseline: Annotated[
         str | None, Parameter(help="Tell how many times better the others are than this MODEL/BACKEND/PRECISION.")
     ] = None,
-    output: Annotated[Path | None, Parameter(help="Also write the JSON line to this file.")] = None,
+    output: JsonFile | None = None,
 ) -> None:
     """Time models on every backend and in every precision that they have here, each in a process of its own.
 
@@ -115,10 +120,10 @@ def bench_everything(
         bool, Parameter(help="Also run segment_anything's order of operations: torch, batches of 64.", negative=())
     ] = False,
     checkpoint: CheckpointFile | None = None,
-    points_per_side: Annotated[Count, Parameter(help="The grid has so many clicks in a row.")] = 32,
+    points_per_side: Annotated[Side, Parameter(help="The grid has so many clicks in a row.")] = 32,
     fast: Annotated[bool, Parameter(help="Also run fast mode, and tell its recall of the exact masks.")] = False,
     threads: Threads | None = None,
-    output: Annotated[Path | None, Parameter(help="Also write the JSON line to this file.")] = None,
+    output: JsonFile | None = None,
 ) -> None:
     """Time everything mode on photos, beside segment_anything's own order of operations with the same weights.
 

@@ -17,6 +17,7 @@ from samlet.hub import weights
 from samlet.hub.folder import cache_folder, has_cache
 from samlet.loading import artifact_backend
 from samlet.models.registry import DEFAULT_MODEL, shipped_folder
+from samlet.opencv import opencv_packages
 from samlet.runtime.graphs import usable_cores
 
 
@@ -36,6 +37,7 @@ def _facts() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "packages": machine.package_versions(),
+        "opencv_packages": opencv_packages(),
         "cpu": {
             "name": machine.cpu_name(),
             "cores": os.cpu_count(),
@@ -64,6 +66,9 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("default model", f"{model['name']}, {'here' if model['shipped'] else 'missing from this installation'}"),
     ]
+    twins = facts["opencv_packages"]
+    if len(twins) > 1:
+        rows.append(("opencv", f"{' and '.join(twins)} share one folder, cv2: pip uninstall all but one"))
     rows += [(f"backend {state['name']}", _verdict(state)) for state in facts["backends"]]
     return [*rows, ("backend auto", f"{facts['auto']['backend']}: {facts['auto']['reason']}")]
 

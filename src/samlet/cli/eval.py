@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
-from cyclopts.validators import Number
 
+from samlet.cli.options.bounds import Between
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
+from samlet.cli.options.places import folder_to_write
 from samlet.cli.progress import progress_bars
 from samlet.evaluation.protocols.registry import PROTOCOLS
 
@@ -38,14 +39,18 @@ def run(
             consume_multiple=True,
         ),
     ],
-    output: Annotated[Path, Parameter(help="Folder for the report; a run that was stopped goes on there.")],
+    output: Annotated[
+        Path, Parameter(help="Folder for the report; a run that was stopped goes on there.", validator=folder_to_write)
+    ],
     protocol: Annotated[
         str, Parameter(help="What the model is given: " + "; ".join(f"{name}: {what}" for name, _, what in PROTOCOLS))
     ] = "box",
     images: Annotated[
         Path | None, Parameter(help="Folder of the images a .json lists, or of COCO's train2017 and val2017.")
     ] = None,
-    allow_missing: Annotated[int, Parameter(help="Go on if at most so many images are missing.")] = 0,
+    allow_missing: Annotated[
+        int, Parameter(help="Go on if at most so many images are missing.", validator=Between(0))
+    ] = 0,
     detections: Annotated[
         Path | None, Parameter(help="What a detector found, as COCO results (.json), for box_from_detector.")
     ] = None,
@@ -57,7 +62,11 @@ def run(
         ),
     ] = True,
     clicks: Annotated[
-        int | None, Parameter(help="Clicks in all (point, center; default 1), or corrections after a box (default 0).")
+        int | None,
+        Parameter(
+            help="Clicks in all (point, center; default 1), or corrections after a box (default 0).",
+            validator=Between(0, 100),
+        ),
     ] = None,
     select: Annotated[
         Literal["best", "first", "stability", "oracle"] | None,
@@ -77,12 +86,14 @@ def run(
         int | None,
         Parameter(
             help="Measure with so many processes of one thread each; the numbers stay the same.",
-            validator=Number(gte=1),
+            validator=Between(1, 1024),
         ),
     ] = None,
-    limit: Annotated[int | None, Parameter(help="At most so many images, spread evenly over the data.")] = None,
+    limit: Annotated[
+        int | None, Parameter(help="At most so many images, spread evenly over the data.", validator=Between(1))
+    ] = None,
     max_masks_per_image: Annotated[
-        int | None, Parameter(help="At most so many masks of an image, always the same.")
+        int | None, Parameter(help="At most so many masks of an image, always the same.", validator=Between(1))
     ] = None,
 ) -> None:
     """Prompt every annotated mask, compare the answer with it, and write report.json and report.html under --output.

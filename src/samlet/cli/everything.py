@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from samlet.cli.everything_files import EverythingFiles, plan_files
 from samlet.cli.formats import FormatFiles, Formats
+from samlet.cli.options.bounds import Between
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
+from samlet.cli.options.photos import Photos, find_photos
+from samlet.cli.options.places import folder_to_write
 from samlet.cli.ownership import OVERWRITE
 from samlet.cli.progress import progress_bars
 from samlet.cli.tables import print_table
 from samlet.images import read_image
 from samlet.masks import MaskSet
+from samlet.models.registry import DEFAULT_MODEL, get_spec
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -25,34 +28,60 @@ if TYPE_CHECKING:
     from samlet.everything import MaskGenerator
 
 COLUMNS = (("image", "left"), ("masks", "right"), ("covered", "right"), ("record", "left"))
-Fraction = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
+Fraction = Annotated[float, Parameter(validator=Between(0, 1))]
+
+
+def _own(threshold: str) -> str:
+    return f"default: the model's own, {getattr(get_spec(DEFAULT_MODEL), threshold)} for {DEFAULT_MODEL}"
 
 
 def everything(
-    images: Annotated[list[Path], Parameter(help="Image files.")],
+    images: Photos,
     /,
     *,
-    output: Annotated[Path, Parameter(help="Folder for the results; a run that was stopped goes on there.")],
-    points_per_side: Annotated[int, Parameter(help="The grid has so many clicks in a row.")] = 32,
+    output: Annotated[
+        Path,
+        Parameter(help="Folder for the results; a run that was stopped goes on there.", validator=folder_to_write),
+    ],
+    points_per_side: Annotated[
+        int, Parameter(help="The grid has so many clicks in a row; default: 32.", validator=Between(1, 256))
+    ] = 32,
     pred_iou_thresh: Annotated[
-        Fraction | None, Parameter(help="The IoU a model must predict for its mask (default: the model's own).")
+        Fraction | None, Parameter(help=f"The IoU a model must predict for its mask; {_own('pred_iou_thresh')}.")
     ] = None,
     stability_score_thresh: Annotated[
-        Fraction | None, Parameter(help="How little a mask may depend on its threshold (default: the model's own).")
+        Fraction | None,
+        Parameter(help=f"How little a mask may depend on its threshold; {_own('stability_score_thresh')}."),
     ] = None,
-    crop_n_layers: Annotated[int, Parameter(help="Look again at 4 (1) or 4 and 16 (2) overlapping crops.")] = 0,
-    min_mask_region_area: Annotated[int, Parameter(help="Fill holes and remove specks below so many pixels.")] = 0,
+    crop_n_layers: Annotated[
+        int,
+        Parameter(
+            help="Look again at 4 (1), also at 16 (2), … overlapping crops; default: 0.", validator=Between(0, 4)
+        ),
+    ] = 0,
+    min_mask_region_area: Annotated[
+        int,
+        Parameter(help="Fill holes and remove specks below so many pixels; default: 0.", validator=Between(0, 10**8)),
+    ] = 0,
     fast: Annotated[bool, Parameter(help="Skip clicks in what is found already: quicker, not the same masks.")] = False,
     disjoint: Annotated[bool, Parameter(help="Give each pixel to one mask, the smallest over it.")] = False,
-    mask_nms_thresh: Annotated[Fraction | None, Parameter(help="Drop a mask with this IoU with a better one.")] = None,
+    mask_nms_thresh: Annotated[
+        Fraction | None, Parameter(help="Drop a mask with this IoU with a better one; default: boxes decide, at 0.7.")
+    ] = None,
     containment_thresh: Annotated[
-        Fraction | None, Parameter(help="Drop a mask of which more than this share lies in a better one.")
+        Fraction | None,
+        Parameter(help="Drop a mask of which more than this share lies in a better one; default: none is dropped."),
     ] = None,
     clean: Annotated[
         bool,
         Parameter(help="Without small islands and holes, or as the network says.", negative="--no-clean"),
     ] = True,
-    memory_budget: Annotated[int, Parameter(help="Megabytes to work in, above the model and the image.")] = 512,
+    memory_budget: Annotated[
+        int,
+        Parameter(
+            help="Megabytes to work in, above the model and the image; default: 512.", validator=Between(8, 10**6)
+        ),
+    ] = 512,
     model: ModelOptions = THE_DEFAULT,
     formats: Formats = (),
     overwrite: Annotated[bool, Parameter(help=OVERWRITE)] = False,
@@ -82,7 +111,7 @@ def everything(
     }
     files = FormatFiles(output, formats, overwrite)
     files.check()
-    plans = plan_files(images, output, overwrite)
+    plans = plan_files(find_photos(images), output, overwrite)
     predictor = model.load()
     generator = MaskGenerator(predictor, **settings, memory_budget=memory_budget << 20)
     settings |= {"model": predictor.spec.name, "checkpoint": model.checkpoint and model.checkpoint.name}

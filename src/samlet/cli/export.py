@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from samlet.cli.options.model import CheckpointFile, ModelName
+from samlet.cli.options.places import folder_to_write
 from samlet.cli.pull import with_weights
 from samlet.cli.tables import print_table
 from samlet.errors import InputError
@@ -28,7 +29,10 @@ def export(
     model: ModelName,
     *,
     to: Annotated[Literal["onnx"], Parameter(help="The format.")],
-    output: Annotated[Path, Parameter(help="The artifact folder to write; an older artifact there is replaced.")],
+    output: Annotated[
+        Path,
+        Parameter(help="The artifact folder to write; an older artifact there is replaced.", validator=folder_to_write),
+    ],
     checkpoint: CheckpointFile | None = None,
     layout: Annotated[
         Literal["samlet", "official"],

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from samlet.cli.formats import FormatFiles, Formats, with_digests
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
+from samlet.cli.options.photos import Photos, find_photos
+from samlet.cli.options.places import folder_to_write
 from samlet.cli.options.prompts import parse_prompts
 from samlet.cli.outputs import Outputs, plan_outputs
 from samlet.cli.ownership import OVERWRITE, readable
@@ -44,7 +46,7 @@ COLUMNS = (
 
 
 def segment(
-    images: Annotated[list[Path], Parameter(help="Image files.")],
+    images: Photos,
     /,
     *,
     point: Annotated[
@@ -77,7 +79,10 @@ def segment(
     ] = False,
     model: ModelOptions = THE_DEFAULT,
     output: Annotated[
-        Path, Parameter(help="Folder for <image>.mask.png, .overlay.png and .json; default: here.")
+        Path,
+        Parameter(
+            help="Folder for <image>.mask.png, .overlay.png and .json; default: here.", validator=folder_to_write
+        ),
     ] = Path(),
     formats: Formats = (),
     overwrite: Annotated[bool, Parameter(help=OVERWRITE)] = False,
@@ -93,13 +98,14 @@ def segment(
     prompts = parse_prompts(point, box)
     mask_count = len(prompts) * (CANDIDATES_PER_PROMPT if all_masks else 1)
     files = FormatFiles(output, formats, overwrite)
-    plans = plan_outputs(images, files, mask_count)
+    photos = find_photos(images)
+    plans = plan_outputs(photos, files, mask_count)
 
     answer = _Answer(model.load(), prompts, "all" if all_masks else "best" if raw else None, select, refine)
     rows, answered = [], []
-    with progress_bars(shown=None if len(images) > 1 else False) as bars:
+    with progress_bars(shown=None if len(photos) > 1 else False) as bars:
         for number, (image, plan) in enumerate(
-            bars.track(list(zip(images, plans, strict=True)), description="segmenting")
+            bars.track(list(zip(photos, plans, strict=True)), description="segmenting")
         ):
             pixels, masks = answer.of(image)
             picture = overlay(pixels, masks, prompts)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from samlet.drawing import overlay
 from samlet.geometry.rle import encode
 from samlet.masks import Mask
+from samlet.opencv import cv2
 from samlet.prompts import Prompts
 
 _SMALLEST_VIEW_PX = 96

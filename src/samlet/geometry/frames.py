@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from samlet.opencv import cv2
 
 LOW_RES = 256  # side of the decoder's logits
 BAND_ROWS = 32  # rows of the image made by one matrix product: few enough that they share a few rows of the source

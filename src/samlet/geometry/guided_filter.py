@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from samlet.opencv import cv2
 
 BAND_ROWS = 256  # of the photo, worked on at once: a few megabytes for a photo of 12 megapixels
 

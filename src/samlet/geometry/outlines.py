@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from samlet.opencv import cv2
 
 Ring: TypeAlias = NDArray[np.float64]
 """Corners [K, 2] (x, y) of a closed outline in image pixels; the first one is not repeated."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from samlet.opencv import cv2
 
 
 def stability_score(logits: NDArray[np.floating], threshold: float = 0.0, offset: float = 1.0) -> NDArray[np.float32]:

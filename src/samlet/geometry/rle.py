@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from samlet.errors import DataError
+from samlet.opencv import cv2
 
 MAX_CHARACTERS = 7  # of one number: 35 bits, more than any run needs
 MAX_COORDINATE_PX = 1_000_000  # of a polygon: pycocotools walks along every side, pixel by pixel

@@ -6,13 +6,13 @@ import base64
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from samlet.drawing import overlay, png
 from samlet.errors import InputError, SamletError
 from samlet.images import ImageSource, read_image
+from samlet.opencv import cv2
 
 if TYPE_CHECKING:
     from samlet.masks.mask_set import MaskSet

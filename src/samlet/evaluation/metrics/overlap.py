@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from samlet.opencv import cv2
 
 SMALL_MAX_AREA_PX = 32**2
 LARGE_MIN_AREA_PX = 96**2

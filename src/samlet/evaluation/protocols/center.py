@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from samlet.evaluation.protocols.clicks import mask_center
 from samlet.evaluation.protocols.interaction import Interaction
 from samlet.evaluation.protocols.prompted import PromptedProtocol, truths_of
 from samlet.geometry.frames import ImageFrame
+from samlet.opencv import cv2
 from samlet.prompts import PointLabel
 
 

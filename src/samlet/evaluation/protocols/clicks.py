@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from samlet.opencv import cv2
 from samlet.prompts import PointLabel
 
 Click = tuple[tuple[int, int], PointLabel]

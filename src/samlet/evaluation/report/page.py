@@ -8,13 +8,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from samlet.evaluation.protocols.registry import from_json
 from samlet.evaluation.report.pictures import Picture
 from samlet.evaluation.results import ImageResult
 from samlet.evaluation.tables import Row, Table, percent
 from samlet.files import make_folder, write_files
+from samlet.opencv import cv2
 
 PAGE_FILE = "report.html"
 BINS = 20

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from samlet.data import Broken, Sample
 from samlet.errors import TrainingError
 from samlet.geometry.frames import ImageFrame
 from samlet.geometry.rle import area
+from samlet.opencv import cv2
 from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
 from samlet.spec import ImageSpec

@@ -70,7 +70,7 @@ def _loose_box(mask: NDArray[np.bool_], rng: np.random.Generator, jitter: float)
 def _click(mask: NDArray[np.bool_], rng: np.random.Generator, central: bool) -> NDArray[np.float64]:
     """A pixel of the mask (x, y): any, or the one farthest from the background."""
     if central:
-        import cv2
+        from samlet.opencv import cv2
 
         distance = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
         y, x = np.unravel_index(int(distance.argmax()), mask.shape)

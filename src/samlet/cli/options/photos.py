@@ -1,0 +1,60 @@
+"""From what a user names - files, folders, patterns - to image files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from cyclopts import Parameter
+
+from samlet.errors import ImageError
+from samlet.reading import is_folder, is_missing, list_folder, reading
+
+Photos: TypeAlias = Annotated[
+    list[Path],
+    Parameter(help="Image files, folders of them (without the folders inside), or patterns such as 'day1/**/*.jpg'."),
+]
+# What folders are searched for; anything that can be read may be named.
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
+_WRITTEN_BY_SAMLET = re.compile(r"\.(mask(\.\d+)?|overlay|labels)\.png$")
+
+
+def find_photos(named: Sequence[Path]) -> list[Path]:
+    """The image files that are meant, in the order of the arguments, those of a folder or pattern sorted.
+
+    What samlet wrote into a folder is no photo. ImageError if something does not exist, is no file, or holds no image.
+    """
+    return [photo for each in named for photo in _photos_of(each)]
+
+
+def photos_in(folder: Path) -> list[Path]:
+    """The image files of a folder, sorted; none if it holds none. ImageError if it cannot be read."""
+    return [path for path in list_folder(folder, ImageError) if path.is_file() and _is_photo(path)]
+
+
+def _photos_of(named: Path) -> list[Path]:
+    if has_magic(str(named)) and is_missing(named):
+        return _matches(str(named))
+    if is_folder(named, ImageError):
+        found = photos_in(named)
+        if not found:
+            raise ImageError(f"{named} holds no image ({', '.join(sorted(SUFFIXES))}).")
+        return found
+    with reading(named, "an image", ImageError):
+        return [named]
+
+
+def _matches(pattern: str) -> list[Path]:
+    matches = map(Path, glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    found = sorted(path for path in matches if path.is_file() and _is_photo(path))
+    if not found:
+        raise ImageError(f"No image matches {pattern}.")
+    return found
+
+
+def _is_photo(path: Path) -> bool:
+    hidden = path.name.startswith(".")
+    return path.suffix.lower() in SUFFIXES and not hidden and not _WRITTEN_BY_SAMLET.search(path.name)
