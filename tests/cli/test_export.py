@@ -24,6 +24,14 @@ from samlet.export.parity import Parity
         (["export", "mobile-sam", "--to", "onnx", "--output", "out", "--layout", "meta"], "meta"),
         (["export", "mobile-sam", "--to", "onnx", "--output", "out", "--precision", "int4"], "int4"),
         (["export", "mobile-sam", "--to", "onnx", "--output", "out", "--checkpoint", "gone.pt"], "gone.pt"),
+        (["export", "mobile-sam", "--to", "onnx", "--output", "out", "--opset", "16"], "--opset"),
+        (["export", "mobile-sam", "--to", "onnx", "--output", "out", "--precision", "int8"], "needs --calibration"),
+        (["export", "mobile-sam", "--to", "onnx", "--output", "out", "--calibration", "."], "would be ignored"),
+        (["export", "mobile-sam", "--to", "onnx", "--output", "out", "--photos", "gone.jpg"], "gone.jpg"),
+        (
+            ["export", "mobile-sam", "--to", "onnx", "--output", "out", "--random-weights", "--checkpoint", "a.pt"],
+            "--random-weights would ignore --checkpoint",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(arguments, word, tmp_path, monkeypatch, capsys):
@@ -36,14 +44,19 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, word, tmp_path, mo
 def test_the_table_says_how_near_the_masks_are(tmp_path, monkeypatch, capsys):
     translated = tiny_artifact()  # before the patch below, which would otherwise serve itself
     monkeypatch.setattr(verb, "load_module", lambda name, checkpoint: tiny_model())
-    monkeypatch.setattr("samlet.export.onnx.write_graph", lambda plan, path: shutil.copy(translated / path.name, path))
+    monkeypatch.setattr(
+        "samlet.export.onnx.write_graph", lambda plan, path, opset: shutil.copy(translated / path.name, path)
+    )
     checkpoint = tmp_path / "tiny.pt"
     torch.save({}, checkpoint)
     arguments = ["export", "mobile-sam", "--to", "onnx", "--checkpoint", str(checkpoint)]
     assert cli.main([*arguments, "--output", str(tmp_path / "model")]) == 0
     printed = capsys.readouterr().out
     assert str(tmp_path / "model") in printed
-    assert "mean mask IoU with torch" in printed
+    rows = {line.partition("  ")[0]: line for line in printed.splitlines()}
+    assert {"folder", "size", "exported in", "encode, ONNX Runtime on the CPU", "mask IoU with torch"} <= set(rows)
+    assert "smallest" in rows["mask IoU with torch"]
+    assert " ms (in torch " in rows["encode, ONNX Runtime on the CPU"]
     assert (tmp_path / "model" / "manifest.json").is_file()
 
 
@@ -57,21 +70,22 @@ def test_the_options_reach_the_exporter(tmp_path, monkeypatch):
 
     monkeypatch.setattr(verb, "load_module", lambda name, checkpoint: tiny_model())
     monkeypatch.setattr("samlet.export.onnx.export_onnx", export_onnx)
+    monkeypatch.setattr("samlet.export.speed.encode_milliseconds", lambda *_: (1.0, 2.0))
     photos = tmp_path / "photos"
     photos.mkdir()
-    for name in ("b.JPG", "a.png", "notes.txt"):
+    for name in ("b.JPG", "a.avif", "c.tiff", "notes.txt"):
         (photos / name).touch()
     checkpoint = tmp_path / "tiny.pt"
     torch.save({}, checkpoint)
     arguments = ["export", "mobile-sam", "--to", "onnx", "--checkpoint", str(checkpoint), "--layout", "official"]
-    arguments += ["--calibration", str(photos), "--output", str(tmp_path / "model")]
-    assert cli.main(arguments) == 0
-    assert (asked["layout"], asked["precision"]) == ("official", "float32")
-    assert asked["calibration"] == [photos / "a.png", photos / "b.JPG"]
+    arguments += ["--calibration", str(photos), "--output", str(tmp_path / "model"), "--precision", "int8"]
+    assert cli.main([*arguments, "--opset", "17"]) == 0
+    assert (asked["layout"], asked["precision"], asked["opset"]) == ("official", "int8", 17)
+    assert asked["calibration"] == [photos / "a.avif", photos / "b.JPG", photos / "c.tiff"]
 
 
 def test_a_calibration_folder_that_is_not_there_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(verb, "load_module", lambda name, checkpoint: tiny_model())
     arguments = ["export", "mobile-sam", "--to", "onnx", "--checkpoint", "tiny.pt", "--output", str(tmp_path / "model")]
-    assert cli.main([*arguments, "--calibration", str(tmp_path / "gone")]) == 2
+    assert cli.main([*arguments, "--precision", "int8", "--calibration", str(tmp_path / "gone")]) == 2
     assert "gone is no folder" in capsys.readouterr().err

@@ -23,13 +23,17 @@ from samlet.runtime.torch import TorchBackend
 RANDOM = np.random.default_rng(5)
 INPUTS = {
     "image_embeddings": [1, 256, 64, 64],
-    "point_coords": [1, "num_points", 2],
-    "point_labels": [1, "num_points"],
+    "point_coords": ["num_prompts", "num_points", 2],
+    "point_labels": ["num_prompts", "num_points"],
     "mask_input": [1, 1, 256, 256],
     "has_mask_input": [1],
     "orig_im_size": [2],
 }
-OUTPUTS = {"masks": [1, 4, "height", "width"], "iou_predictions": [1, 4], "low_res_masks": [1, 4, 256, 256]}
+OUTPUTS = {
+    "masks": ["num_prompts", 4, "height", "width"],
+    "iou_predictions": ["num_prompts", 4],
+    "low_res_masks": ["num_prompts", 4, 256, 256],
+}
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +82,11 @@ def test_the_module_gives_the_masks_of_the_model(labels, hinted):
 @pytest.mark.slow
 def test_a_client_of_metas_decoder_gets_the_predictors_masks(tmp_path):
     model = tiny_model()
-    parity = export_onnx(model, tmp_path / "official", layout="official")
+    parity = export_onnx(model, tmp_path / "official", layout="official", opset=17)
     assert parity.mean_mask_iou >= 0.999
     folder = tmp_path / "official"
     assert json.loads((folder / "manifest.json").read_text())["layout"] == "official"
+    assert {onnx.load(folder / name).ir_version for name in ("encoder.onnx", "decoder.onnx")} == {8}
     decoder = onnxruntime.InferenceSession(folder / "decoder.onnx", providers=["CPUExecutionProvider"])
     assert {value.name: value.shape for value in decoder.get_inputs()} == INPUTS
     assert {value.name: value.shape for value in decoder.get_outputs()} == OUTPUTS
@@ -104,3 +109,12 @@ def test_a_client_of_metas_decoder_gets_the_predictors_masks(tmp_path):
     np.testing.assert_allclose(iou[0, 1:], ours.iou, atol=1e-4)
     same = (masks[0, 1:] > 0) == ours.to_array()
     assert same.mean() > 0.999
+
+    boxes = np.array([[10, 10, 90, 80], [20, 5, 60, 95], [30, 30, 99, 99]], np.float32).reshape(3, 2, 2)
+    labels = np.tile(np.float32([[2, 3]]), (3, 1))
+    together, _, _ = decoder.run(None, inputs | {"point_coords": boxes, "point_labels": labels})
+    assert together.shape == (3, 4, height, width)
+    for row in range(3):
+        one = {"point_coords": boxes[row : row + 1], "point_labels": labels[:1]}
+        alone, _, _ = decoder.run(None, inputs | one)
+        np.testing.assert_allclose(together[row], alone[0], atol=1e-3)

@@ -48,7 +48,7 @@ def signature(values):
 @pytest.fixture
 def translated(monkeypatch):
     """The slow half of an export, done before."""
-    monkeypatch.setattr(export, "write_graph", lambda plan, path: shutil.copy(tiny_artifact() / path.name, path))
+    monkeypatch.setattr(export, "write_graph", lambda plan, path, opset: shutil.copy(tiny_artifact() / path.name, path))
 
 
 def test_the_folder_is_complete():
@@ -141,7 +141,7 @@ def test_float16_computes_so_in_the_encoder_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(
         export,
         "write_graph",
-        lambda plan, path: (
+        lambda plan, path, opset: (
             write(plan, path) if path.name == ENCODER else shutil.copy(tiny_artifact() / path.name, path)
         ),
     )
@@ -172,7 +172,9 @@ def test_norms_and_divisions_of_a_float16_encoder_stay_float32(tmp_path):
 @pytest.mark.usefixtures("translated")
 def test_int8_rounds_the_encoder_and_halves_the_weights_beside_it(tmp_path):
     pytest.importorskip("samlet.export.quantize")
-    parity = export.export_onnx(tiny_model(), tmp_path / "int8", precision="int8", photos=PHOTOS[:1])
+    parity = export.export_onnx(
+        tiny_model(), tmp_path / "int8", precision="int8", photos=PHOTOS[:1], calibration=PHOTOS[1:]
+    )
     assert TOLERANCES["int8"].mask_iou <= parity.mean_mask_iou < 1
     kinds = {name: {node.op_type for node in onnx.load(tmp_path / "int8" / name).graph.node} for name in GRAPHS}
     assert [name for name in GRAPHS if "QuantizeLinear" in kinds[name]] == [ENCODER]
@@ -193,6 +195,30 @@ def test_nothing_is_written_above_tolerance(tmp_path, monkeypatch):
 def test_a_comparison_needs_a_photo(tmp_path):
     with pytest.raises(ExportError, match="at least one photo"):
         export.export_onnx(tiny_model(), tmp_path / "model", photos=[])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"precision": "int8"}, "int8 is calibrated on photos"),
+        ({"precision": "int8", "calibration": PHOTOS}, "is calibrated on and compared on"),
+        ({"calibration": PHOTOS}, "Only int8 is calibrated"),
+        ({"opset": 16}, "There is no opset 16 here: use one of 17, 18, 19, 20"),
+    ],
+)
+def test_what_would_flatter_or_be_ignored_is_refused(tmp_path, options, sentence):
+    with pytest.raises(ExportError, match=sentence):
+        export.export_onnx(tiny_model(), tmp_path / "model", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_older_runtimes_get_an_older_opset_with_the_same_masks(tmp_path):
+    parity = export.export_onnx(tiny_model(), tmp_path / "old", opset=17, photos=PHOTOS[:1])
+    assert parity.mean_mask_iou >= TOLERANCES["float32"].mask_iou
+    for name in GRAPHS:
+        model = onnx.load(tmp_path / "old" / name)
+        assert (model.ir_version, [each.version for each in model.opset_import if not each.domain]) == (8, [17])
+        assert "Gelu" not in {node.op_type for node in model.graph.node}
 
 
 @pytest.mark.usefixtures("translated")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Literal, TypeVar
@@ -58,6 +58,21 @@ def time_runs(run: Callable[[Given], object], given: Callable[[], Given], repeat
         start = perf_counter()
         run(argument)
         seconds.append(perf_counter() - start)
+    return seconds
+
+
+def take_turns(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each run in each round, in which each is run once, after a run that does not count.
+
+    Where the machine's own speed changes from minute to minute, a slow minute is everybody's.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            run()  # brings its weights back into the cache, and its threads to life
+            start = perf_counter()
+            run()
+            seconds[name].append(perf_counter() - start)
     return seconds
 
 

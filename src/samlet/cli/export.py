@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
+from samlet.cli.options.bounds import Between
 from samlet.cli.options.model import CheckpointFile, ModelName
+from samlet.cli.options.photos import find_photos
 from samlet.cli.options.places import folder_to_write
 from samlet.cli.pull import with_weights
 from samlet.cli.tables import print_table
@@ -20,8 +23,8 @@ from samlet.models.registry import get_spec
 
 if TYPE_CHECKING:
     from samlet.export.parity import Parity
+    from samlet.spec import ModelSpec
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png"}
 COLUMNS = (("", "left"), ("", "left"))
 
 
@@ -34,6 +37,9 @@ def export(
         Parameter(help="The artifact folder to write; an older artifact there is replaced.", validator=folder_to_write),
     ],
     checkpoint: CheckpointFile | None = None,
+    random_weights: Annotated[
+        bool, Parameter(help="Export a model without its weights, for its size and speed.")
+    ] = False,
     layout: Annotated[
         Literal["samlet", "official"],
         Parameter(help="samlet's own graphs, or Meta's single decoder, which other programs know."),
@@ -45,13 +51,21 @@ def export(
             "safe, for GPUs. int8: the encoder in 8-bit integers."
         ),
     ] = "float32",
+    opset: Annotated[
+        int,
+        Parameter(
+            help="Version of ONNX's operators; default: 20. Runtimes of 2022 (ONNX Runtime 1.12 to 1.16) read 17.",
+            validator=Between(17, 20),
+        ),
+    ] = 20,
     calibration: Annotated[
-        Path | None, Parameter(help="Folder of photos (.jpg, .png) that int8 is calibrated on: 64 of them.")
+        Path | None, Parameter(help="Folder of photos that int8 is calibrated on; it takes 64 of them.")
     ] = None,
     photos: Annotated[
         list[Path] | None,
         Parameter(
-            help="Photos on which masks are compared with torch; default: two small ones.", consume_multiple=True
+            help="Photos, or folders of them, on which masks are compared with torch; default: two small ones.",
+            consume_multiple=True,
         ),
     ] = None,
 ) -> None:
@@ -59,34 +73,55 @@ def export(
 
     Its masks are compared with those of the model in torch on real photos; nothing is written if they differ.
     """
+    start = time.perf_counter()
     spec = get_spec(model)
+    chosen = _chosen(precision, calibration, photos)
+    if random_weights and checkpoint is not None:
+        raise InputError("--random-weights would ignore --checkpoint: give one of the two.")
     import_with_extra("onnxscript", "export", "Exporting")  # torch would miss it only after a minute
     if precision == "int8":
         import_with_extra("samlet.export.quantize", "quantize", "int8")
     exporter = import_with_extra(f"samlet.export.{to}", "export", "Exporting")
-    file = with_weights(lambda: cached_weights(spec)) if checkpoint is None else checkpoint
-    module = load_module(spec, file)
-    chosen: dict[str, list[Path]] = {} if photos is None else {"photos": photos}
-    if calibration is not None:
-        chosen["calibration"] = _photos_in(calibration)
+    module = load_module(spec, None if random_weights else _weights(spec, checkpoint))
     with Console(stderr=True).status(f"exporting {spec.name}") as status:
         parity = exporter.export_onnx(
-            module, output, layout=layout, precision=precision, progress=status.update, **chosen
+            module, output, layout=layout, precision=precision, opset=opset, progress=status.update, **chosen
         )
-    print_table(COLUMNS, _rows(output, parity))
+        seconds = time.perf_counter() - start
+        status.update("timing the encoder")
+        speed = import_with_extra("samlet.export.speed", "export", "Exporting")
+        times = speed.encode_milliseconds(module, output, layout)
+    print_table(COLUMNS, _rows(output, parity, seconds, times))
 
 
-def _photos_in(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: --calibration takes a folder of photos.")
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
+def _weights(spec: ModelSpec, checkpoint: Path | None) -> Path:
+    return with_weights(lambda: cached_weights(spec)) if checkpoint is None else checkpoint
 
 
-def _rows(folder: Path, parity: Parity) -> Iterator[tuple[str, str]]:
+def _chosen(precision: str, calibration: Path | None, photos: list[Path] | None) -> dict[str, list[Path]]:
+    """The photos that were named; InputError or ImageError for what would be ignored, is missing, or holds none."""
+    chosen = {} if photos is None else {"photos": find_photos(photos)}
+    if calibration is None:
+        if precision == "int8":
+            raise InputError("int8 needs --calibration FOLDER: photos of the kind the model will see, 64 are enough.")
+        return chosen
+    if precision != "int8":
+        raise InputError("--calibration is for int8 and would be ignored: leave it out, or ask for --precision int8.")
+    if not calibration.is_dir():
+        raise InputError(f"{calibration} is no folder: --calibration takes a folder of photos.")
+    return chosen | {"calibration": find_photos([calibration])}
+
+
+def _rows(folder: Path, parity: Parity, seconds: float, times: tuple[float, float]) -> Iterator[tuple[str, str]]:
     size_bytes = sum(file.stat().st_size for file in folder.iterdir())
     yield "folder", str(folder)
     yield "size", f"{size_bytes / 1e6:.1f} MB"
-    yield "mean mask IoU with torch", f"{parity.mean_mask_iou:.5f} ({len(parity.mask_ious)} masks)"
+    yield "exported in", f"{seconds:.0f} s"
+    yield "encode, ONNX Runtime on the CPU", f"{times[0]:,.0f} ms (in torch {times[1]:,.0f} ms)"
+    yield (
+        "mask IoU with torch",
+        (f"mean {parity.mean_mask_iou:.5f}, smallest {parity.least_mask_iou:.5f} ({len(parity.mask_ious)} masks)"),
+    )
     yield "embedding, largest difference", f"{parity.embedding:.1e} of its standard deviation"
     yield "logits, largest difference", f"{parity.logits:.1e} of their standard deviation"
     yield "predicted IoU, largest difference", f"{parity.iou:.1e}"

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from samlet.errors import ExportError
+from samlet.export.opset import OLDEST_OF_TORCH, OPSET
 from samlet.export.simplify import norm_by_squares, resize_before_mixing, resize_by_products
 from samlet.models import Sam
 from samlet.models.edge_sam.rpn import EdgeSamRpn
@@ -29,8 +30,6 @@ from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mi
 from samlet.nn.sam import token_bias
 from samlet.prompts import HINT_SIZE
 from samlet.runtime.artifact import DECODER, ENCODER, PROJECTOR, UPSCALER
-
-OPSET = 20  # the first one with Gelu; ONNX Runtime has read it since 1.17
 
 
 class EncoderGraph(nn.Module):
@@ -107,8 +106,11 @@ def plan_graphs(model: Sam, dtype: torch.dtype = torch.float32) -> dict[str, Gra
     }
 
 
-def write_graph(plan: GraphPlan, path: Path) -> None:
-    """Translate a module to ONNX and write it as one file; ExportError if the exporter cannot."""
+def write_graph(plan: GraphPlan, path: Path, opset: int = OPSET) -> None:
+    """Translate a module to ONNX and write it as one file; ExportError if the exporter cannot.
+
+    `opset`: of `samlet.export.opset`, which lowers the file further where torch cannot.
+    """
     tensors = tuple(tensor for tensor, _ in plan.inputs.values())
     # With gradients on, attention is traced as another kernel, with strides that the exporter cannot reshape.
     with _quiet_exporter(), torch.no_grad():
@@ -117,7 +119,7 @@ def write_graph(plan: GraphPlan, path: Path) -> None:
                 plan.module,
                 tensors,
                 dynamo=True,
-                opset_version=OPSET,
+                opset_version=max(opset, OLDEST_OF_TORCH),
                 input_names=plan.input_names,
                 output_names=list(plan.outputs),
                 dynamic_shapes=tuple(axes for _, axes in plan.inputs.values()),

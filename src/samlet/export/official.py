@@ -6,7 +6,8 @@
     manifest.json   the ModelSpec and the sha256 of both graphs
     parity.json     how far the graphs are from the torch model
 
-Source of the contract: `SamOnnxModel` of segment_anything (`utils/onnx.py`) with its default of four masks. Coordinates
+Source of the contract: `SamOnnxModel` of segment_anything (`utils/onnx.py`) with its default of four masks; the number
+of prompts in a call, which share the image and `mask_input`, is free here. Coordinates
 are in the frame of the prompt canvas; a prompt without a box ends with a padding point (0, 0) of label -1.
 """
 
@@ -26,6 +27,7 @@ from torch.export import Dim
 
 from samlet.backend import ArrayMaskLogits
 from samlet.export.graphs import GraphPlan, write_graph
+from samlet.export.opset import OPSET
 from samlet.models import Sam
 from samlet.prompts import ABSENT_LABEL, HINT_SIZE
 from samlet.runtime.artifact import DECODER, ENCODER
@@ -35,7 +37,8 @@ from samlet.tokens import PromptTokens
 
 # Linear, half-pixel centers, no antialiasing: what torch calls bilinear with align_corners=False.
 RESIZING = """
-resizing (float[2] orig_im_size, float[1, 4, 256, 256] low_res_masks) => (float[1, 4, height, width] masks) {{
+resizing (float[2] orig_im_size, float[num_prompts, 4, 256, 256] low_res_masks)
+    => (float[num_prompts, 4, height, width] masks) {{
     canvas = Constant <value = float[1] {{{canvas}.0}}> ()
     half = Constant <value = float[1] {{0.5}}> ()
     longest = ReduceMax (orig_im_size)
@@ -45,11 +48,12 @@ resizing (float[2] orig_im_size, float[1, 4, 256, 256] low_res_masks) => (float[
     rounded = Floor (raised)
     content_hw = Cast <to = 7> (rounded)
     orig_hw = Cast <to = 7> (orig_im_size)
-    four = Constant <value = int64[2] {{1, 4}}> ()
+    masks_of_prompts = Shape <start = 0, end = 2> (low_res_masks)
     origin = Constant <value = int64[2] {{0, 0}}> ()
     axes = Constant <value = int64[2] {{2, 3}}> ()
-    canvas_sizes = Constant <value = int64[4] {{1, 4, {canvas}, {canvas}}}> ()
-    orig_sizes = Concat <axis = 0> (four, orig_hw)
+    canvas_hw = Constant <value = int64[2] {{{canvas}, {canvas}}}> ()
+    canvas_sizes = Concat <axis = 0> (masks_of_prompts, canvas_hw)
+    orig_sizes = Concat <axis = 0> (masks_of_prompts, orig_hw)
     on_canvas = Resize <mode = "linear"> (low_res_masks, , , canvas_sizes)
     content = Slice (on_canvas, origin, content_hw, axes)
     masks = Resize <mode = "linear"> (content, , , orig_sizes)
@@ -58,7 +62,7 @@ resizing (float[2] orig_im_size, float[1, 4, 256, 256] low_res_masks) => (float[
 
 
 class OfficialDecoder(nn.Module):
-    """Prompt encoder and mask decoder for one prompt of N points, up to the low-resolution masks."""
+    """Prompt encoder and mask decoder for B prompts of N points about one image, up to the low-resolution masks."""
 
     def __init__(self, model: Sam) -> None:
         super().__init__()
@@ -68,25 +72,26 @@ class OfficialDecoder(nn.Module):
     def forward(
         self, image_embeddings: Tensor, point_coords: Tensor, point_labels: Tensor, mask_input: Tensor, has_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """[1, 256, 64, 64], [1, N, 2], [1, N], [1, 1, 256, 256], [1] → IoU [1, 4], masks [1, 4, 256, 256]."""
+        """[1, 256, 64, 64], [B, N, 2], [B, N], [1, 1, 256, 256], [1] → IoU [B, 4], masks [B, 4, 256, 256]."""
         hinted, unhinted = self.prompt_encoder.embed_mask(mask_input), self.prompt_encoder.no_mask(1)
         image = image_embeddings + has_mask * hinted + (1 - has_mask) * unhinted
+        image = image.expand(len(point_coords), -1, -1, -1)
         sparse = self.prompt_encoder.embed_tokens(point_coords, point_labels)
         iou, tokens, keys = self.mask_decoder.decode_tokens(image, self.prompt_encoder.get_dense_pe(), sparse)
         return iou, self.mask_decoder.upscale(tokens, keys)
 
 
-def write_official_decoder(model: Sam, path: Path) -> None:
+def write_official_decoder(model: Sam, path: Path, opset: int = OPSET) -> None:
     """Write Meta's decoder of a model, which is on the CPU in eval mode, as one ONNX file; ExportError as there."""
-    points = Dim("num_points")
+    prompts, points = Dim("num_prompts"), Dim("num_points")
     inputs = {
         "image_embeddings": (torch.zeros(1, 256, 64, 64), {}),
-        "point_coords": (torch.zeros(1, 3, 2), {1: points}),
-        "point_labels": (torch.ones(1, 3), {1: points}),
+        "point_coords": (torch.zeros(2, 3, 2), {0: prompts, 1: points}),
+        "point_labels": (torch.ones(2, 3), {0: prompts, 1: points}),
         "mask_input": (torch.zeros(1, 1, HINT_SIZE, HINT_SIZE), {}),
         "has_mask_input": (torch.zeros(1), {}),
     }
-    write_graph(GraphPlan(OfficialDecoder(model), inputs, ("iou_predictions", "low_res_masks")), path)
+    write_graph(GraphPlan(OfficialDecoder(model), inputs, ("iou_predictions", "low_res_masks")), path, opset)
     decoder = onnx.load(path)
     _append_resizing(decoder.graph, model.spec.image.prompt_canvas)
     onnx.checker.check_model(decoder, full_check=True)

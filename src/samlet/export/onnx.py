@@ -12,10 +12,11 @@ import onnx
 import torch
 
 from samlet import __version__
-from samlet.errors import ExportError
+from samlet.errors import ExportError, ImageError
 from samlet.export.artifact import folder_aside
 from samlet.export.graphs import plan_graphs, write_graph
 from samlet.export.official import OfficialBackend, write_official_decoder
+from samlet.export.opset import IR_VERSIONS, OPSET, lower_opset
 from samlet.export.parity import PHOTOS, TOLERANCES, Parity, compare
 from samlet.export.plain import PlainBackend
 from samlet.export.precision import Precision, store_weights_as_float16
@@ -23,6 +24,7 @@ from samlet.extras import import_with_extra
 from samlet.files import sha256_of
 from samlet.marks import MARK
 from samlet.models import Sam
+from samlet.reading import reading
 from samlet.runtime.artifact import DECODER, ENCODER, MANIFEST, PARITY, manifest_record
 from samlet.runtime.onnx import OnnxBackend
 
@@ -41,24 +43,27 @@ def export_onnx(
     *,
     layout: Layout = "samlet",
     precision: Precision = "float32",
-    calibration: Sequence[Path] = PHOTOS,
+    opset: int = OPSET,
+    calibration: Sequence[Path] = (),
     photos: Sequence[Path] = PHOTOS,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Parity:
     """Write the artifact of a model and return how near it is to the model in torch.
 
-    `layout`: "samlet" (`samlet.runtime.artifact`) or "official" (`samlet.export.official`). `calibration`: photos that
-    int8's ranges are measured on; `photos`: those parity is measured on. `progress` is told each step. Nothing is
+    `layout`: "samlet" (`samlet.runtime.artifact`) or "official" (`samlet.export.official`). `opset`: one of
+    `samlet.export.opset.IR_VERSIONS`. `calibration`: photos that int8's ranges are measured on, none of which may be
+    among `photos`, those that parity is measured on. `progress` is told each step. Nothing is
     written on ExportError (the graphs cannot be made, or differ by more than the tolerance of `precision`),
     OutputError, ImageError or MissingExtraError.
     """
-    if not photos or not calibration:
-        raise ExportError("Nothing to compare masks on, or to calibrate on: give at least one photo.")
+    _check_request(precision, opset, calibration, photos)
     model = deepcopy(model).cpu().eval()
     with folder_aside(folder) as aside:
         write = _write_official if layout == "official" else _write_graphs
-        names = write(model, aside, torch.float16 if precision == "float16" else torch.float32, progress)
+        names = write(model, aside, torch.float16 if precision == "float16" else torch.float32, opset, progress)
         _reduce(aside, names, model, precision, calibration, progress)
+        for name in names:
+            lower_opset(aside / name, opset)
         manifest = _manifest(aside, names, model, precision, layout)
         _write_json(aside / MANIFEST, manifest)
         progress(f"comparing masks on {len(photos)} photos")
@@ -70,19 +75,45 @@ def export_onnx(
     return parity
 
 
-def _write_graphs(model: Sam, folder: Path, dtype: torch.dtype, progress: Callable[[str], None]) -> list[str]:
+def _check_request(precision: Precision, opset: int, calibration: Sequence[Path], photos: Sequence[Path]) -> None:
+    if opset not in IR_VERSIONS:
+        raise ExportError(f"There is no opset {opset} here: use one of {', '.join(map(str, IR_VERSIONS))}.")
+    if not photos:
+        raise ExportError("Nothing to compare masks on: give at least one photo.")
+    if precision == "int8" and not calibration:
+        raise ExportError("int8 is calibrated on photos of the kind the model will see: give at least one.")
+    if precision != "int8" and calibration:
+        raise ExportError(f"Only int8 is calibrated: leave the calibration photos out for {precision}.")
+    compared = {_digest(photo) for photo in photos} if calibration else set()
+    both = next((photo for photo in calibration if _digest(photo) in compared), None)
+    if both is not None:
+        raise ExportError(
+            f"{both} is calibrated on and compared on, which flatters int8: choose other photos for one of the two."
+        )
+
+
+def _digest(photo: Path) -> str:
+    with reading(photo, "an image", ImageError):
+        return sha256_of(photo)
+
+
+def _write_graphs(
+    model: Sam, folder: Path, dtype: torch.dtype, opset: int, progress: Callable[[str], None]
+) -> list[str]:
     plans = plan_graphs(model, dtype)
     for name, plan in plans.items():
         progress(f"translating {name}")
-        write_graph(plan, folder / name)
+        write_graph(plan, folder / name, opset)
     return list(plans)
 
 
-def _write_official(model: Sam, folder: Path, dtype: torch.dtype, progress: Callable[[str], None]) -> list[str]:
+def _write_official(
+    model: Sam, folder: Path, dtype: torch.dtype, opset: int, progress: Callable[[str], None]
+) -> list[str]:
     progress(f"translating {ENCODER}")
-    write_graph(plan_graphs(model, dtype)[ENCODER], folder / ENCODER)
+    write_graph(plan_graphs(model, dtype)[ENCODER], folder / ENCODER, opset)
     progress(f"translating {DECODER}")
-    write_official_decoder(model, folder / DECODER)
+    write_official_decoder(model, folder / DECODER, opset)
     return [ENCODER, DECODER]
 
 

@@ -60,6 +60,11 @@ class Parity:
         """Mean IoU of the masks, 1.0 when they are equal."""
         return float(np.mean(self.mask_ious))
 
+    @property
+    def least_mask_iou(self) -> float:
+        """The smallest IoU of the masks."""
+        return min(self.mask_ious)
+
     def violations(self, tolerance: Tolerance) -> list[str]:
         """One phrase for each measure that is beyond its tolerance (or not a number)."""
         phrases = [
@@ -91,7 +96,7 @@ class Parity:
             "iou_max_difference": self.iou,
             "logits_max_difference_in_std": self.logits,
             "mask_iou_mean": self.mean_mask_iou,
-            "mask_iou_min": min(self.mask_ious),
+            "mask_iou_min": self.least_mask_iou,
             "tolerance": asdict(tolerance),
         }
 

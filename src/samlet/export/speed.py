@@ -1,0 +1,28 @@
+"""How long an encoder takes as it was exported, beside the model in torch that it was made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+
+from samlet.benchmarking.timing import take_turns
+from samlet.export.official import OfficialBackend
+from samlet.export.onnx import Layout
+from samlet.export.parity import PHOTOS
+from samlet.export.plain import PlainBackend
+from samlet.images import read_image
+from samlet.models import Sam
+from samlet.preprocess import to_pixels
+from samlet.runtime.onnx import OnnxBackend
+
+ROUNDS = 5
+
+
+def encode_milliseconds(model: Sam, folder: Path, layout: Layout) -> tuple[float, float]:
+    """Median milliseconds of an encode in ONNX Runtime and in torch, on the CPU, by turns on one photo."""
+    spec = model.spec
+    pixels = to_pixels(read_image(PHOTOS[0]), spec.image)[0][None]
+    exported = OfficialBackend(folder, spec) if layout == "official" else OnnxBackend.from_folder(folder, device="cpu")
+    plain = PlainBackend(model, spec)
+    seconds = take_turns({"onnx": lambda: exported.encode(pixels), "torch": lambda: plain.encode(pixels)}, ROUNDS)
+    return 1e3 * median(seconds["onnx"]), 1e3 * median(seconds["torch"])
