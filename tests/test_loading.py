@@ -289,6 +289,10 @@ class TestWhatIsNotThere:
         with pytest.raises(WeightsError, match="no published weights"):
             loading.cached_weights(spec)
 
+    def test_the_shipped_model_in_torch_says_where_its_file_is(self, shipped):
+        with pytest.raises(WeightsError, match=r"checkpoints/efficientvit-sam-b0\.safetensors, a file of"):
+            load(backend="torch")
+
     def test_an_unknown_model(self):
         with pytest.raises(UnknownModelError, match="mobile-sam"):
             load("mobil-sam")

@@ -115,6 +115,12 @@ def cached_weights(spec: ModelSpec) -> Path:
     file = weights.find_checked(spec)
     if file is not None:
         return file
+    if spec.checkpoint is None and shipped_folder(spec.name) is not None:
+        raise WeightsError(
+            f"{spec.name} came with samlet for ONNX Runtime and OpenVINO on the CPU: for torch give --checkpoint "
+            f"(checkpoint=…) checkpoints/{spec.name}.safetensors, a file of samlet's source repository, or import it "
+            f"once with `samlet models import FILE --model {spec.name}`."
+        )
     if spec.checkpoint is None:
         raise WeightsError(f"{spec.name} has no published weights: give a checkpoint of your own.")
     size = f"{spec.checkpoint.size_bytes / 1e6:.0f} MB" if spec.checkpoint.size_bytes else "size unknown"

@@ -45,7 +45,6 @@ def test_the_first_run_and_what_is_given_do_not_count(clock):
         (0.1, 10, 10),
         (0.1, 1, 1),
         (60, 10, timing.FEWEST_RUNS),  # slow: the fewest are enough
-        (60, 2, 2),  # but never more than asked for
         (timing.LONG_ENOUGH_S / 5, 10, 5),
     ],
 )
@@ -71,3 +70,15 @@ def test_better_is_above_one(unit, own, baseline, ratio):
 def test_units():
     assert milliseconds([0.5, 1.0], items=2) == Figure("ms", (250, 500))
     assert images_a_second([0.5, 2.0], 8) == Figure("images/s", (16, 4))
+
+
+def test_each_round_runs_all_twice_and_counts_the_second():
+    seen = []
+    seconds = timing.take_turns({"a": lambda: seen.append("a"), "b": lambda: seen.append("b")}, 3)
+    assert seen == ["a", "a", "b", "b"] * 3
+    assert [len(each) for each in seconds.values()] == [3, 3]
+
+
+def test_turns_are_joined():
+    assert Figure("ms", (1.0,)).joined(Figure("ms", (2.0, 3.0))) == Figure("ms", (1.0, 2.0, 3.0))
+    assert Figure("MB", (500.0,)).joined(Figure("MB", (600.0,))) == Figure("MB", (600.0,))

@@ -49,6 +49,17 @@ def test_a_usage_mistake_is_one_sentence(refused, words, sentence):
     assert sentence in refused(*words)
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_verbs_options_and_choices(samlet, shell):
+    code, out, err = samlet("completion", shell)
+    assert (code, err) == (0, "")
+    assert all(word in out for word in ("segment", "everything", "points-per-side", "openvino", "distill-encoder"))
+
+
+def test_a_shell_that_is_not_known(refused):
+    assert "tcsh" in refused("completion", "tcsh")
+
+
 HEAVY = "{'torch', 'onnxruntime', 'cv2', 'PIL', 'numpy', 'cyclopts', 'rich'}"
 
 

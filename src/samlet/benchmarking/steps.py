@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ PHOTO = Path(__file__).parents[1] / "export" / "photos" / "coffee.jpg"  # 600 x 
 PROMPT_BATCHES = (1, 8, 16, 64)
 IMAGE_BATCHES = (1, 8, 16)
 COLD_START = "cold-start"
-COLD_STARTS = 3
+COLD_STARTS_IN_A_TURN = 1
 
 _COLD_START = """
 import json, sys
@@ -60,6 +60,11 @@ class Measurement:
     model: str
     weights_sha256: str | None
     figures: dict[str, Figure]
+
+    def joined(self, later: Measurement) -> Measurement:
+        """What two turns measured."""
+        figures = {name: figure.joined(later.figures[name]) for name, figure in self.figures.items()}
+        return replace(self, figures=figures)
 
 
 def measure(target: Target, plan: Plan) -> Measurement:
@@ -97,7 +102,7 @@ def cold_start(target: Target, plan: Plan) -> Figure:
             last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
             raise BackendError(f"{target.name} does not start in a new process: {last}")
 
-    seconds = time_runs(start, lambda: None, min(plan.repeats, COLD_STARTS))
+    seconds = time_runs(start, lambda: None, min(plan.repeats, COLD_STARTS_IN_A_TURN))
     return Figure("s", tuple(seconds))
 
 

@@ -11,9 +11,13 @@ import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from typing import TYPE_CHECKING
 
 from samlet import __version__
 from samlet.errors import InputError, SamletError, StoppedError
+
+if TYPE_CHECKING:
+    from cyclopts import App
 
 BAD_INPUT = 2
 DEFECT = 1
@@ -30,6 +34,7 @@ VERBS = (
     ("eval", "samlet.cli.eval:app", "Measure how good a model's masks are, by the papers' protocols."),
     ("bench", "samlet.cli.bench:app", "Measure how fast models are on this machine."),
     ("doctor", "samlet.cli.doctor:doctor", "Say what this machine can run, and why not."),
+    ("completion", "samlet.cli.completion:completion", "Print what makes a shell complete samlet's words."),
 )
 
 
@@ -81,10 +86,9 @@ def help_text() -> str:
     )
 
 
-def _run(words: list[str]) -> None:
-    """Run a verb; what cannot be understood becomes an `InputError`."""
-    from cyclopts import App, CycloptsError, Parameter
-    from cyclopts.exceptions import UnknownCommandError, UnusedCliTokensError
+def make_app() -> App:
+    """The command-line application; its verbs are imported when they are used."""
+    from cyclopts import App, Parameter
 
     # No --no-… twins, no --empty-… lists, no "[default: False]" in the help.
     app = App(
@@ -95,6 +99,15 @@ def _run(words: list[str]) -> None:
     )
     for name, home, line in VERBS:
         app.command(home, name=name, help=line)
+    return app
+
+
+def _run(words: list[str]) -> None:
+    """Run a verb; what cannot be understood becomes an `InputError`."""
+    from cyclopts import CycloptsError
+    from cyclopts.exceptions import UnknownCommandError, UnusedCliTokensError
+
+    app = make_app()
     try:
         app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except (UnknownCommandError, UnusedCliTokensError) as error:

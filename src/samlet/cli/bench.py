@@ -7,7 +7,9 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -24,13 +26,18 @@ from samlet.errors import BackendError, InputError, ModelError
 from samlet.models.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from samlet.benchmarking.processes import Worker
     from samlet.benchmarking.steps import Measurement, Plan
     from samlet.benchmarking.target import Target
     from samlet.benchmarking.timing import Figure
 
 AUTO: Literal["auto"] = "auto"
 WHAT = "encode,decode,click,everything,throughput,cold-start"
-JsonFile = Annotated[Path, Parameter(help="Also write the JSON line to this file.", validator=file_to_write)]
+WIDTH = 100
+PrintsJson = Annotated[
+    bool, Parameter(name="--json", help="Print one JSON line with all figures in place of the table.", negative=())
+]
+JsonFile = Annotated[Path, Parameter(help="Write that JSON line to this file.", validator=file_to_write)]
 Side = Annotated[int, Parameter(validator=Between(1, 256))]
 
 app = App(name="bench", help_format="plaintext")
@@ -39,18 +46,23 @@ app = App(name="bench", help_format="plaintext")
 @app.default
 def bench(
     models: Annotated[
-        list[str] | None, Parameter(help="Names from `samlet models` and exported folders; default: what ships.")
+        list[str] | None,
+        Parameter(name="--model", help="Names from `samlet models` and exported folders; default: what ships."),
     ] = None,
-    /,
     *,
     backends: Annotated[
-        str, Parameter(help="Some of onnx,openvino,tensorrt,torch; auto: all that run here but tensorrt.")
+        str,
+        Parameter(
+            name=("--backends", "--backend"),
+            help="Some of onnx,openvino,tensorrt,torch; auto: all that run here but tensorrt.",
+        ),
     ] = AUTO,
     precisions: Annotated[
         str,
         Parameter(
+            name=("--precisions", "--precision"),
             help="Of float32, float16-weights, float16, int8, bfloat16 those wanted; auto: all there are, of torch's "
-            "half precisions only with a device other than the cpu."
+            "half precisions only with a device other than the cpu.",
         ),
     ] = AUTO,
     what: Annotated[
@@ -68,18 +80,22 @@ def bench(
     threads: Threads | None = None,
     repeats: Annotated[
         int,
-        Parameter(help="Runs of each, after one that does not count; 3 of slow ones.", validator=Between(1, 10_000)),
+        Parameter(
+            help="Runs of each, in three turns, each after one that does not count; 3 of slow ones.",
+            validator=Between(1, 10_000),
+        ),
     ] = 10,
     points_per_side: Annotated[Side, Parameter(help="The grid of everything mode has so many clicks in a row.")] = 16,
     baseline: Annotated[
         str | None, Parameter(help="Tell how many times better the others are than this MODEL/BACKEND/PRECISION.")
     ] = None,
+    json_: PrintsJson = False,
     output: JsonFile | None = None,
 ) -> None:
-    """Time models on every backend and in every precision that they have here, each in a process of its own.
+    """Time models on every backend and in every precision that they have here, by turns.
 
-    Prints a table of medians with the 10th and 90th percentile, and one JSON line. Peak memory is that of the process
-    up to then.
+    Each is in a process of its own, which waits while the others work. Prints a table of medians with the 10th and 90th
+    percentile. Peak memory is that of the process up to then.
     """
     from samlet.benchmarking.steps import PHOTO, STEPS, Plan, photo_facts
     from samlet.benchmarking.target import find_targets
@@ -97,16 +113,19 @@ def bench(
     _check_baseline(baseline, targets)
     photo = photo_facts(plan.photo)
     named = [target for target in targets if _was_named(target, backends, precisions)]
+    load = _load_average()
     measured, left_out = _measure_all(targets, plan, named)
     if baseline in left_out:
         raise BackendError(f"The baseline {baseline} does not run here: {left_out[baseline]}")
     against = None if baseline is None else measured[baseline].figures
-    _print_figures(measured, against)
+    if not json_:
+        _print_figures(measured, against)
+        _print_load(load)
     targets_json = [
         _target_json(target, measured[target.name], against) for target in targets if target.name in measured
     ]
     settings = {"photo": photo, "threads": threads, "device": device, "points_per_side": points_per_side}
-    _print_json({**settings, "baseline": baseline, "targets": targets_json, "left_out": left_out}, output)
+    _print_json({**settings, "baseline": baseline, "targets": targets_json, "left_out": left_out}, json_, output)
 
 
 @app.command(name="everything")
@@ -123,12 +142,12 @@ def bench_everything(
     points_per_side: Annotated[Side, Parameter(help="The grid has so many clicks in a row.")] = 32,
     fast: Annotated[bool, Parameter(help="Also run fast mode, and tell its recall of the exact masks.")] = False,
     threads: Threads | None = None,
+    json_: PrintsJson = False,
     output: JsonFile | None = None,
 ) -> None:
     """Time everything mode on photos, beside segment_anything's own order of operations with the same weights.
 
-    "matched" is the share of the reference's masks of which ours has one at IoU 0.95 or more. Prints a table and one
-    JSON line.
+    "matched" is the share of the reference's masks of which ours has one at IoU 0.95 or more.
     """
     from samlet.benchmarking.side_by_side import compare, reference_of, total
     from samlet.benchmarking.steps import PHOTO
@@ -139,16 +158,19 @@ def bench_everything(
         raise InputError(f"The checkpoint {checkpoint} is for torch: give --reference or --backend torch too.")
     theirs = with_weights(lambda: reference_of(model, checkpoint)) if reference else None
     rows: list[dict[str, Any]] = []
+    load = _load_average()
     with Console(stderr=True).status("everything") as status:
         for row in compare(target, photos or [PHOTO], points_per_side, reference=theirs, fast=fast):
             rows.append(row)
             status.update(f"everything: {len(rows)} photos done")
     whole = total(rows)
-    _print_everything([*rows, {"name": "all", **whole}] if len(rows) > 1 else rows)
+    if not json_:
+        _print_everything([*rows, {"name": "all", **whole}] if len(rows) > 1 else rows)
+        _print_load(load)
     ratios = [row["ratio"] for row in rows if "ratio" in row]
     settings = {"target": target.name, "points_per_side": points_per_side, "threads": threads}
     facts = {"median_ratio": median(ratios) if ratios else None, "total": whole, "photos": rows}
-    _print_json({**settings, **facts}, output)
+    _print_json({**settings, **facts}, json_, output)
 
 
 def _was_named(target: Target, backends: str, precisions: str) -> bool:
@@ -162,29 +184,42 @@ def _was_named(target: Target, backends: str, precisions: str) -> bool:
 def _measure_all(
     targets: Sequence[Target], plan: Plan, named: Sequence[Target]
 ) -> tuple[dict[str, Measurement], dict[str, str]]:
-    """Measurements by name, and why those of other targets than the `named` ones were not made."""
+    """Measurements by name, and why those of other targets than the `named` ones were not made.
+
+    Targets take turns, each in a process that waits while the others work.
+    """
+    from samlet.benchmarking import processes
+    from samlet.benchmarking.timing import TURNS
+
     measured: dict[str, Measurement] = {}
     left_out: dict[str, str] = {}
-    with Console(stderr=True).status("") as status:
-        for target in targets:
-            status.update(f"timing {target.name}")
-            try:
-                measured[target.name] = with_weights(lambda target=target: _measure(target, plan))
-            except (BackendError, ModelError) as error:
-                if target in named:
-                    raise
-                left_out[target.name] = str(error)
-                print(f"left out: {target.name}: {error}", file=sys.stderr)
+    turns = min(TURNS, plan.repeats)
+    turn_plan = replace(plan, repeats=-(-plan.repeats // turns))
+    with ExitStack() as stack, Console(stderr=True).status("") as status:
+        workers = {target.name: stack.enter_context(processes.Worker(target.threads)) for target in targets}
+        for turn in range(1, turns + 1):
+            for target in (each for each in targets if each.name not in left_out):
+                status.update(f"timing {target.name}, turn {turn} of {turns}")
+                try:
+                    result = with_weights(partial(_measure, workers[target.name], target, turn_plan))
+                except (BackendError, ModelError) as error:
+                    if target in named:
+                        raise
+                    left_out[target.name] = str(error)
+                    measured.pop(target.name, None)
+                    print(f"left out: {target.name}: {error}", file=sys.stderr)
+                else:
+                    before = measured.get(target.name)
+                    measured[target.name] = result if before is None else before.joined(result)
     if not measured:
         raise BackendError(f"Nothing could be timed. {next(iter(left_out.values()))}")
     return measured, left_out
 
 
-def _measure(target: Target, plan: Plan) -> Measurement:
-    from samlet.benchmarking import processes, steps
+def _measure(worker: Worker, target: Target, plan: Plan) -> Measurement:
+    from samlet.benchmarking import steps
 
-    with processes.Worker(target.threads) as worker:
-        measurement = worker.call(steps.measure, target, plan)
+    measurement = worker.call(steps.measure, target, plan)
     if steps.COLD_START not in plan.steps or target.random_weights:
         return measurement
     return replace(measurement, figures=measurement.figures | {"cold start": steps.cold_start(target, plan)})
@@ -210,12 +245,46 @@ def _check_baseline(baseline: str | None, targets: Sequence[Target]) -> None:
 
 
 def _print_figures(measured: dict[str, Measurement], baseline: dict[str, Figure] | None) -> None:
+    """A row for each step; as many targets side by side as fit into `WIDTH` columns, the others in tables below."""
     units = {name: figure.unit for measurement in measured.values() for name, figure in measurement.figures.items()}
-    rows = [
-        [f"{name} ({unit})", *(_cell(name, measurement.figures, baseline) for measurement in measured.values())]
-        for name, unit in units.items()
-    ]
-    print_table([("", "left"), *((name, "right") for name in measured)], rows)
+    left = max(len(f"{name} ({unit})") for name, unit in units.items())
+    columns = {
+        name.replace("/", "\n"): [_cell(step, measurement.figures, baseline) for step in units]
+        for name, measurement in measured.items()
+    }
+    widths = {heading: max(map(len, [*heading.splitlines(), *cells])) for heading, cells in columns.items()}
+    for headings in _in_rows(widths, WIDTH - left):
+        rows = [
+            [f"{step} ({unit})", *(columns[heading][number] for heading in headings)]
+            for number, (step, unit) in enumerate(units.items())
+        ]
+        print_table([("", "left"), *((heading, "right") for heading in headings)], rows)
+
+
+def _in_rows(widths: dict[str, int], room: int) -> list[list[str]]:
+    """The names in groups, each of which fits into the room; a name that is too wide is alone."""
+    groups: list[list[str]] = [[]]
+    for name, width in widths.items():
+        taken = sum(widths[each] + 2 for each in groups[-1])
+        if groups[-1] and taken + width + 2 > room:
+            groups.append([])
+        groups[-1].append(name)
+    return groups
+
+
+def _print_load(before: float | None) -> None:
+    """How busy the machine was, on which all times depend."""
+    from samlet.runtime.graphs import usable_cores
+
+    after = _load_average()
+    if before is None or after is None:
+        return
+    busy = "; it was busy with other work, so repeat this when it is not" if before > usable_cores() / 2 else ""
+    print(f"load average {before:.1f} before and {after:.1f} after, {usable_cores()} usable cores{busy}")
+
+
+def _load_average() -> float | None:
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def _cell(name: str, figures: dict[str, Figure], baseline: dict[str, Figure] | None) -> str:
@@ -278,18 +347,18 @@ def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
 
 
-def _print_json(facts: dict[str, Any], output: Path | None) -> None:
-    """One line that says what was run, on what, and what came out; `output` gets the same."""
+def _print_json(facts: dict[str, Any], printed: bool, output: Path | None) -> None:
+    """One line that says what was run, on what, and what came out, where it was asked for."""
     from samlet.evaluation.provenance import machine, versions
     from samlet.files import make_folder, write_files
     from samlet.runtime.graphs import usable_cores
 
-    load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    here = {**machine(), "usable_cores": usable_cores(), "load_average": load_average}
+    here = {**machine(), "usable_cores": usable_cores(), "load_average": _load_average()}
     line = json.dumps(
         {"command": f"samlet {shlex.join(sys.argv[1:])}", "machine": here, "versions": versions(), **facts}
     )
-    print(line)
+    if printed:
+        print(line)
     if output is not None:
         make_folder(output.parent)
         write_files({output: f"{line}\n".encode()})
