@@ -7,6 +7,7 @@ orientation is applied; more than 100 megapixels are refused before a pixel is d
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import io
 import os
@@ -127,7 +128,16 @@ def _formats() -> tuple[str, ...]:
     for plugin in _NEWER_PLUGINS.values():
         with suppress(ImportError):
             importlib.import_module(f"PIL.{plugin}ImagePlugin")
+    _silence_libtiff()
     return tuple(name for name in (*_PLUGINS, *_NEWER_PLUGINS) if name in Image.OPEN)
+
+
+def _silence_libtiff() -> None:
+    """libtiff writes its complaints about a file to stderr, from C; what matters of them Pillow raises too."""
+    with suppress(OSError, AttributeError):  # where Pillow holds it out of reach, as on Windows
+        library = ctypes.CDLL(Image.core.__file__)
+        library.TIFFSetWarningHandler(None)
+        library.TIFFSetErrorHandler(None)
 
 
 def _check_size(width: int, height: int, name: str) -> None:
@@ -193,12 +203,17 @@ def _color_8_bit(image: Image.Image, again: Callable[[], Any]) -> Image.Image:
         return image
     with again() as other:
         # Read in the other byte order, the high bytes are the low ones.
-        other.tile = [tile._replace(args=_other_order(tile.args)) for tile in other.tile]
+        other.tile = [_with_args(tile, _other_order(tile[3])) for tile in other.tile]
         low = np.asarray(other)
     levels = high[..., :3].astype(np.uint16) << 8 | low[..., :3]
     stretched = np.array(high)
     stretched[..., :3] = np.rint(levels * (255 / _white(int(levels.max()))))
     return Image.fromarray(stretched)
+
+
+def _with_args(tile: Any, args: Any) -> Any:
+    """A tile is a plain tuple before Pillow 11.1."""
+    return tile._replace(args=args) if hasattr(tile, "_replace") else (*tile[:3], args)
 
 
 def _white(largest: int) -> int:

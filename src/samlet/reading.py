@@ -11,6 +11,7 @@ import errno
 import logging
 import os
 import re
+import reprlib
 import stat
 import warnings
 import zipfile
@@ -34,6 +35,8 @@ _REASONS = {
     errno.ENAMETOOLONG: "the name is too long",
     errno.ELOOP: "its symbolic links lead in a circle",
 }
+_QUOTED = reprlib.Repr()
+_QUOTED.maxlevel, _QUOTED.maxstring, _QUOTED.maxother = 3, 60, 60
 _KINDS = (
     (stat.S_ISFIFO, "a FIFO"),
     (stat.S_ISSOCK, "a socket"),
@@ -82,6 +85,11 @@ def read_npz(path: str | os.PathLike[str], what: str, error: type[SamletError] =
             return {name: stored[name] for name in stored.files}
 
 
+def shown(value: object) -> str:
+    """How a sentence quotes a foreign value: its repr, cut where it would be long or deep."""
+    return _QUOTED.repr(value)
+
+
 def check_regular(path: str | os.PathLike[str]) -> None:
     """OSError, with a `strerror` that says why, if `path` is missing or anything but a regular file."""
     mode = Path(path).stat().st_mode
@@ -101,6 +109,18 @@ def is_missing(path: str | os.PathLike[str]) -> bool:
     except (OSError, ValueError):
         return False
     return False
+
+
+def is_file(path: Path, error: type[SamletError] = DataError) -> bool:
+    """Whether something lies at `path` that is no folder; `error` if that cannot be looked at."""
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as reason:
+        if reason.errno == errno.ENAMETOOLONG:
+            return False
+        raise error(_sentence(str(path), "a file", reason)) from reason
 
 
 def is_folder(path: Path, error: type[SamletError] = DataError) -> bool:

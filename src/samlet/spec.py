@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from samlet.errors import ModelError
+from samlet.reading import shown
 
 RGB = tuple[float, float, float]
 
@@ -158,13 +159,13 @@ def _take(record: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -
         raise ModelError(f'The model description lacks the field "{name}": export the model again.')
     value = record[name]
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise ModelError(f'The field "{name}" of the model description is {value!r}: export the model again.')
+        raise ModelError(f'The field "{name}" of the model description is {shown(value)}: export the model again.')
     return value
 
 
 def _rgb(record: Mapping[str, Any], name: str) -> RGB:
     values = _take(record, name, list)
     if len(values) != 3 or not all(isinstance(value, (int, float)) for value in values):
-        raise ModelError(f'The field "{name}" of the model description is {values!r}: three numbers are needed.')
+        raise ModelError(f'The field "{name}" of the model description is {shown(values)}: three numbers are needed.')
     red, green, blue = values
     return float(red), float(green), float(blue)

@@ -137,20 +137,50 @@ BROKEN = {
     "crowd": ({"annotations": [annotation(iscrowd="yes")]}, "annotation 1 has iscrowd 'yes'"),
     "odd polygon": ({"annotations": [annotation(segmentation=[SQUARE[:-1]])]}, "annotation 1: .*even count"),
     "nested polygon": ({"annotations": [annotation(segmentation=[[SQUARE]])]}, "annotation 1: .*flat list"),
-    "flat polygon": ({"annotations": [annotation(segmentation=SQUARE)]}, "annotation 1: .*flat list"),
+    "flat polygon": ({"annotations": [annotation(segmentation=SQUARE)]}, "annotation 1: .*list of polygons.*flat list"),
     "worded polygon": ({"annotations": [annotation(segmentation=[["a", 1] * 3])]}, "annotation 1: .*list of numbers"),
     "ragged polygon": ({"annotations": [annotation(segmentation=[[[1], 2, 3]])]}, "annotation 1: .*list of numbers"),
     "NaN corner": ({"annotations": [annotation(segmentation=[[*SQUARE[:-1], float("nan")]])]}, "no number or more"),
-    "far corner": ({"annotations": [annotation(segmentation=[[*SQUARE[:-1], 1e9]])]}, "more than 1,000,000 pixels"),
+    "far corner": ({"annotations": [annotation(segmentation=[[*SQUARE[:-1], 1e9]])]}, "more than 1,000 pixels"),
     "text": ({"annotations": [annotation(segmentation="polygon")]}, "annotation 1: A segmentation must be"),
     "mask of another size": (
         {"annotations": [annotation(segmentation={"size": [8, 6], "counts": [48]})]},
         r"annotation 1: its mask has \[8, 6\] rows and columns, but the image has \[6, 8\]",
     ),
+    "pairs": (
+        {"annotations": [annotation(segmentation=[[[2, 1], [6, 1], [6, 4]]])]},
+        r"annotation 1: A polygon must be a flat list \[x0, y0, .*not a list of pairs",
+    ),
+    "long outline": (
+        {"annotations": [annotation(segmentation=[[0, 0, 900, 900] * 1200])]},
+        "outline is .* pixels long",
+    ),
+    "no text": (
+        {"annotations": [annotation(segmentation={"size": [6, 8], "counts": "\ud800"})]},
+        "annotation 1: A run-length code holds foreign characters",
+    ),
+    "endless size": (
+        {"annotations": [annotation(segmentation={"size": [float("inf"), 8], "counts": "0"})]},
+        "annotation 1: A segmentation must be",
+    ),
+    "huge image": ({"images": [image(width=10**9, height=10**9)]}, "image 1 states an image of 1000000000 x"),
     "box": ({"annotations": [annotation(bbox=[1, 2, 3])]}, "annotation 1 has bbox"),
     "huge box": ({"annotations": [annotation(bbox=[1, 2, 10**400, 1])]}, "annotation 1 has bbox"),
     "area": ({"annotations": [annotation(area=-1)]}, "annotation 1 has area -1"),
 }
+
+
+FRACTIONS = [number / 8 for number in SQUARE]
+
+
+def test_polygons_in_fractions_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no number of 1 polygons is above 1, the first is annotation 2; .*fractions"):
+        read(tmp_path, annotations=[annotation(1), annotation(2, segmentation=[FRACTIONS])])
+    alone = [annotation(number, segmentation=[FRACTIONS], bbox=None) for number in range(1, 9)]
+    with pytest.raises(DataError, match="no number of 8 polygons is above 1"):
+        read(tmp_path, annotations=alone)
+    tiny = annotation(2, segmentation=[[0, 0, 1, 0, 1, 1, 0, 1]], bbox=[0, 0, 1, 1], area=None)
+    assert masks_of(tmp_path, annotation(1), tiny)[1].sum() == 1
 
 
 @pytest.mark.parametrize(("changes", "message"), BROKEN.values(), ids=BROKEN.keys())

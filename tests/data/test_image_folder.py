@@ -33,7 +33,7 @@ def annotation(**changes: Any) -> dict[str, Any]:
 
 
 def write_image(folder: Path, name: str, size_hw: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((*size_hw, 3), 90, np.uint8)).save(folder / name)
 
 
@@ -117,7 +117,7 @@ def test_an_image_of_another_size_than_its_record_is_refused_on_reading(tmp_path
         ([annotation(segmentation={"size": [6, 8], "counts": [50, -2]})], "annotation 7: .*damaged"),
         ([annotation(bbox=[1, 2, 3])], "annotation 7 has bbox"),
         ([annotation(bbox=[1, 2, -3, 4])], "annotation 7 has bbox"),
-        ([annotation(bbox=None)], "annotation 7 has bbox None"),
+        ([annotation(bbox="2, 1, 4, 3")], "annotation 7 has bbox '2, 1, 4, 3'"),
         ([annotation(area=-1)], "annotation 7 has area -1"),
         ([annotation(area="big")], "annotation 7 has area 'big'"),
     ],
@@ -153,11 +153,42 @@ def test_a_record_without_image_is_named(tmp_path: Path) -> None:
         open_folders([tmp_path])
 
 
-def test_one_name_in_two_folders_is_refused(tmp_path: Path) -> None:
-    write_image(tmp_path / "a", "x_1.jpg")
-    write_image(tmp_path / "b", "x_1.jpg")
-    with pytest.raises(DataError, match="same name 'x_1'"):
-        open_folders([tmp_path / "a", tmp_path / "b"])
+def test_one_name_in_two_folders_is_told_apart(tmp_path: Path) -> None:
+    write_image(tmp_path / "a" / "cam", "x_1.jpg")
+    write_image(tmp_path / "b" / "cam", "x_1.jpg")
+    write_image(tmp_path / "b" / "cam", "y_1.jpg")
+    samples = open_folders([tmp_path / "a" / "cam", tmp_path / "b" / "cam"])
+    assert [sample.name for sample in samples] == ["a/cam/x_1", "b/cam/x_1", "y_1"]
+    assert {sample.source for sample in samples} == {"x", "y"}
+    with pytest.raises(DataError, match=r"x_1\.jpg is there twice"):
+        open_folders([tmp_path / "a" / "cam", tmp_path / "a" / "cam"])
+
+
+def test_two_images_of_one_stem_are_told_apart_and_the_record_says_whose_it_is(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, [annotation()])
+    write_image(folder, "pets_1.png")
+    jpg, png = open_folders([folder])
+    assert [(sample.name, len(sample.annotations)) for sample in (jpg, png)] == [("pets_1.jpg", 1), ("pets_1.png", 0)]
+    (folder / "pets_1.json").write_text((folder / "pets_1.json").read_text().replace("pets_1.jpg", "other.jpg"))
+    with pytest.raises(DataError, match=r"pets_1\.json may belong to pets_1\.jpg or to pets_1\.png, .*'other\.jpg'"):
+        open_folders([folder])
+
+
+def test_a_record_that_names_another_photo_is_refused(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, [annotation()])
+    write_image(folder, "pets_2.jpg")
+    (folder / "pets_1.json").write_text((folder / "pets_1.json").read_text().replace("pets_1.jpg", "pets_2.jpg"))
+    with pytest.raises(
+        DataError, match=r"pets_1\.json lies beside pets_1\.jpg but names pets_2\.jpg, which is there too"
+    ):
+        open_folders([folder])
+
+
+@pytest.mark.parametrize("missing", [{"bbox": None}, {"bbox": []}, {"area": None}, {"bbox": None, "area": None}])
+def test_a_null_box_or_area_is_made_from_the_mask(tmp_path: Path, missing: dict[str, Any]) -> None:
+    [sample] = open_folders([folder_with(tmp_path, [annotation(**missing)])])
+    assert sample.annotations[0].box_xywh == (2, 1, 4, 3)
+    assert sample.annotations[0].area_px == 12
 
 
 def test_a_file_that_only_claims_to_be_an_image_is_named(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +81,54 @@ def test_parts_of_a_group_are_one_object_but_another_label_is_another(tmp_path: 
     assert [mask.id for mask in masks] == [0, 1, 2]
 
 
+def png_of(mask: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+@pytest.mark.parametrize("mask", [np.eye(21, 11) > 0, np.eye(21, 11, dtype=np.uint8) * 255], ids=["1 bit", "8 bits"])
+def test_a_mask_of_a_model_covers_both_corners_of_its_box(tmp_path: Path, mask: np.ndarray) -> None:
+    drawn = shape("mask", [[30, 40], [40, 60]], mask=png_of(mask))
+    [found] = opened(write(tmp_path / "a_1.json", [drawn])).annotations
+    np.testing.assert_array_equal(found.to_array()[40:61, 30:41], mask > 0)
+    assert found.area_px == 11
+
+
+def test_a_mask_is_cut_at_the_border_and_joins_its_group(tmp_path: Path) -> None:
+    full = png_of(np.ones((11, 11), bool))
+    drawn = [
+        shape("mask", [[-5, 95], [5, 105]], mask=full, group_id=1),
+        shape("rectangle", [[50, 0], [60, 10]], group_id=1),
+        shape("mask", [[200, 200], [210, 210]], mask=full),
+    ]
+    joined, outside = opened(write(tmp_path / "a_1.json", drawn)).annotations
+    assert joined.area_px == 6 * 5 + 100
+    assert outside.area_px == 0
+
+
+@pytest.mark.parametrize("kind", ["rectangle", "rotation", "oriented_rectangle"])
+def test_a_rectangle_of_four_corners_may_be_turned(tmp_path: Path, kind: str) -> None:
+    drawn = shape(kind, [[50, 10], [90, 50], [50, 90], [10, 50]])
+    [mask] = opened(write(tmp_path / "a_1.json", [drawn])).annotations
+    assert mask.area_px == pytest.approx(2 * 40**2, rel=0.03)
+
+
+def test_an_image_inside_the_file_counts_where_the_image_is_gone(tmp_path: Path) -> None:
+    inside = png_of(np.full((SIDE, SIDE, 3), 90, np.uint8))
+    path = write(tmp_path / "a_1.json", [shape()], "C:\\gone\\photo.png", imageData=inside)
+    for source in (path, tmp_path):
+        sample = opened(source)
+        assert (sample.name, len(sample.annotations)) == ("a_1", 1)
+        assert (sample.read_image() == 90).all()
+        assert pickle.loads(pickle.dumps(sample)) == sample  # noqa: S301 our own bytes
+    draw_image(tmp_path / "photo.png")
+    assert (opened(path).read_image() == 0).all()
+    write(tmp_path / "b" / "a_2.json", [shape()], "gone.png", imageData="no base64!")
+    with pytest.raises(DataError, match=r"a_2\.json, imageData cannot be read as base64"):
+        opened(tmp_path / "b").read_image()
+
+
 def test_points_and_lines_are_no_masks(tmp_path: Path) -> None:
     drawn = [shape("point", [[5, 5]]), shape("line", [[0, 0], [9, 9]]), shape("linestrip", [[0, 0], [9, 9], [9, 0]])]
     assert opened(write(tmp_path / "a_1.json", drawn)).annotations == ()
@@ -124,10 +175,21 @@ BROKEN = {
     "point": ([shape(points=[[1, 2], [3]])], r"shape 0 has point \[3\]"),
     "text": ([shape(points=[[1, 2], ["a", 3]])], r"shape 0 has point \['a', 3\]"),
     "NaN": ([shape(points=[[1, 2], [float("nan"), 3]])], r"shape 0 has point \[nan, 3\]"),
-    "far": ([shape(points=[[1, 2], [1e9, 3], [3, 4]])], r"a_1\.json, object 0 \('leaf'\): .*1,000,000 pixels away"),
+    "far": ([shape(points=[[1, 2], [1e9, 3], [3, 4]])], r"a_1\.json, shape 0 \('leaf'\): .*1,000 pixels away"),
     "two corners": ([shape(points=[[1, 2], [3, 4]])], "shape 0 is a polygon of 2 points; it needs 3"),
     "rectangle": ([shape("rectangle", [[1, 2]])], "shape 0 is a rectangle of 1 points; it has 2"),
-    "kind": ([shape("cuboid")], "shape 0 has shape_type 'cuboid'; samlet reads polygons, rectangles and circles"),
+    "mask of another size": (
+        [shape("mask", [[0, 0], [10, 10]], mask=png_of(np.ones((5, 5), bool)))],
+        "shape 0, mask has 5 x 5 pixels, which is not the box of 10 x 10",
+    ),
+    "mask without a picture": ([shape("mask", [[0, 0], [10, 10]], mask=None)], "shape 0, mask holds no picture"),
+    "mask that is no picture": ([shape("mask", [[0, 0], [9, 9]], mask="AAAA")], "shape 0, mask is not an image"),
+    "mask of one corner": ([shape("mask", [[0, 0]], mask="AAAA")], "shape 0, mask lies between 1 corners"),
+    "rotated of 3": ([shape("rotation", [[1, 2], [3, 4], [5, 5]])], "is a rotation of 3 points; it has 2 or 4"),
+    "kind": (
+        [shape("cuboid")],
+        "shape 0 has shape_type 'cuboid'; samlet reads polygons, rectangles, circles and masks",
+    ),
 }
 
 

@@ -72,9 +72,11 @@ def test_a_folder_with_none_of_the_images_is_the_wrong_one(tmp_path: Path) -> No
         open_data([coco_of(tmp_path, 3)], tmp_path, allow_missing=3)
 
 
-def test_one_name_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the same name 'sa_1'"):
-        open_data([write_shard(tmp_path / "a.tar", PAIR), write_shard(tmp_path / "b.tar", PAIR)])
+def test_one_name_in_two_shards_is_told_apart(tmp_path: Path) -> None:
+    shards = [write_shard(tmp_path / "a.tar", PAIR), write_shard(tmp_path / "b.tar", PAIR)]
+    assert [sample.name for sample in open_data(shards).samples] == ["a.tar/sa_1", "b.tar/sa_1"]
+    with pytest.raises(DataError, match=r"a\.tar/sa_1\.jpg is there twice"):
+        open_data([shards[0], shards[0]])
 
 
 @pytest.mark.parametrize(

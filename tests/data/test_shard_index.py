@@ -9,7 +9,7 @@ import pytest
 from tests.data.records import jpeg, record, square, write_shard
 
 from samlet.data import shards
-from samlet.data.shard_index import IndexedShard
+from samlet.data.shard_index import IndexedShard, open_shards
 from samlet.errors import DataError
 
 PAIRS = {"./sa_2.jpg": jpeg(200), "./sa_2.json": record(), "./sa_10.json": record(), "./sa_10.jpg": jpeg(40)}
@@ -65,8 +65,24 @@ def test_a_damaged_or_unwritable_cache_costs_time_only(tmp_path: Path, cache: Pa
     assert list(IndexedShard(path)) == first
 
 
+def test_equal_names_in_two_shards_are_told_apart(tmp_path: Path) -> None:
+    one, other = (write_shard(tmp_path / name, {"a.jpg": jpeg()}) for name in ("1.tar", "2.tar"))
+    third = write_shard(tmp_path / "3.tar", {"b.jpg": jpeg()})
+    assert [shard[0].name for shard in open_shards([one, third])] == ["a", "b"]
+    names = [shard[0].name for shard in open_shards([one, other])]
+    assert [name.endswith(end) for name, end in zip(names, ("/1.tar/a", "/2.tar/a"), strict=True)] == [True, True]
+    assert open_shards([]) == []
+
+
+def test_a_damaged_shard_is_told_here_too(tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "x.tar", PAIRS)
+    path.write_bytes(path.read_bytes()[:1536])
+    with pytest.raises(DataError, match=r"x\.tar is cut off or damaged behind sa_2\.jpg, its member number 1"):
+        IndexedShard(path)
+
+
 def test_what_is_no_shard_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"gone\.tar cannot be read"):
+    with pytest.raises(DataError, match=r"gone\.tar does not exist"):
         IndexedShard(tmp_path / "gone.tar")
     with pytest.raises(DataError, match=r"x\.tar is not a plain tar"):
         IndexedShard(write_shard(tmp_path / "x.tar", PAIRS, "w:gz"))

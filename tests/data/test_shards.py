@@ -75,8 +75,56 @@ def test_a_shard_cut_off_is_named(tmp_path: Path) -> None:
         read_shard(path).samples[0].read_image()
 
 
+def test_members_of_equal_names_in_two_folders_are_two_images(tmp_path: Path) -> None:
+    members = {"a/1.jpg": jpeg(40), "a/1.json": record(), "b/1.jpg": jpeg(200), "b/1.json": record()}
+    samples, missing = read_shard(write_shard(tmp_path / "x.tar", members))
+    assert [sample.name for sample in samples] == ["a/1", "b/1"]
+    assert [int(sample.read_image().mean().round()) for sample in samples] == [40, 200]
+    assert missing == []
+
+
+def test_one_record_of_two_images_says_whose_it_is(tmp_path: Path) -> None:
+    members = {"a.jpg": jpeg(), "a.png": jpeg(), "a.json": record()}
+    with pytest.raises(DataError, match=r"a\.json may belong to a\.jpg or to a\.png"):
+        read_shard(write_shard(tmp_path / "x.tar", members))
+
+
+def test_two_members_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "x.tar", {"a.jpg": jpeg()})
+    write_shard(path, {"a.jpg": jpeg(200)}, "a")
+    with pytest.raises(DataError, match=r"x\.tar holds two members named a\.jpg"):
+        read_shard(path)
+
+
+THREE = {f"sa_{number}.jpg": jpeg(number) for number in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_a_shard_cut_between_members_or_inside_is_told_with_what_was_whole(tmp_path: Path, keep: int) -> None:
+    path = write_shard(tmp_path / "x.tar", THREE)
+    content = path.read_bytes()
+    ends = [index for index in range(512, len(content), 512) if content[index : index + 3] == b"sa_"]
+    cut = [*ends, len(content)][keep - 1]
+    cut = cut if keep < 3 else content.rindex(b"\xff\xd9") + 2
+    path.write_bytes(content[:cut])
+    with pytest.raises(DataError, match=rf"cut off or damaged behind sa_{keep}\.jpg, its member number {keep};"):
+        read_shard(path)
+    path.write_bytes(content[: cut - (600 if keep < 3 else 100)])
+    with pytest.raises(DataError, match=rf"cut off inside sa_{keep}\.jpg, behind {keep - 1} whole members"):
+        read_shard(path)
+
+
+def test_a_damaged_header_is_told(tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "x.tar", THREE)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"sa_3") + 20] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"x\.tar is cut off or damaged behind sa_2\.jpg, its member number 2; "):
+        read_shard(path)
+
+
 def test_a_shard_that_went_away_is_named(tmp_path: Path) -> None:
     samples, _ = read_shard(write_shard(tmp_path / "x.tar", PAIRS))
     (tmp_path / "x.tar").unlink()
-    with pytest.raises(DataError, match=r"x\.tar cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"x\.tar does not exist"):
         samples[0].read_image()

@@ -24,6 +24,17 @@ def test_build_layer_grids(name, sizes):
     assert [len(grid) for grid in points.build_layer_grids(per_side, layers, downscale)] == sizes
 
 
+@pytest.mark.parametrize("size_hw", [(1, 1), (1, 50), (2, 3)])
+def test_every_crop_of_a_tiny_image_has_a_pixel(size_hw):
+    boxes, layers = points.crop_boxes(size_hw, 2, OVERLAP)
+    assert len(boxes) == len(layers)
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+    covered = np.zeros(size_hw, bool)
+    for left, top, right, bottom in boxes[layers == 2]:
+        covered[top:bottom, left:right] = True
+    assert covered.all()
+
+
 @pytest.mark.parametrize(("name", "expected"), AMG["crop_boxes"].items())
 def test_crop_boxes(name, expected):
     size, layers = name.split(",")

@@ -60,7 +60,7 @@ def _command(entry: StageEntry) -> Callable[..., None]:
             raise TrainingError("--steps and --epochs both say how long to train: give one of them.")
         with runs.joined(), bars(runs.is_first() and not run.dry_run) as (prepared, stepped, say):
             broken = runs.Broken(config.max_broken, say)
-            start["data"] = runs.open_source(data.data, data.images, data.allow_missing, broken)
+            start["data"] = runs.open_source(data.data, data.images, data.allow_missing, broken, say)
             if run.epochs is not None:
                 config = runs.for_epochs(config, run.epochs, start["data"])
             progress = partial(stepped, config)

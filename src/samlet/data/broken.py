@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from samlet.errors import DataError
+from samlet.errors import DataError, ImageError
 
 
 class Broken:
@@ -25,7 +25,7 @@ class Broken:
         """The reason of the last one."""
         return next(reversed(self.reasons.values()), "")
 
-    def add(self, name: str, error: DataError) -> None:
+    def add(self, name: str, error: DataError | ImageError) -> None:
         """Note a sample; DataError if there are too many now, the error itself if none is allowed."""
         if name in self:
             return

@@ -8,17 +8,22 @@ A mask stays run lengths, a few hundred bytes, until it is measured; polygons ar
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from samlet.data.fields import label, parse_annotation, parse_rle, parse_size_hw
+from samlet.data.fields import is_box, label, parse_annotation, parse_rle, parse_size_hw
+from samlet.data.matching import ImageFolder, parts_of
 from samlet.data.sample import Annotation, Opened, Sample
 from samlet.errors import DataError
 from samlet.geometry.rle import Rle, from_polygons
+from samlet.reading import shown
 
 Record: TypeAlias = dict[str, Any]
+
+_PIXELS = 2  # a box larger than that cannot belong to a polygon inside one pixel
+_SEVERAL = 8
 
 
 def pack_polygons(record: Record) -> Record:
@@ -32,12 +37,16 @@ def pack_polygons(record: Record) -> Record:
     return record
 
 
-def read_samples(content: Any, path: Path, folder: Path, place_of: Callable[[Record, str], Path]) -> Opened:
+def read_samples(
+    content: Any, path: Path, folder: Path, place_of: Callable[[Record, str], str], tell: Callable[[str], None]
+) -> Opened:
     """The images of a decoded COCO file by id, with their annotations; those that are not in `folder` are missing.
 
     `content` is used up: its annotations are gone afterwards.
-    `place_of` tells an image's path inside the folder. The source of all samples is the file's name.
-    Raises DataError for an empty file, ids that do not match and damaged records; it names `path` and the record.
+    `place_of` tells an image's path inside the folder; `tell` hears of images that are found by an end of it only. The
+    source of all samples is the file's name.
+    Raises DataError for an empty file, ids that do not match, damaged records and a file that two images share; it
+    names `path` and the record.
     """
     images = _by_id(_records(content, "images", path), "image", path)
     if not images:
@@ -45,46 +54,77 @@ def read_samples(content: Any, path: Path, folder: Path, place_of: Callable[[Rec
     names = {number: str(item.get("name")) for number, item in _categories(content, path).items()}
     owned = _annotations_by_image(content, images, names, path)
     del content["annotations"]  # each is freed once its sample is made
+    check_fractions(owned, path)
+    places = {number: place_of(images[number], f"{path}, image {number}") for number in sorted(images)}
+    files = ImageFolder(folder, places.values())
     samples, missing = [], []
-    for number in sorted(images):
-        place = place_of(images[number], f"{path}, image {number}")
-        found = _find(folder, place, split_place(images[number]))
+    taken: dict[Path, int] = {}
+    for number, place in places.items():
+        found = files.find(place, split_place(images[number]))
         if found is None:
-            missing.append(place.as_posix())
-        else:
-            samples.append(_sample(images[number], owned.pop(number, []), place, found, names, path))
+            missing.append(place)
+            continue
+        if found in taken:
+            raise DataError(f"{path}: images {taken[found]} and {number} are one file, {found}; list each image once.")
+        taken[found] = number
+        samples.append(_sample(images[number], owned.pop(number, []), place, found, names, path))
+    if files.by_name_alone:
+        name, file = next(iter(files.by_name_alone.items()))
+        tell(
+            f"{len(files.by_name_alone)} images of {path} do not lie where it says and were found by the end of their "
+            f"path, as {name} in {file}."
+        )
     return Opened(samples, missing)
 
 
-def place_of(image: Record, where: str) -> Path:
+def place_of(image: Record, where: str) -> str:
     """The path of an image inside the image folder: its `file_name`."""
     name = image.get("file_name")
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not parts_of(name):
         raise DataError(f"{where} has no 'file_name'.")
-    return Path(name)
+    return name
 
 
-def split_place(image: Record) -> Path | None:
+def split_place(image: Record) -> str | None:
     """The path inside COCO's folder of splits that the `coco_url` tells: `train2017/000000391895.jpg`."""
     url = image.get("coco_url")
-    parts = PurePosixPath(urlsplit(url).path).parts if isinstance(url, str) else ()
-    return Path(*parts[-2:]) if len(parts) > 2 else None
-
-
-def _find(folder: Path, place: Path, split: Path | None) -> Path | None:
-    # The folder may hold the splits, or be the one split itself.
-    candidates = (place, place.name, split or place)
-    return next((folder / candidate for candidate in candidates if (folder / candidate).is_file()), None)
+    try:
+        parts = PurePosixPath(urlsplit(url).path).parts if isinstance(url, str) else ()
+    except ValueError:  # no address
+        return None
+    return "/".join(parts[-2:]) if len(parts) > 2 else None
 
 
 def _sample(
-    image: Record, items: list[Record], place: Path, file: Path, categories: dict[int, str], path: Path
+    image: Record, items: list[Record], place: str, file: Path, categories: dict[int, str], path: Path
 ) -> Sample:
     size_hw = parse_size_hw(image, f"{path}, image {image['id']}")
     annotations = tuple(
         _annotation(item, size_hw, categories.get(item["category_id"]) if categories else None, path) for item in items
     )
-    return Sample(place.with_suffix("").as_posix(), path.stem, file, size_hw, annotations, image["id"])
+    name = PurePosixPath(*parts_of(place)).with_suffix("").as_posix()
+    return Sample(name, path.stem, file, size_hw, annotations, image["id"])
+
+
+def check_fractions(owned: Mapping[int, Sequence[Record]], path: Path) -> None:
+    """DataError if polygons are fractions of the image: all of their corners in its first pixel, and boxes elsewhere.
+
+    Without boxes several such polygons and no other one say so.
+    """
+    fractions, polygons = [], 0
+    for item in (item for items in owned.values() for item in items):
+        segmentation = item.get("segmentation")
+        parts = [part for part in segmentation if isinstance(part, array)] if isinstance(segmentation, list) else []
+        polygons += bool(parts and any(parts))
+        if parts and any(parts) and all(0 <= number <= 1 for part in parts for number in part):
+            fractions.append(item)
+    far = [item for item in fractions if is_box(item.get("bbox")) and max(item["bbox"][2:]) > _PIXELS]
+    if far or len(fractions) == polygons >= _SEVERAL:
+        first = (far or fractions)[0]["id"]
+        raise DataError(
+            f"{path}: no number of {len(fractions)} polygons is above 1, the first is annotation {first}; they look "
+            "like fractions of the image, but COCO wants pixels."
+        )
 
 
 def _packed(part: Any) -> Any:
@@ -100,7 +140,7 @@ def _annotation(item: Record, size_hw: tuple[int, int], category: str | None, pa
         raise DataError(f"{where} has no 'segmentation': samlet measures masks, so boxes alone are not enough.")
     crowd = item.get("iscrowd", 0)
     if crowd not in (0, 1):
-        raise DataError(f"{where} has iscrowd {crowd!r}; it must be 0 or 1.")
+        raise DataError(f"{where} has iscrowd {shown(crowd)}; it must be 0 or 1.")
     return parse_annotation(item, _rle(item["segmentation"], size_hw, where), where, category, bool(crowd))
 
 
@@ -119,7 +159,7 @@ def _records(content: Any, key: str, path: Path) -> list[Record]:
         raise DataError(f"{path} has no list {key!r}: it is not a COCO or LVIS annotation file.")
     for index, record in enumerate(records):
         if not isinstance(record, dict):
-            raise DataError(f"{path}: number {index} of {key!r} is not a record but {record!r}.")
+            raise DataError(f"{path}: number {index} of {key!r} is not a record but {shown(record)}.")
     return records
 
 
@@ -128,7 +168,7 @@ def _by_id(records: Iterable[Record], kind: str, path: Path) -> dict[int, Record
     for index, record in enumerate(records):
         number = record.get("id")
         if not isinstance(number, int):
-            raise DataError(f"{path}: {kind} number {index} has id {number!r}; it must be a whole number.")
+            raise DataError(f"{path}: {kind} number {index} has id {shown(number)}; it must be a whole number.")
         if number in by_id:
             raise DataError(f"{path} has two {kind}s with id {number}; ids must differ.")
         by_id[number] = record
@@ -159,5 +199,5 @@ def _check_ids(items: Iterable[Record], key: str, known: dict[int, Any], path: P
         first = strangers[0]
         raise DataError(
             f"{path}: {len(strangers)} annotations have a {key} that the file does not list, the first is annotation "
-            f"{label(first, 0)} with {first.get(key)!r}; the file is damaged or put together from two."
+            f"{label(first, 0)} with {shown(first.get(key))}; the file is damaged or put together from two."
         )

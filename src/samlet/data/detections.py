@@ -11,6 +11,7 @@ from samlet.data.box_format import check_box_format
 from samlet.data.fields import is_box, is_number, load_json
 from samlet.data.sample import Detection, Sample
 from samlet.errors import DataError
+from samlet.reading import shown
 
 _FIELDS = "image_id, category_id, bbox and score"
 
@@ -66,14 +67,16 @@ def _without_mask(item: dict[str, Any]) -> dict[str, Any]:
 
 def _check_item(item: Any, where: str) -> None:
     if not isinstance(item, dict):
-        raise DataError(f"{where} is {item!r}; it must be a record with {_FIELDS}.")
+        raise DataError(f"{where} is {shown(item)}; it must be a record with {_FIELDS}.")
     if not is_box(item.get("bbox")):
-        raise DataError(f"{where} has bbox {item.get('bbox')!r}; it must be [x, y, width, height] in pixels.")
+        raise DataError(f"{where} has bbox {shown(item.get('bbox'))}; it must be [x, y, width, height] in pixels.")
     if not is_number(item.get("score")):
-        raise DataError(f"{where} has score {item.get('score')!r}; it must be a number.")
+        raise DataError(f"{where} has score {shown(item.get('score'))}; it must be a number.")
     for key in ("image_id", "category_id"):
         if not isinstance(item.get(key), int):
-            raise DataError(f"{where} has {key} {item.get(key)!r}; it must be a whole number, as in the annotations.")
+            raise DataError(
+                f"{where} has {key} {shown(item.get(key))}; it must be a whole number, as in the annotations."
+            )
 
 
 def _check_ids(ids: Sequence[int], known: Collection[int], kind: str, path: Path) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 from samlet.data.sample import Annotation
 from samlet.errors import DataError, ImageError
-from samlet.geometry.rle import Rle, area, from_json
-from samlet.images import upright_size
-from samlet.reading import reading
+from samlet.geometry.rle import Rle, area, from_json, to_box
+from samlet.images import MAX_PIXELS, upright_size
+from samlet.reading import reading, shown
 
+_LONGEST_LABEL = 40
 _LARGEST = 1e15  # of a number in a record; beyond, float arithmetic loses whole pixels
 
 BoxXywh = tuple[float, float, float, float]
@@ -41,7 +42,9 @@ def parse_size_hw(image: Any, where: str) -> tuple[int, int]:
     stated = image if isinstance(image, dict) else {}
     height, width = stated.get("height"), stated.get("width")
     if not (isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0):
-        raise DataError(f"{where} states no valid image height and width (got {height!r}, {width!r}).")
+        raise DataError(f"{where} states no valid image height and width (got {shown(height)}, {shown(width)}).")
+    if height * width > MAX_PIXELS:
+        raise DataError(f"{where} states an image of {width} x {height} pixels, which is larger than any that is read.")
     return height, width
 
 
@@ -59,18 +62,22 @@ def parse_rle(segmentation: Any, size_hw: tuple[int, int], where: str) -> Rle:
 def parse_annotation(
     item: Mapping[str, Any], rle: Rle, where: str, category: str | None = None, crowd: bool = False
 ) -> Annotation:
-    """The annotation of a mask: `id`, `bbox` and `area` (counted where the record omits it) are read from `item`."""
-    area_px = item.get("area", area(rle))
+    """The annotation of a mask: `id`, `bbox` and `area` are read from `item`, or made from the mask if it has none."""
+    area_px = item.get("area")
+    area_px = area(rle) if area_px is None else area_px
     if not is_number(area_px) or area_px < 0:
-        raise DataError(f"{where} has area {area_px!r}; it must be a number of pixels, zero or more.")
-    box_xywh = parse_box(item.get("bbox"), where)
-    return Annotation(item.get("id", where), rle, box_xywh, float(area_px), category, crowd)
+        raise DataError(f"{where} has area {shown(area_px)}; it must be a number of pixels, zero or more.")
+    box = item.get("bbox")
+    left, top, width, height = to_box(rle) if box is None or box == [] else parse_box(box, where)
+    number = item.get("id")
+    name = number if isinstance(number, (int, str)) else where
+    return Annotation(name, rle, (left, top, width, height), float(area_px), category, crowd)
 
 
 def parse_box(box: Any, where: str) -> BoxXywh:
     """A box [x, y, width, height] in pixels; width and height may be 0."""
     if not (is_box(box) and box[2] >= 0 and box[3] >= 0):
-        raise DataError(f"{where} has bbox {box!r}; it must be [x, y, width, height] in pixels.")
+        raise DataError(f"{where} has bbox {shown(box)}; it must be [x, y, width, height] in pixels.")
     return (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
 
 
@@ -86,4 +93,6 @@ def is_number(value: Any) -> bool:
 
 def label(item: Any, index: int) -> str:
     """What errors call the item of a list: by its id, or by its place."""
-    return str(item["id"]) if isinstance(item, dict) and "id" in item else f"number {index}"
+    if not isinstance(item, dict) or not isinstance(item.get("id"), (int, str)):
+        return f"number {index}"
+    return str(item["id"])[:_LONGEST_LABEL]

@@ -6,11 +6,11 @@ Masks are polygons, there are no crowds, and `neg_category_ids` lists the kinds 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from samlet.data.coco import Record, split_place
 from samlet.errors import DataError
+from samlet.reading import shown
 
 
 def is_lvis(content: Any) -> bool:
@@ -20,11 +20,12 @@ def is_lvis(content: Any) -> bool:
     return isinstance(first, dict) and "neg_category_ids" in first
 
 
-def place_of(image: Record, where: str) -> Path:
+def place_of(image: Record, where: str) -> str:
     """The path of an image inside COCO's folder of splits."""
     place = split_place(image)
     if place is None:
         raise DataError(
-            f"{where} has coco_url {image.get('coco_url')!r}; LVIS tells by it in which split of COCO the image lies."
+            f"{where} has coco_url {shown(image.get('coco_url'))}; LVIS tells by it in which split of COCO the image "
+            "lies."
         )
     return place

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from samlet.data import coco, labelme, lvis
 from samlet.data.broken import Broken
 from samlet.data.fields import load_json
 from samlet.data.image_folder import IMAGE_SUFFIXES, read_folder
-from samlet.data.sample import Opened, check_names
+from samlet.data.sample import Opened, tell_apart
 from samlet.data.shards import read_shard
 from samlet.errors import DataError, InputError
+from samlet.reading import is_folder, is_missing, list_folder
 
 _NAMED = 3  # of the missing files
 
@@ -21,34 +22,40 @@ def open_data(
     images: str | Path | None = None,
     allow_missing: int = 0,
     broken: Broken | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Opened:
     """The samples of all paths in order, and the names of the image files that are missing.
 
-    A path is a folder of images with SA-1B records or labelme files, a COCO or LVIS annotation file whose images lie in
-    the folder `images`, a labelme file, an SA-1B shard (.tar) or a folder of shards. Masks are read and checked,
-    pixels are not. Images and records of a folder that cannot be read are `broken` (None: that is an error).
+    A path is a folder of images with annotations beside them (`samlet.data.image_folder` says which), a COCO or LVIS
+    annotation file whose images lie in the folder `images`, a labelme file, an SA-1B shard (.tar) or a folder of
+    shards. Masks are read and checked, pixels are not. Images and records of a folder that cannot be read are `broken`
+    (None: that is an error). `tell` hears what was found otherwise than the data says. Equal names are told apart.
     Raises DataError for what cannot be read, and if more than `allow_missing` images are missing.
     """
     if allow_missing < 0:
         raise InputError(f"--allow-missing is {allow_missing}; it must be 0 or more.")
     if images is not None and not any(_is_annotation_file(Path(path)) for path in paths):
         raise InputError("--images belongs to a COCO or LVIS .json in --data; folders and shards hold their images.")
-    opened = _together(_open(Path(path), None if images is None else Path(images), broken) for path in paths)
+    folder = None if images is None else Path(images)
+    opened = _together(_open(Path(path), folder, broken, tell or _say_nothing) for path in paths)
     check_missing(opened.missing, len(opened.samples), allow_missing)
-    check_names(opened.samples)
-    return opened
+    return Opened(tell_apart(opened.samples), opened.missing)
 
 
-def _open(path: Path, images: Path | None, broken: Broken | None) -> Opened:
-    if not path.exists():
+def _say_nothing(_: str) -> None:
+    """Where nobody listens."""
+
+
+def _open(path: Path, images: Path | None, broken: Broken | None, tell: Callable[[str], None]) -> Opened:
+    if is_missing(path):
         raise DataError(f"{path} does not exist; give a folder, a COCO or LVIS .json, or an SA-1B .tar.")
     shards = shards_in(path)
     if shards:
         return _together(map(read_shard, shards))
-    if path.is_dir():
+    if is_folder(path):
         return read_folder(path, broken)
     if _is_annotation_file(path):
-        return _open_annotations(path, images)
+        return _open_annotations(path, images, tell)
     raise DataError(f"{path} is neither a folder, nor a COCO or LVIS .json, nor an SA-1B .tar.")
 
 
@@ -58,11 +65,11 @@ def _is_annotation_file(path: Path) -> bool:
 
 def shards_in(path: Path) -> list[Path]:
     """The shards that a path means: itself, or all of a folder that holds shards and no images; else none."""
-    if path.is_file():
-        return [path] if path.suffix.lower() == ".tar" else []
-    if not path.is_dir():
+    if is_missing(path):
         return []
-    files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
+    if not is_folder(path):
+        return [path] if path.suffix.lower() == ".tar" else []
+    files = list_folder(path)
     shards = [file for file in files if file.suffix.lower() == ".tar"]
     return [] if any(file.suffix.lower() in IMAGE_SUFFIXES for file in files) else shards
 
@@ -78,7 +85,7 @@ def check_missing(missing: Sequence[str], found: int, allowed: int) -> None:
     )
 
 
-def _open_annotations(path: Path, images: Path | None) -> Opened:
+def _open_annotations(path: Path, images: Path | None, tell: Callable[[str], None]) -> Opened:
     content = load_json(path, coco.pack_polygons)
     if labelme.is_labelme(content):
         return labelme.read_beside(content, path)
@@ -88,10 +95,10 @@ def _open_annotations(path: Path, images: Path | None) -> Opened:
         raise DataError(f"{path} is a list, as detectors write it: give it to --detections, and annotations to --data.")
     if images is None:
         raise DataError(f"{path} only lists images; say with --images in which folder they lie.")
-    if not images.is_dir():
+    if is_missing(images) or not is_folder(images):
         raise DataError(f"{images} is not a folder; --images is the folder of the images that {path} lists.")
     place_of = lvis.place_of if lvis.is_lvis(content) else coco.place_of
-    opened = coco.read_samples(content, path, images, place_of)
+    opened = coco.read_samples(content, path, images, place_of, tell)
     if not opened.samples:
         raise DataError(
             f"None of the {len(opened.missing)} images of {path} lies in {images}, not even {opened.missing[0]}; "

@@ -5,10 +5,10 @@ Knows nothing about how a data set lies on disk, nor about models.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,20 @@ class Detection:
     category_id: int
     box_xywh: tuple[float, float, float, float]
     score: float
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """An image that is no file of its own."""
+
+    @property
+    def place(self) -> PurePath:
+        """The path of the file that holds it, and behind that its name there."""
+        ...
+
+    def __call__(self) -> NDArray[np.uint8]:
+        """The image as uint8 RGB [H, W, 3]."""
+        ...
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,15 +103,45 @@ class Opened(NamedTuple):
     missing: list[str]
 
 
-def check_names(samples: Iterable[Sample]) -> None:
-    """DataError if two samples have one name: results are kept by name."""
-    seen: dict[str, Sample] = {}
+def tell_apart(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples, in order, each with a name of its own: results are kept by name.
+
+    Of equal names each takes its suffix (`a.jpg`, `a.png`) or as many folders as tell it from the others (`cam1/a`).
+    DataError if two samples are one file.
+    """
+    groups: dict[str, list[Sample]] = {}
     for sample in samples:
-        first = seen.setdefault(sample.name, sample)
-        if first is not sample:
-            raise DataError(f"{first.image} and {sample.image} have the same name {sample.name!r}; rename one.")
+        groups.setdefault(sample.name, []).append(sample)
+    named: dict[int, Sample] = {}
+    for group in (group for group in groups.values() if len(group) > 1):
+        for sample, name in zip(group, _longer_names(group), strict=True):
+            named[id(sample)] = replace(sample, name=name)
+    apart = [named.get(id(sample), sample) for sample in samples]
+    # A longer name may be another sample's own: rare, but worth a second look.
+    return apart if len({sample.name for sample in apart}) == len(apart) else tell_apart(apart)
+
+
+def _longer_names(group: Sequence[Sample]) -> list[str]:
+    places = [_place(sample) for sample in group]
+    names = [sample.name + place.suffix for sample, place in zip(group, places, strict=True)]
+    depth = 0
+    while len(set(names)) < len(names):
+        depth += 1
+        if depth > max(len(place.parts) for place in places):
+            raise DataError(f"{places[0]} is there twice, as {group[0].name!r}: give each image once.")
+        folders = [PurePath(*place.parent.parts[-depth:]).as_posix().strip("/") for place in places]
+        names = [f"{folder}/{place.stem}" for folder, place in zip(folders, places, strict=True)]
+        if len(set(names)) < len(names):
+            names = [name + place.suffix for name, place in zip(names, places, strict=True)]
+    return names
+
+
+def _place(sample: Sample) -> PurePath:
+    """Where the image lies; inside an archive, the archive counts as a folder."""
+    image = sample.image
+    return image if isinstance(image, Path) else image.place if isinstance(image, Stored) else PurePath(sample.name)
 
 
 def source_of(name: str) -> str:
     """The collection a file name tells: what stands before its first underscore (`coco_000123` → `coco`)."""
-    return name.split("_", 1)[0]
+    return PurePath(name).name.split("_", 1)[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, overload
 
@@ -19,7 +20,9 @@ from samlet.data.shards import Member, list_pairs, read_pair
 from samlet.errors import DataError, OutputError
 from samlet.files import make_folder, write_aside
 from samlet.hub.folder import cache_folder
-from samlet.reading import read_npz
+from samlet.reading import read_npz, reading
+
+_VERSION = 2  # of what is kept: 2 has whole paths, and only of shards that are whole
 
 
 class Places(NamedTuple):
@@ -34,12 +37,12 @@ class Places(NamedTuple):
 class IndexedShard(Sequence[Sample]):
     """The images of one shard by name; asking for one reads its record, and DataError names a damaged one.
 
-    `missing` names the records without an image.
+    `missing` names the records without an image. `prefix` opens the names of its samples.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._places = path, _places(path)
-        self.missing = [name.decode() for name in self._places.missing]
+    def __init__(self, path: Path, prefix: str = "") -> None:
+        self._path, self._places, self._prefix = path, _places(path), prefix
+        self.missing = [name.decode(errors="surrogateescape") for name in self._places.missing]
 
     def __len__(self) -> int:
         return len(self._places.names)
@@ -51,19 +54,27 @@ class IndexedShard(Sequence[Sample]):
     def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        name = self._places.names[index].decode()
+        name = self._places.names[index].decode(errors="surrogateescape")
         offset, size = self._places.records[index].tolist()
         record = None if size < 0 else Member(self._path, str(PurePosixPath(name).with_suffix(".json")), offset, size)
-        return read_pair(Member(self._path, name, *self._places.images[index].tolist()), record)
+        sample = read_pair(Member(self._path, name, *self._places.images[index].tolist()), record)
+        return replace(sample, name=self._prefix + sample.name) if self._prefix else sample
+
+
+def open_shards(paths: Sequence[Path]) -> list[IndexedShard]:
+    """The shards; where two images have one name, each is named with the path of its shard."""
+    shards = [IndexedShard(path) for path in paths]
+    names = np.concatenate([shard._places.names for shard in shards]) if shards else np.empty(0)
+    if len(np.unique(names)) == len(names):
+        return shards
+    return [IndexedShard(path, f"{path.as_posix().strip('/')}/") for path in paths]
 
 
 def _places(path: Path) -> Places:
     """From the cache if it holds this state of the file, else from the file's headers."""
-    try:
+    with reading(path, "a tar"):
         state = path.stat()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-    identity = f"{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+    identity = f"{path.resolve()}|{state.st_size}|{state.st_mtime_ns}|{_VERSION}"
     kept = cache_folder() / "shards" / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npz"
     try:
         return Places(**read_npz(kept, "a list of a shard"))
@@ -89,4 +100,4 @@ def _walk(path: Path) -> Places:
 
 
 def _names(names: list[str]) -> NDArray[np.bytes_]:
-    return np.array([name.encode() for name in names], np.bytes_)
+    return np.array([name.encode(errors="surrogateescape") for name in names], np.bytes_)

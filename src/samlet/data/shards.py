@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import tarfile
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samlet.data.fields import image_size_hw
 from samlet.data.image_folder import IMAGE_SUFFIXES
+from samlet.data.matching import pair_records, stated_name
 from samlet.data.sa1b import parse_record
 from samlet.data.sample import Opened, Sample, source_of
 from samlet.errors import DataError
 from samlet.images import decode_image
-from samlet.reading import decoding
+from samlet.reading import decoding, reading
+
+_END = bytes(tarfile.BLOCKSIZE)
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,16 @@ class Member:
         """The member as an image, uint8 RGB [H, W, 3]; ImageError if it is none."""
         return decode_image(self.read(), str(self))
 
+    @property
+    def place(self) -> PurePath:
+        """The member's path, with the shard as a folder."""
+        return self.shard / self.name
+
     def read(self) -> bytes:
         """The content; DataError if the shard is gone or cut off."""
-        try:
-            with self.shard.open("rb") as file:
-                file.seek(self.offset)
-                content = file.read(self.size)
-        except OSError as error:
-            raise DataError(f"{self.shard} cannot be read: {error.strerror or error}.") from error
+        with reading(self.shard, "a tar"), self.shard.open("rb") as file:
+            file.seek(self.offset)
+            content = file.read(self.size)
         if len(content) < self.size:
             raise DataError(f"{self.shard} is cut off inside {self.name}: fetch the shard again.")
         return content
@@ -63,42 +69,92 @@ def list_pairs(path: Path) -> tuple[list[tuple[Member, Member | None]], list[str
 
     Headers are read, nothing else. Raises DataError for a file that is no plain tar, or an empty one.
     """
-    members = _members(path)
-    images = {_stem(member): member for member in members if _suffix(member) in IMAGE_SUFFIXES}
-    records = {_stem(member): member for member in members if _suffix(member) == ".json"}
+    members = {member.name: member for member in list_members(path)}
+    images = sorted((name for name in members if _suffix(name) in IMAGE_SUFFIXES), key=_stem)
+    records = sorted((name for name in members if _suffix(name) == ".json"), key=_stem)
     if not images and not records:
         raise DataError(f"{path} holds no image with a record: a shard holds NAME.jpg + NAME.json pairs.")
-    pairs = [(images[name], records.get(name)) for name in sorted(images)]
-    return pairs, [records[name].name for name in sorted(set(records) - set(images))]
+    record_of, alone = pair_records(images, records, lambda record: stated_name(_content(members[record])))
+    return [(members[name], members.get(record_of.get(name, ""))) for name in images], alone
 
 
 def read_pair(image: Member, record: Member | None) -> Sample:
     """An image of a shard with what its record says; DataError names a damaged record."""
-    name = _stem(image)
+    name = _stem(image.name)
     if record is None:
         return Sample(name, source_of(name), image, image_size_hw(image.read(), str(image)))
+    return parse_record(_content(record), name, image, where=str(record))
+
+
+def list_members(path: Path) -> list[Member]:
+    """The files of a plain tar, in its order; headers are read, nothing else.
+
+    Raises DataError for what is no plain tar, for one that is cut off or damaged behind its first member, and if two
+    members have one name. The sentence says how many members were good and which is the last of them.
+    """
+    members: list[Member] = []
+    with reading(path, "a tar"):
+        size = path.stat().st_size
+        try:
+            # "r:" refuses compression, under which a member has no place of its own to be read from.
+            with tarfile.open(path, "r:") as shard:
+                for info in shard:
+                    _check_whole(path, info, size, len(members))
+                    if info.isreg():
+                        members.append(Member(path, _plain(info.name), info.offset_data, info.size))
+                _check_end(path, shard.offset, members)
+        except tarfile.ReadError as error:
+            if not members:
+                raise DataError(f"{path} is not a plain tar ({error}): decompress it, or fetch it again.") from error
+            raise DataError(_damaged(path, members)) from error
+    _check_once(path, members)
+    return members
+
+
+def _check_whole(path: Path, info: tarfile.TarInfo, size: int, good: int) -> None:
+    if info.size < 0 or info.offset_data + (info.size if info.isreg() else 0) > size:
+        raise DataError(f"{path} is cut off inside {info.name}, behind {good} whole members: fetch the shard again.")
+
+
+def _check_end(path: Path, offset: int, good: list[Member]) -> None:
+    """tarfile takes a header that it cannot read, or none at all, for the end; a whole tar ends with empty blocks."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        block = file.read(tarfile.BLOCKSIZE)
+    if good and block != _END:
+        raise DataError(_damaged(path, good))
+
+
+def _damaged(path: Path, good: list[Member]) -> str:
+    return (
+        f"{path} is cut off or damaged behind {good[-1].name}, its member number {len(good)}; what follows cannot be "
+        "read: fetch the shard again."
+    )
+
+
+def _check_once(path: Path, members: list[Member]) -> None:
+    seen: set[str] = set()
+    for member in members:
+        if member.name in seen and _suffix(member.name):
+            raise DataError(f"{path} holds two members named {member.name}: which one counts cannot be told.")
+        seen.add(member.name)
+
+
+def _content(record: Member) -> Any:
     text = record.read()
     with decoding(str(record), "JSON"):
-        content = json.loads(text)
-    return parse_record(content, name, image, where=str(record))
+        return json.loads(text)
 
 
-def _members(path: Path) -> list[Member]:
-    try:
-        # "r:" refuses compression, under which a member has no place of its own to be read from.
-        with tarfile.open(path, "r:") as shard:
-            return [Member(path, info.name, info.offset_data, info.size) for info in shard if info.isreg()]
-    except tarfile.TarError as error:
-        raise DataError(f"{path} is not a plain tar ({error}): decompress it, or fetch it again.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+def _plain(name: str) -> str:
+    return PurePosixPath(name).as_posix()
 
 
-def _stem(member: Member) -> str:
-    return PurePosixPath(member.name).stem
+def _stem(name: str) -> str:
+    return PurePosixPath(name).with_suffix("").as_posix()
 
 
-def _suffix(member: Member) -> str:
+def _suffix(name: str) -> str:
     # macOS's tar adds "._NAME" beside every file.
-    place = PurePosixPath(member.name)
+    place = PurePosixPath(name)
     return "" if place.name.startswith(".") else place.suffix.lower()

@@ -40,7 +40,8 @@ def crop_boxes(size_hw: tuple[int, int], layers: int, overlap: float) -> tuple[N
     """The whole image, then for layer i = 1..layers a grid of 2**i × 2**i overlapping crops, column by column.
 
     Returns boxes XYXY [C, 4] in pixels and the layer [C] of each. In layer i neighbors share
-    `overlap * 2 / 2**i` of the image's short side.
+    `overlap * 2 / 2**i` of the image's short side. Of an image with fewer pixels than crops, crops without a pixel are
+    left out.
     """
     height, width = size_hw
     boxes, box_layers = [(0, 0, width, height)], [0]
@@ -49,7 +50,7 @@ def crop_boxes(size_hw: tuple[int, int], layers: int, overlap: float) -> tuple[N
         shared = int(overlap * min(height, width) * (2 / per_side))
         lefts, crop_width = _spans(width, per_side, shared)
         tops, crop_height = _spans(height, per_side, shared)
-        for left, top in product(lefts, tops):
+        for left, top in product((x for x in lefts if x < width), [y for y in tops if y < height]):
             boxes.append((left, top, min(left + crop_width, width), min(top + crop_height, height)))
             box_layers.append(layer)
     return np.array(boxes, np.int64), np.array(box_layers, np.int64)

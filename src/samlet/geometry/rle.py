@@ -15,7 +15,11 @@ from samlet.errors import DataError
 from samlet.opencv import cv2
 
 MAX_CHARACTERS = 7  # of one number: 35 bits, more than any run needs
-MAX_COORDINATE_PX = 1_000_000  # of a polygon: pycocotools walks along every side, pixel by pixel
+_LARGEST_PX = 1_000_000_000  # of a mask
+# pycocotools walks along every side of a polygon in fifths of a pixel and takes 100 bytes for each pixel on the way.
+MAX_OUTLINE_PX = 2_000_000
+_FAR = 10  # a corner may be that many image sides away, and `_NEAR_PX` in any case
+_NEAR_PX = 1000
 
 
 class Rle(TypedDict):
@@ -67,6 +71,12 @@ def area(rle: Rle) -> int:
     return int(_coco().area(rle))
 
 
+def union(rles: Sequence[Rle]) -> Rle:
+    """The pixels of any of the masks, which are one at least."""
+    merged = _coco().merge(list(rles))
+    return {"size": [int(side) for side in merged["size"]], "counts": merged["counts"]}
+
+
 def union_area(rles: Sequence[Rle]) -> int:
     """Number of pixels inside at least one of the masks."""
     return area(_coco().merge(list(rles))) if rles else 0
@@ -116,9 +126,18 @@ def from_polygons(parts: Sequence[Sequence[float]], size_hw: tuple[int, int]) ->
     What lies outside the image is cut off; a part of fewer than three corners encloses nothing. Raises DataError.
     """
     height, width = size_hw
-    corners = [part for part in map(_corners, parts) if len(part) >= 6]
+    _check_size(height, width)
+    farthest = max(_FAR * max(size_hw), _NEAR_PX)
+    corners = [part for part in (_corners(part, farthest) for part in parts) if len(part) >= 6]
     if not corners:
         return from_counts([height * width], size_hw)
+    longest = sum(map(len, corners)) * farthest  # half as many corners, and no side longer than twice that
+    outline = longest if longest <= MAX_OUTLINE_PX else sum(map(_outline_px, corners))
+    if outline > MAX_OUTLINE_PX:
+        raise DataError(
+            f"A polygon's outline is {outline:,.0f} pixels long, more than the {MAX_OUTLINE_PX:,} that are read: the "
+            "record is damaged."
+        )
     merged = _coco().merge(_coco().frPyObjects(corners, height, width))
     return {"size": [height, width], "counts": merged["counts"]}
 
@@ -128,27 +147,50 @@ def from_json(segmentation: Mapping[str, Any]) -> Rle:
     try:
         height, width = (int(side) for side in segmentation["size"])
         counts = segmentation["counts"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise DataError("A segmentation must be a run-length code with the keys 'size' and 'counts'.") from None
     if isinstance(counts, (list, tuple)):
         return from_counts(counts, (height, width))
     if not isinstance(counts, (str, bytes)):
         raise DataError(f"The counts of a segmentation must be text or a list, not {type(counts).__name__}.")
-    text = counts.encode() if isinstance(counts, str) else counts
+    try:
+        text = counts.encode("ascii") if isinstance(counts, str) else counts
+    except UnicodeEncodeError:
+        raise DataError("A run-length code holds foreign characters or breaks off: the record is damaged.") from None
     _check_runs(_parse_counts(text), height, width)
     return {"size": [height, width], "counts": text}
 
 
-def _corners(part: Any) -> list[float]:
+def _corners(part: Any, farthest: float) -> list[float]:
     try:
         numbers = np.array(part, np.float64)
     except (TypeError, ValueError):
         raise DataError("A polygon must be a list of numbers [x0, y0, x1, y1, …].") from None
     if numbers.ndim != 1 or numbers.size % 2:
-        raise DataError("A polygon must be a flat list of x and y in turn, so an even count of numbers.")
-    if not (np.abs(numbers) <= MAX_COORDINATE_PX).all():  # catches NaN too
-        raise DataError(f"A polygon has a corner that is no number or more than {MAX_COORDINATE_PX:,} pixels away.")
+        raise DataError(_misshapen(numbers))
+    if not (np.abs(numbers) <= farthest).all():  # catches NaN too
+        raise DataError(f"A polygon has a corner that is no number or more than {farthest:,} pixels away.")
     return numbers.tolist()
+
+
+def _misshapen(numbers: NDArray[np.float64]) -> str:
+    if numbers.ndim == 0:
+        return (
+            "A segmentation must be a list of polygons, [[x0, y0, x1, y1, …], …]; this is one flat list: put it in []."
+        )
+    if numbers.ndim == 2 and numbers.shape[1] == 2:
+        return "A polygon must be a flat list [x0, y0, x1, y1, …], not a list of pairs [x, y]."
+    return "A polygon must be a flat list of x and y in turn, so an even count of numbers."
+
+
+def _outline_px(corners: list[float]) -> float:
+    points = np.array(corners).reshape(-1, 2)
+    return float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
+
+
+def _check_size(height: int, width: int) -> None:
+    if min(height, width) < 0 or height * width > _LARGEST_PX:
+        raise DataError(f"A mask of {width} x {height} pixels is none that can be: the record is damaged.")
 
 
 def _coco() -> Any:
@@ -160,9 +202,10 @@ def _coco() -> Any:
 
 def _check_runs(runs: NDArray[np.int64], height: int, width: int) -> None:
     """Refuse what does not fill the mask: pycocotools trusts its input and may read or write beyond the array."""
+    _check_size(height, width)
     # The longest run first: a sum of absurd ones could wrap around to the right number.
     longest = runs.max(initial=0)
-    if min(height, width) < 0 or runs.ndim != 1 or runs.min(initial=0) < 0 or longest > height * width:
+    if runs.ndim != 1 or runs.min(initial=0) < 0 or longest > height * width:
         raise DataError(f"A run-length code is not one of {width} x {height} pixels: the record is damaged.")
     if runs.sum() != height * width:
         raise DataError(f"A run-length code fills {runs.sum()} of {width} x {height} pixels: the record is damaged.")

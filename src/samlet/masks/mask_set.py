@@ -123,6 +123,6 @@ class MaskSet(Sequence[Mask]):
             masks = [from_annotation(annotation, size_hw) for annotation in record["annotations"]]
         except KeyError as error:
             raise DataError(f"This is not an SA-1B record: the key {error} is missing.") from error
-        except (TypeError, ValueError, IndexError) as error:
+        except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
             raise DataError(f"This is not an SA-1B record: {error}.") from error
         return cls(masks, size_hw)

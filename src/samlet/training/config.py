@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from samlet.errors import TrainingError
-from samlet.reading import reading
+from samlet.reading import reading, shown
 
 Precision = Literal["float32", "bfloat16", "float16"]
 BatchNorm = Literal["synced", "per-process", "frozen", "re-estimated"]
@@ -87,10 +87,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "views", "checkpoint_every", "grad_accum_steps", "keep"):
             if getattr(self, name) < 1:
-                raise TrainingError(f"{name} is {getattr(self, name)}: give at least 1.")
+                raise TrainingError(f"{name} is {shown(getattr(self, name))}: give at least 1.")
         for name, kind in (("precision", Precision), ("batch_norm", BatchNorm), ("no_weight_decay", NoWeightDecay)):
             if getattr(self, name) not in get_args(kind):
-                raise TrainingError(f'{name} is "{getattr(self, name)}": use {", ".join(get_args(kind))}.')
+                raise TrainingError(f"{name} is {shown(getattr(self, name))}: use {', '.join(get_args(kind))}.")
 
     def canvas_at(self, step: int) -> int:
         """The student's canvas in pixels at a step."""
@@ -156,7 +156,7 @@ class PromptedConfig(TrainConfig):
         super().__post_init__()
         for name in ("rounds", "masks_per_image", "max_clicks"):
             if getattr(self, name) < 1:
-                raise TrainingError(f"{name} is {getattr(self, name)}: give at least 1.")
+                raise TrainingError(f"{name} is {shown(getattr(self, name))}: give at least 1.")
 
 
 @dataclass(frozen=True)
@@ -201,11 +201,12 @@ class FinetuneConfig(PromptedConfig):
         super().__post_init__()
         unknown = sorted(set(self.frozen) - set(PARTS))
         if unknown:
-            raise TrainingError(f'a model has no part "{unknown[0]}" to freeze: use {", ".join(PARTS)}.')
+            raise TrainingError(f"a model has no part {shown(unknown[0])} to freeze: use {', '.join(PARTS)}.")
         if set(self.frozen) >= {"image_encoder", "mask_decoder"}:
             raise TrainingError("image_encoder and mask_decoder are both frozen: leave one of them to learn.")
         if self.lora < 0 or self.points < 0:
-            raise TrainingError(f"lora is {self.lora} and points {self.points}: give 0 or more of each.")
+            lora, points = shown(self.lora), shown(self.points)
+            raise TrainingError(f"lora is {lora} and points {points}: give 0 or more of each.")
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,10 @@ def read_log(folder: Path) -> list[dict[str, float]]:
     for line in lines:
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
+        if not (isinstance(row, dict) and "step" in row and all(isinstance(v, (int, float)) for v in row.values())):
+            raise TrainingError(f"{path} is damaged: {line[:60]!r} is not a line of a run's log.")
         rows[row["step"]] = {**rows.get(row["step"], {}), **row}
     if not rows:
         raise TrainingError(f"{path} is empty: the run has not come far enough.")

@@ -103,7 +103,7 @@ def test_one_report_is_no_comparison(tmp_path: Path) -> None:
 
 def test_a_folder_without_report_or_results_is_named(tmp_path: Path) -> None:
     good = written(tmp_path / "a", BASE)
-    with pytest.raises(DataError, match=r"b/report\.json is not a report"):
+    with pytest.raises(DataError, match=r"b/report\.json does not exist"):
         compare([good, tmp_path / "b"])
     other = written(tmp_path / "c", BASE)
     (other / LOG_FILE).unlink()

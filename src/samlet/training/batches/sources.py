@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from samlet.data import Broken, Sample, open_data
 from samlet.data.opening import check_missing, shards_in
-from samlet.data.shard_index import IndexedShard
+from samlet.data.shard_index import IndexedShard, open_shards
 
 
 class Source(Sequence[Sample]):
@@ -65,15 +65,19 @@ class Picked(Sequence[Sample]):
 
 
 def open_source(
-    paths: Sequence[Path], images: Path | None = None, allow_missing: int = 0, broken: Broken | None = None
+    paths: Sequence[Path],
+    images: Path | None = None,
+    allow_missing: int = 0,
+    broken: Broken | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Source:
     """The samples of folders, COCO, LVIS and labelme files (read now) and of SA-1B shards (read when asked for).
 
     Parameters and errors as `samlet.data.open_data`. An annotation read now takes 0.6 kB and its code, so a million of
     them a gigabyte or two; one in a shard takes nothing.
     """
-    shards = [IndexedShard(shard) for path in paths for shard in shards_in(path)]
-    opened = open_data([path for path in paths if not shards_in(path)], images, allow_missing, broken)
+    shards = open_shards([shard for path in paths for shard in shards_in(path)])
+    opened = open_data([path for path in paths if not shards_in(path)], images, allow_missing, broken, tell)
     missing = [*opened.missing, *(name for shard in shards for name in shard.missing)]
     check_missing(missing, len(opened.samples) + sum(map(len, shards)), allow_missing)
     return Source(opened.samples, shards)
