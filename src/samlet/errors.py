@@ -16,6 +16,7 @@
     ├── DataError                           data sets and annotation records
     ├── TrainingError
     ├── ExportError
+    ├── PassedOverError                     all is done but what could not be read; the command line exits with code 3
     └── StoppedError                        asked to stop; what was done is saved
 
 The command line prints the sentence and exits with code 2.
@@ -87,6 +88,10 @@ class MissingExtraError(BackendError):
 
     def __str__(self) -> str:
         return f'{self.purpose} needs an optional part of samlet: run pip install "samlet[{self.extra}]".'
+
+
+class PassedOverError(SamletError):
+    """Some inputs could not be read and were passed over, as allowed; all others are done."""
 
 
 class OutputError(SamletError):

@@ -1,8 +1,8 @@
 """The command line: one module per verb, imported when the verb is used.
 
 `samlet --help` is plain text and loads nothing, not even the command-line library. Whatever is wrong with the input
-ends in one sentence on stderr and exit code 2; an interrupt in code 130, another signal that long work
-heeds in 128 and its number; a defect of samlet in one sentence and code 1.
+ends in one sentence on stderr and exit code 2, in 3 where it was allowed to be passed over; an interrupt in code 130,
+another signal that long work heeds in 128 and its number; a defect of samlet in one sentence and code 1.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from samlet import __version__
-from samlet.errors import InputError, SamletError, StoppedError
+from samlet.errors import InputError, PassedOverError, SamletError, StoppedError
 
 if TYPE_CHECKING:
     from cyclopts import App
 
 BAD_INPUT = 2
 DEFECT = 1
+PASSED_OVER = 3
 INTERRUPTED = 130
 STOPPED = 128  # plus the number of the signal, as shells do
 
@@ -45,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _start(words)
     except StoppedError as error:
         return _fail(str(error), STOPPED + error.signal_number)
+    except PassedOverError as error:
+        return _fail(str(error), PASSED_OVER)
     except SamletError as error:
         return _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:

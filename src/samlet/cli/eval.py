@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,9 +22,13 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from samlet.data import Sample
+    from samlet.data.broken import Broken
     from samlet.evaluation import EvaluationProtocol, ImageResult, ResultLog, Selection
     from samlet.evaluation.report.compare import Difference, Row
+    from samlet.evaluation.report.page import Made
     from samlet.predictor import Predictor
+
+_NAMED = 5  # of the images that could not be read
 
 app = App(name="eval", help="Measure how good a model's masks are, like the papers.", help_format="plaintext")
 
@@ -50,6 +56,10 @@ def run(
     ] = None,
     allow_missing: Annotated[
         int, Parameter(help="Go on if at most so many images are missing.", validator=Between(0))
+    ] = 0,
+    max_broken: Annotated[
+        int,
+        Parameter(help="Pass over at most so many images that cannot be read; exit code 3.", validator=Between(0)),
     ] = 0,
     detections: Annotated[
         Path | None, Parameter(help="What a detector found, as COCO results (.json), for box_from_detector.")
@@ -102,18 +112,23 @@ def run(
     each process measures a share of the images, and the last to finish writes the report; if none did, because one was
     stopped, the same command with or without torchrun does the rest.
     """
+    from dataclasses import replace
     from functools import partial
 
     from samlet import loading
     from samlet.data import open_data
+    from samlet.data.broken import Broken
     from samlet.evaluation import ResultLog, Scope, Share, make_protocol
+    from samlet.files import check_folder
 
     asked = {"clicks": clicks, "select": select, "feed_mask_back": feed_mask_back or None}
     asked["refine"] = refine
     how = make_protocol(protocol, **{option: value for option, value in asked.items() if value is not None})
     scope = Scope(tuple(data), detections, limit, max_masks_per_image, crowds)
     how.check(scope)
-    opened = open_data(data, images, allow_missing)
+    check_folder(output)
+    broken = Broken(max_broken, lambda sentence: print(sentence, file=sys.stderr))
+    opened = open_data(data, images, allow_missing, broken)
     selection = how.choose(opened.samples, scope)
     samples = selection.samples
     share = Share.from_environment()
@@ -125,16 +140,22 @@ def run(
     facts = _facts(predictor, model, how, samples)
     log = ResultLog(output / share.log_name, facts)
     start = time.perf_counter()
-    _measure(predictor if share.of == 1 else None, load, workers, share.take(samples), how, log)
+    _measure(predictor if share.of == 1 else None, load, workers, share.take(samples), how, log, broken)
     results = log.gather([sample.name for sample in samples])
     if results is None:
         print(f"The share of process {share.rank} is measured; the last of the {share.of} writes the report.")
         return
-    facts["left_out"] = dict(selection.left_out)
-    facts["missing_images"] = opened.missing
-    facts["seconds_this_run"] = round(time.perf_counter() - start, 3)
-    report = _write_report(predictor, selection, how, results, facts, output)
+    passed_over = sorted(broken.reasons | log.broken([sample.name for sample in samples]))
+    facts |= {
+        "left_out": dict(selection.left_out),
+        "broken_images": passed_over,
+        "missing_images": opened.missing,
+        "seconds_this_run": round(time.perf_counter() - start, 3),
+    }
+    measured = replace(selection, samples=[sample for sample in samples if sample.name in log])
+    report = _write_report(predictor, measured, how, results, facts, data, output)
     _print_report(report, how, output)
+    _check_all_were_read(passed_over)
 
 
 @app.command(name="compare")
@@ -186,6 +207,7 @@ def _measure(
     samples: list[Sample],
     protocol: EvaluationProtocol,
     log: ResultLog,
+    broken: Broken,
 ) -> None:
     """Measure what the log does not hold yet: with a predictor, with a loaded one, or with one in each worker."""
     from samlet.evaluation import evaluate
@@ -195,9 +217,9 @@ def _measure(
         earlier = [log[sample.name] for sample in samples if sample.name in log]
         bar = RunningScore(progress, protocol, earlier, len(samples))
         if workers is None:
-            evaluate(predictor or load(), samples, protocol, log, bar.add)
+            evaluate(predictor or load(), samples, protocol, log, bar.add, broken)
         else:
-            evaluate_in_processes(load, workers, samples, protocol, log, bar.add)
+            evaluate_in_processes(load, workers, samples, protocol, log, bar.add, broken)
 
 
 def _facts(
@@ -222,6 +244,7 @@ def _write_report(
     protocol: EvaluationProtocol,
     results: list[ImageResult],
     facts: dict[str, Any],
+    data: list[Path],
     output: Path,
 ) -> dict[str, Any]:
     from samlet.evaluation import build_report, write_report
@@ -232,8 +255,28 @@ def _write_report(
     facts = {**facts, "versions": versions(), "machine": machine()}
     report = build_report(results, facts, protocol.aggregate(results, selection))
     write_report(output, report)
-    write_page(output, report, results, *draw(predictor, selection.samples, results, protocol))
+    best, worst = draw(predictor, selection.samples, results, protocol)
+    write_page(output, report, results, best, worst, _made(data))
     return report
+
+
+def _check_all_were_read(passed_over: list[str]) -> None:
+    from samlet.errors import PassedOverError
+
+    if passed_over:
+        names = ", ".join(passed_over[:_NAMED]) + (", …" if len(passed_over) > _NAMED else "")
+        count = f"{len(passed_over)} image{'s' if len(passed_over) > 1 else ''}"
+        raise PassedOverError(f"{count} could not be read ({names}); all others are measured.")
+
+
+def _made(data: list[Path]) -> Made:
+    from datetime import datetime
+
+    from samlet.evaluation.report.page import Made
+
+    # Only as typed: who calls `main` with words of his own has no command line to show.
+    words = tuple(map(shlex.quote, ["samlet", *sys.argv[1:]])) if sys.argv[1:2] == ["eval"] else ()
+    return Made(words, tuple(map(str, data)), datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"))
 
 
 class RunningScore:

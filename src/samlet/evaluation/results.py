@@ -26,8 +26,8 @@ class InstanceResult:
     """One annotation: its area in pixels, the measured `true_iou` and the predicted `iou` of the scored mask.
 
     `boundary_iou` is measured too; `category` is the annotation's, None where the data set tells none; `recall` is the
-    fraction of thresholds at which everything mode found it, among its first 10, 100 and 1000 masks. `pieces` counts
-    the connected parts of the scored mask; None in what was measured before they were counted.
+    fraction of thresholds at which everything mode found it, among its first 10, 100 and 1000 masks. `pieces` are the
+    connected parts of the scored mask, `true_pieces` those of the annotation's; None in logs of 0.1.0.
     """
 
     id: int | str
@@ -38,6 +38,7 @@ class InstanceResult:
     category: str | None = None
     recall: tuple[float, ...] = ()
     pieces: int | None = None
+    true_pieces: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class DetectionResult:
 class ImageResult:
     """All instances of one image in annotation order, and the seconds spent per stage.
 
-    With the protocol `box_from_detector` there are masks of `detections` instead, in the detector's order.
+    With the protocol `box_from_detector` there are masks of `detections` instead, in the detector's order. `content` is
+    the sha256 of what was measured, the photo and its masks; None in logs of 0.1.0.
     """
 
     name: str
@@ -65,6 +67,7 @@ class ImageResult:
     instances: tuple[InstanceResult, ...]
     seconds: Mapping[str, float]
     detections: tuple[DetectionResult, ...] = ()
+    content: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result as JSON fields."""
@@ -78,11 +81,23 @@ class ImageResult:
             for instance in fields["instances"]
         )
         detections = tuple(DetectionResult(**detection) for detection in fields.get("detections", ()))
-        return cls(fields["name"], fields["source"], instances, dict(fields["seconds"]), detections)
+        seconds = dict(fields["seconds"])
+        return cls(fields["name"], fields["source"], instances, seconds, detections, fields.get("content"))
+
+
+@dataclass(frozen=True)
+class BrokenImage:
+    """An image that could not be read, and why."""
+
+    name: str
+    broken: str
 
 
 class ResultLog:
     """Results by image name, one JSON line each behind a header line that says what is being measured.
+
+    Images that were passed over have a line too, so that of several processes the last knows they need not be waited
+    for; they are no results, and a run that goes on tries them again.
 
     Opening a log of the same header goes on with it; a last line cut off by a kill is dropped and measured again. What
     other processes have logged in the same folder (`Share`) counts as measured too.
@@ -92,57 +107,73 @@ class ResultLog:
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
         self.path = path
         self._header: dict[str, Any] = json.loads(json.dumps(header))
-        self._results: dict[str, ImageResult] = {}
+        self._own: dict[str, ImageResult | BrokenImage] = {}
+        self._others: dict[str, ImageResult | BrokenImage] = {}
         make_folder(path.parent)
         self._read_others()
         if lines := _whole_lines(path):
-            self._results |= self._parsed(path, lines)
+            self._own = self._parsed(path, lines)
             _cut_off(path, lines)
         else:
             self._start()
 
     def __contains__(self, name: str) -> bool:
-        return name in self._results
+        return isinstance(self._line_of(name), ImageResult)
 
     def __getitem__(self, name: str) -> ImageResult:
-        return self._results[name]
+        found = self._line_of(name)
+        if not isinstance(found, ImageResult):
+            raise KeyError(name)
+        return found
 
     def __len__(self) -> int:
-        return len(self._results)
+        return sum(name in self for name in {**self._others, **self._own})
 
-    def append(self, result: ImageResult) -> None:
+    def broken(self, names: Sequence[str]) -> dict[str, str]:
+        """Which of these images were passed over, and why."""
+        lines = [self._line_of(name) for name in names]
+        return {line.name: line.broken for line in lines if isinstance(line, BrokenImage)}
+
+    def append(self, result: ImageResult | BrokenImage) -> None:
         """Add one image; it is in the file when this returns."""
         try:
             # One unbuffered write: a kill leaves the whole line or a cut one, which the next start drops.
             with self.path.open("ab", buffering=0) as file:
-                file.write(_line(result.to_json()))
+                file.write(_line(asdict(result)))
         except OSError as error:
             raise output_error(self.path, error) from error
-        self._results[result.name] = result
+        self._own[result.name] = result
 
     def gather(self, names: Sequence[str]) -> list[ImageResult] | None:
         """All results in the order of `names`, or None while other processes are still measuring some of them.
 
-        Once all are there they become one `images.jsonl`, whoever measured them; the logs of shares are removed.
+        There is none of an image that was passed over. Once all are there they become one `images.jsonl`, whoever
+        measured them; the logs of shares are removed.
         """
         self._read_others()
-        if not all(name in self for name in names):
+        found = [self._line_of(name) for name in names]
+        known = [line for line in found if line is not None]
+        if len(known) < len(names):
             return None
-        results = [self[name] for name in names]
         folder = self.path.parent
-        lines = [_line(fields) for fields in (self._header, *(result.to_json() for result in results))]
+        lines = [_line(fields) for fields in (self._header, *map(asdict, known))]
         write_files({folder / LOG_FILE: b"".join(lines)})
         for path in folder.glob(_SHARE_FILES):
             path.unlink(missing_ok=True)
-        return results
+        return [line for line in known if isinstance(line, ImageResult)]
+
+    def _line_of(self, name: str) -> ImageResult | BrokenImage | None:
+        """What was logged last: what this process found stands above what others did."""
+        own, others = self._own.get(name), self._others.get(name)
+        return others if own is None or (isinstance(own, BrokenImage) and isinstance(others, ImageResult)) else own
 
     def _read_others(self) -> None:
         folder = self.path.parent
         for path in (folder / LOG_FILE, *folder.glob(_SHARE_FILES)):
             if path != self.path and (lines := _whole_lines(path)):
-                self._results |= self._parsed(path, lines)
+                self._others |= self._parsed(path, lines)
 
-    def _parsed(self, path: Path, lines: list[bytes]) -> dict[str, ImageResult]:
+    def _parsed(self, path: Path, lines: list[bytes]) -> dict[str, ImageResult | BrokenImage]:
         found, results = _parse(path, lines)
         differing = sorted(key for key in {*found, *self._header} if found.get(key) != self._header.get(key))
         if differing:
@@ -203,15 +234,20 @@ def read_results(path: Path) -> list[ImageResult]:
     """The results in a log, in the order they were measured; DataError if it is missing or damaged."""
     if not path.is_file():
         raise DataError(f"{path} is missing: it holds the results behind the report.")
-    return _parse(path, _whole_lines(path))[1]
+    by_name = {result.name: result for result in _parse(path, _whole_lines(path))[1]}  # the last line counts
+    return [result for result in by_name.values() if isinstance(result, ImageResult)]
 
 
-def _parse(path: Path, lines: list[bytes]) -> tuple[dict[str, Any], list[ImageResult]]:
+def _parse(path: Path, lines: list[bytes]) -> tuple[dict[str, Any], list[ImageResult | BrokenImage]]:
     try:
         header = upgraded(dict(json.loads(lines[0]).items()))
-        return header, [ImageResult.from_json(json.loads(line)) for line in lines[1:]]
+        return header, [_from_json(json.loads(line)) for line in lines[1:]]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise DataError(f"{path} is damaged ({error}); delete it to measure again.") from error
+
+
+def _from_json(fields: Mapping[str, Any]) -> ImageResult | BrokenImage:
+    return BrokenImage(**fields) if "broken" in fields else ImageResult.from_json(fields)
 
 
 def _whole_lines(path: Path) -> list[bytes]:

@@ -18,12 +18,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """`headings` stand above the cells; `title` above the names. A folded table is opened by a click on the page."""
+    """`headings` stand above the cells; `title` above the names, `note` below the table.
+
+    A folded table is opened by a click on the page.
+    """
 
     title: str
     headings: tuple[str, ...]
     rows: tuple[Row, ...]
     folded: bool = False
+    note: str = ""
+
+
+_NOTE = "boundary: IoU of the outlines; pieces: connected parts of an answer, beside those of the truth."
+# Reports of 0.1.0 know no boundaries by source, and no pieces.
+_NOTHING: Mapping[str, Any] = {"by_size": {}, "per_source": {}, "mean_of_sources": None}
 
 
 def percent(value: float | None) -> str:
@@ -31,23 +40,32 @@ def percent(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.1%}"
 
 
+def mean_text(value: float | None) -> str:
+    """A mean count as people read it; None is an empty group."""
+    return "n/a" if value is None else f"{value:.2f}"
+
+
 def iou_tables(metrics: Mapping[str, Any]) -> list[Table]:
     """The means of instances: by size and by source in one table, by category in one that is folded up."""
     recalls = metrics["average_recall"]
-    headings = ("mIoU", "boundary", *(f"AR@{most}" for most in recalls), "instances")
+    headings = ("mIoU", "boundary", "pieces", "in truth", *(f"AR@{most}" for most in recalls), "instances")
+    boundary, pieces, true_pieces = (metrics.get(key, _NOTHING) for key in ("boundary", "pieces", "true_pieces"))
+
     rows = []
     for size, miou in metrics["miou"].items():
-        means = (miou, metrics["boundary_miou"][size], *(recalls[most][size] for most in recalls))
-        rows.append(Row(size, (*map(percent, means), f"{metrics['instances'][size]:,}")))
-    empty = ("",) * (1 + len(recalls))
+        ious = (percent(miou), percent(metrics["boundary_miou"][size]))
+        counts = (mean_text(pieces["by_size"].get(size)), mean_text(true_pieces["by_size"].get(size)))
+        found = tuple(percent(recalls[most][size]) for most in recalls)
+        rows.append(Row(size, (*ious, *counts, *found, f"{metrics['instances'][size]:,}")))
+    empty = ("",) * len(recalls)
     for source, row in metrics["per_source"].items():
-        rows.append(Row(f"source {source}", (percent(row["miou"]), *empty, f"{row['instances']:,}")))
-    of_sources = [metrics["mean_of_sources"], metrics.get("boundary_mean_of_sources")]
-    means = [percent(value) for value in of_sources if value is not None]
-    rows.append(Row("mean of sources", (*means, *("",) * (len(headings) - len(means))), strong=True))
-    if metrics.get("mean_pieces") is not None:
-        rows.append(Row("pieces of a mask", (f"{metrics['mean_pieces']:.2f}", *("",) * (len(headings) - 1))))
-    tables = [Table("", headings, tuple(rows))]
+        ious = (percent(row["miou"]), percent(boundary["per_source"].get(source)))
+        counts = (mean_text(pieces["per_source"].get(source)), mean_text(true_pieces["per_source"].get(source)))
+        rows.append(Row(f"source {source}", (*ious, *counts, *empty, f"{row['instances']:,}")))
+    ious = (percent(metrics["mean_of_sources"]), percent(boundary["mean_of_sources"]))
+    counts = (mean_text(pieces["mean_of_sources"]), mean_text(true_pieces["mean_of_sources"]))
+    rows.append(Row("mean of sources", (*ious, *counts, *empty, ""), strong=True))
+    tables = [Table("", headings, tuple(rows), note=_NOTE)]
     return [*tables, _categories(metrics)] if metrics["per_category"] else tables
 
 

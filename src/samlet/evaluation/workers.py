@@ -15,10 +15,11 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 from samlet.data import Sample
+from samlet.data.broken import Broken
 from samlet.errors import BackendError
 from samlet.evaluation import run
 from samlet.evaluation.protocols.protocol import EvaluationProtocol
-from samlet.evaluation.results import ImageResult, ResultLog
+from samlet.evaluation.results import BrokenImage, ImageResult, ResultLog
 from samlet.predictor import Predictor
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -32,19 +33,25 @@ def evaluate_in_processes(
     protocol: EvaluationProtocol,
     log: ResultLog,
     on_image: Callable[[ImageResult], None] | None = None,
+    broken: Broken | None = None,
 ) -> list[ImageResult]:
     """`evaluate` with so many processes, 1 or more; each calls `load`, which must be picklable, once.
 
     Raises BackendError if a worker dies, and whatever error stops a measurement.
     """
-    waiting = [sample for sample in samples if sample.name not in log]
-    run.record(_measured(load, min(workers, len(waiting)), waiting, protocol), log, on_image)
-    return [log[sample.name] for sample in samples]
+    waiting = run.waiting(samples, log)
+    broken = Broken() if broken is None else broken
+    run.record(_measured(load, min(workers, len(waiting)), waiting, protocol, broken), log, on_image)
+    return [log[sample.name] for sample in samples if sample.name in log]
 
 
 def _measured(
-    load: Callable[[], Predictor], workers: int, samples: Sequence[Sample], protocol: EvaluationProtocol
-) -> Iterator[ImageResult]:
+    load: Callable[[], Predictor],
+    workers: int,
+    samples: Sequence[Sample],
+    protocol: EvaluationProtocol,
+    broken: Broken,
+) -> Iterator[ImageResult | BrokenImage]:
     """The results as they come."""
     if not samples:
         return
@@ -52,9 +59,9 @@ def _measured(
     pool = ProcessPoolExecutor(workers, spawn, _start, (load,))
     try:
         with _one_thread_each():  # processes are started by submit
-            tasks = [pool.submit(_measure, sample, protocol) for sample in samples]
+            tasks = {pool.submit(_measure, sample, protocol): sample for sample in samples}
         for task in as_completed(tasks):
-            yield task.result()
+            yield run.or_broken(task.result, tasks[task], broken)
     except BrokenProcessPool as error:
         raise BackendError(
             "A worker process died, perhaps for lack of memory: what was measured is kept, so give the same command "
@@ -80,7 +87,7 @@ def _end_with_parent() -> None:
 
 
 def _measure(sample: Sample, protocol: EvaluationProtocol) -> ImageResult:
-    return run.evaluate_image(_LOADED[0], sample, protocol)
+    return run.measure_sample(_LOADED[0], sample, protocol)
 
 
 @contextmanager

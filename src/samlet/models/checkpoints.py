@@ -26,6 +26,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")
 # What DistributedDataParallel, torch.compile and Lightning modules put before every name.
 PREFIXES = ("module.", "_orig_mod.", "model.")
 NAMES_SHOWN = 3
+_RUN = frozenset({"step", "stage", "ema", "optimizer"})  # what `samlet train` keeps to go on with
 
 
 def load_checkpoint(model: Sam, path: str | Path) -> None:
@@ -64,7 +65,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
     if not _is_state_dict(content):
-        raise CheckpointError(f"{path} holds no state dict of tensors: export the model's state_dict and try again.")
+        raise CheckpointError(_no_state_dict(path, content))
     return to_official_names(_without_prefixes(content))
 
 
@@ -72,6 +73,13 @@ def identify(state: Mapping[str, Tensor]) -> str | None:
     """The name by which samlet has the model whose names and shapes these are, or None."""
     specs = (*MODELS, *UNLISTED)
     return next((spec.name for spec in specs if not _differences(skeleton(spec.name), state)), None)
+
+
+def _no_state_dict(path: Path, content: object) -> str:
+    if isinstance(content, dict) and content.keys() >= _RUN:
+        student = path.with_name("student.safetensors")
+        return f"{path} is where a training run goes on, not a model: give {student}, which the run writes at its end."
+    return f"{path} holds no state dict of tensors: export the model's state_dict and try again."
 
 
 def _fused_skeleton(spec: ModelSpec) -> Sam:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,11 +56,11 @@ def test_the_interval_has_the_width_of_the_standard_error() -> None:
     assert miou.value - miou.low == pytest.approx(half_width, rel=0.15)
 
 
-def written(folder: Path, true_ious: dict[str, list[float]], **facts) -> Path:
+def written(folder: Path, true_ious: dict[str, list[float]], content: str | None = None, **facts) -> Path:
     facts = {"model": "m", "backend": "b", "protocol": {"start": "box"}, "samples_sha256": "ab"} | facts
     log = ResultLog(folder / LOG_FILE, facts)
     for result in results(true_ious):
-        log.append(result)
+        log.append(replace(result, content=content))
     write_report(folder, build_report(results(true_ious), facts))
     return folder
 
@@ -77,12 +78,47 @@ def test_reports_are_compared_with_the_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("facts", "message"),
-    [({"protocol": {"start": "point"}}, "another protocol"), ({"samples_sha256": "cd"}, "other images or masks")],
+    [
+        ({"protocol": {"start": "point"}}, r"another protocol \(start point instead of box\)"),
+        (
+            {"protocol": {"start": "box", "clicks": 3}},
+            r"another protocol \(clicks 3 instead of None\)",
+        ),
+        ({"samples_sha256": "cd"}, "other images or masks: sizes, areas or detections differ"),
+    ],
 )
 def test_other_measurements_are_refused(tmp_path: Path, facts, message) -> None:
     folders = [written(tmp_path / "a", BASE), written(tmp_path / "b", BETTER, **facts)]
     with pytest.raises(InputError, match=message):
         compare(folders)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"coco_1": [0.5] * 3, "coco_2": [0.2]}, r"without 1 image \(pets_1\)\."),
+        (BASE | {"a_1": [0.1], "b_1": [0.1]}, r"with 2 more images \(a_1, b_1\)\."),
+        (
+            {"coco_1": [0.5] * 3, "cats_2": [0.2], "pets_1": [0.4]},
+            r"without 1 image \(coco_2\), with 1 more image \(cats_2",
+        ),
+        (BASE | {"coco_1": [0.5]}, r"with other masks in 1 image \(coco_1\)\."),
+        (BASE | {f"z_{i}": [0.1] for i in range(5)}, r"with 5 more images \(z_0, z_1, z_2, …\)\."),
+    ],
+)
+def test_the_refusal_says_what_differs(tmp_path: Path, changed, message) -> None:
+    folders = [written(tmp_path / "a", BASE), written(tmp_path / "b", changed, samples_sha256="cd")]
+    with pytest.raises(InputError, match=message):
+        compare(folders)
+
+
+def test_other_photos_of_the_same_names_are_refused(tmp_path: Path) -> None:
+    folders = [written(tmp_path / "a", BASE, content="1"), written(tmp_path / "b", BASE, content="2")]
+    with pytest.raises(InputError, match=r"with other pixels or masks in 3 images \(coco_1, coco_2, pets_1\)"):
+        compare(folders)
+    first, other = compare([folders[0], written(tmp_path / "c", BASE)])  # a log of 0.1.0 does not tell
+    assert first.miou is None
+    assert other.miou is not None
 
 
 def test_recalls_have_differences_of_their_own() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from samlet.evaluation.protocols.box import Box
 from samlet.evaluation.protocols.box_from_detector import BoxFromDetector
 from samlet.evaluation.protocols.everything import Everything
 from samlet.evaluation.protocols.point import Point
-from samlet.evaluation.report.page import BINS, histogram, page, write_page
+from samlet.evaluation.report.page import BINS, Made, histogram, page, write_page
 from samlet.evaluation.report.pictures import PER_SIDE, Picture, draw, extremes
 from samlet.evaluation.report.summary import build_report
 from samlet.evaluation.results import ImageResult, InstanceResult
@@ -89,7 +90,7 @@ def test_the_page_is_whole_and_escaped(tmp_path: Path) -> None:
         tmp_path, report_of(results), results, [picture], [replace(picture, name="worst one")]
     ).read_text()
     assert "&lt;m&gt;: point, 3 clicks, select best" in text
-    assert "a&lt;b&gt;, annotation 0: IoU 50.0% (predicted 50.0%)" in text
+    assert 'alt="a&lt;b&gt;, annotation 0: IoU 50.0% (predicted 50.0%)"' in text
     assert "source pets &amp; co" in text
     assert "58.3%" in text  # mean of 0.5, 1.0, 0.25
     assert "n/a" in text  # no medium, no large instance
@@ -103,7 +104,7 @@ def test_categories_are_folded_up() -> None:
     text = page(report_of(results) | {"left_out": {"area under 1 px": 3}}, results, [], [])
     assert "<details><summary>Categories</summary>" in text
     assert "<td>hot &lt;dog&gt;</td>" in text
-    assert "<td>left out, area under 1 px</td><td>3</td>" in text
+    assert "<dt>left out, area under 1 px</dt><dd>3</dd>" in text
     assert "<th>boundary</th>" in text
 
 
@@ -116,6 +117,7 @@ def test_recall_is_in_the_page() -> None:
     small = re.search(r"<td>small</td>(.*?)</tr>", text, re.S)
     assert small
     assert re.findall(r">([\d.]+%)<", small[1]) == ["25.0%", "10.0%", "10.0%", "20.0%", "70.0%"]
+    assert ">n/a<" in small[1]  # pieces, which this log does not tell
 
 
 def test_precisions_have_no_histogram() -> None:
@@ -123,8 +125,8 @@ def test_precisions_have_no_histogram() -> None:
     facts = {"model": "m", "backend": "b", "protocol": BoxFromDetector().to_json()}
     metrics = measure(results) | {"average_precision": {"all": 0.5, "small": None}}
     text = page(build_report(results, facts, metrics), results, [], [])
-    assert '<td>all</td><td class="number">50.0%</td>' in text
-    assert '<td>small</td><td class="number">n/a</td>' in text
+    assert "<td>all</td><td>50.0%</td>" in text
+    assert "<td>small</td><td>n/a</td>" in text
     assert "<svg" not in text
     assert "Distribution" not in text
 
@@ -132,4 +134,23 @@ def test_precisions_have_no_histogram() -> None:
 def test_a_page_without_pictures() -> None:
     text = page(report_of([result("a", 0.5)]), [result("a", 0.5)], [], [])
     assert "Worst answers" not in text
-    assert text.count("<rect") == 2 * BINS
+    assert text.count("<rect") == BINS
+
+
+def test_the_page_tells_how_it_was_made_and_escapes_it() -> None:
+    made = Made(("samlet", "eval", "--data", "'a <b>'"), ("a <b>", "c"), "2026-01-02 03:04 UTC")
+    text = page(report_of([result("a", 0.5)]), [result("a", 0.5)], made=made)
+    assert "Measured 2026-01-02 03:04 UTC on a &lt;b&gt;, c." in text
+    assert "<span>--data</span> <span>&#39;a &lt;b&gt;&#39;</span></pre>" in text
+    assert "<pre>" not in page(report_of([result("a", 0.5)]), [result("a", 0.5)])
+
+
+def test_a_report_without_pieces_can_be_drawn() -> None:
+    report = report_of([result("a", 0.5)])
+    for key in ("boundary", "pieces", "true_pieces"):  # 0.1.0 wrote none
+        del report["metrics"][key]
+    assert "mean of sources" in page(report, [result("a", 0.5)])
+
+
+def test_the_template_is_in_the_package() -> None:
+    assert (files("samlet.evaluation.report") / "report.html.jinja").is_file()

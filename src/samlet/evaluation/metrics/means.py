@@ -1,9 +1,9 @@
-"""The means of a run: over instances, by size, by source and by category. All are fractions, 0 to 1."""
+"""The means of a run: over instances, by size, by source and by category. IoUs are fractions, 0 to 1."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from samlet.evaluation.metrics.overlap import mean, mean_by_group, mean_by_size, size_counts
@@ -15,6 +15,7 @@ def measure(results: Sequence[ImageResult]) -> dict[str, Any]:
     """The metrics of a run: means of IoU and boundary IoU over instances by size; mIoU per source and per category.
 
     The means over sources and over categories weigh each of them the same; without categories the latter is None.
+    `pieces` are the connected parts of an answer, `true_pieces` those of the truth.
     """
     instances = [instance for result in results for instance in result.instances]
     outlined = [instance for instance in instances if instance.boundary_iou is not None]
@@ -25,24 +26,35 @@ def measure(results: Sequence[ImageResult]) -> dict[str, Any]:
     return {
         "miou": mean_by_size([i.true_iou for i in instances], [i.area_px for i in instances]),
         "boundary_miou": mean_by_size([i.boundary_iou or 0.0 for i in outlined], [i.area_px for i in outlined]),
-        "mean_pieces": mean(i.pieces for i in instances if i.pieces is not None),
+        "boundary": _by_source(results, lambda instance: instance.boundary_iou),
+        "pieces": _by_source(results, lambda instance: instance.pieces),
+        "true_pieces": _by_source(results, lambda instance: instance.true_pieces),
         "average_precision": {},
         "average_recall": _average_recall([i for i in instances if i.recall]),
         "instances": size_counts([i.area_px for i in instances]),
         "detections": sum(len(result.detections) for result in results),
         "per_source": per_source,
         "mean_of_sources": mean(row["miou"] for row in per_source.values()),
-        "boundary_mean_of_sources": mean(_boundaries(results).values()),
         "per_category": per_category,
         "mean_of_categories": mean(row["miou"] for row in per_category.values()),
     }
 
 
-def _boundaries(results: Sequence[ImageResult]) -> dict[str, float]:
-    """The mean boundary IoU of each source."""
-    found = [(result.source, i.boundary_iou) for result in results for i in result.instances]
-    measured = [(source, value) for source, value in found if value is not None]
-    return mean_by_group([value for _, value in measured], [source for source, _ in measured])
+def _by_source(
+    results: Sequence[ImageResult], value: Callable[[InstanceResult], float | None]
+) -> dict[str, dict[str, float | None] | float | None]:
+    """Means of a value by size and by source, and the mean of sources; empty where a log of 0.1.0 lacks some values."""
+    pairs = [(result.source, instance, value(instance)) for result in results for instance in result.instances]
+    known = [(source, instance.area_px, float(number)) for source, instance, number in pairs if number is not None]
+    if len(known) < len(pairs):
+        known = []
+    sources, areas_px, values = zip(*known, strict=True) if known else ((), (), ())
+    per_source = mean_by_group(values, sources)
+    return {
+        "by_size": mean_by_size(values, areas_px),
+        "per_source": {**per_source},
+        "mean_of_sources": mean(per_source.values()),
+    }
 
 
 def _average_recall(instances: Sequence[InstanceResult]) -> dict[str, dict[str, float | None]]:

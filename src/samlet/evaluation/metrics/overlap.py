@@ -56,8 +56,12 @@ def _boundary(mask: NDArray[np.bool_], reach_px: int) -> NDArray[np.bool_]:
 
 
 def pieces(mask: NDArray[np.bool_]) -> int:
-    """How many connected parts (8-connected) a mask [H, W] has; people's have hardly ever more than one."""
-    return cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[0] - 1
+    """How many connected pieces a mask [H, W] falls into, corners included; 0 for an empty one."""
+    if not mask.any():
+        return 0
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    crop = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return cv2.connectedComponents(crop.astype(np.uint8), connectivity=8)[0] - 1  # without the background
 
 
 def mean(values: Iterable[float]) -> float | None:

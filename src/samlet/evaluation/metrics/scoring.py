@@ -27,4 +27,5 @@ def score(
         category=annotation.category,
         recall=recall,
         pieces=pieces(mask),
+        true_pieces=pieces(truth),
     )

@@ -16,7 +16,7 @@ from samlet.evaluation.report.summary import read_report
 from samlet.evaluation.results import LOG_FILE, ImageResult, InstanceResult, read_results
 
 DRAWS = 2000
-_SAME = ("protocol", "samples_sha256")
+_NAMED = 3  # of the images that differ
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,15 @@ def compare(folders: Sequence[Path]) -> list[Row]:
         raise InputError("A comparison needs at least two folders that samlet eval has written.")
     reports = [read_report(folder) for folder in folders]
     for folder, report in zip(folders[1:], reports[1:], strict=True):
-        _check_same(folders[0], reports[0], folder, report)
+        _check_protocol(folders[0], reports[0], folder, report)
     results = [read_results(folder / LOG_FILE) for folder in folders]
+    for folder, report, other in zip(folders[1:], reports[1:], results[1:], strict=True):
+        difference = _data_difference(results[0], other, reports[0]["samples_sha256"] == report["samples_sha256"])
+        if difference:
+            raise InputError(
+                f"{folder} and {folders[0]} cannot be compared: {folder} was measured on other images or masks: "
+                f"{difference}."
+            )
     rows = [Row(folders[0], reports[0], None, None)]
     for folder, report, other in zip(folders[1:], reports[1:], results[1:], strict=True):
         if any(result.instances for result in results[0]):
@@ -110,8 +117,41 @@ def _difference(values: NDArray[np.float64]) -> Difference:
     return Difference(float(values[0]), float(low), float(high))
 
 
-def _check_same(first_folder: Path, first: dict[str, Any], folder: Path, report: dict[str, Any]) -> None:
-    differing = [key for key in _SAME if first.get(key) != report.get(key)]
+def _check_protocol(first_folder: Path, first: dict[str, Any], folder: Path, report: dict[str, Any]) -> None:
+    """InputError that names each setting that differs."""
+    one, two = first["protocol"], report["protocol"]
+    differing = [key for key in {**one, **two} if one.get(key) != two.get(key)]
     if differing:
-        what = {"protocol": "another protocol", "samples_sha256": "other images or masks"}[differing[0]]
-        raise InputError(f"{folder} and {first_folder} cannot be compared: {folder} was measured with {what}.")
+        named = "; ".join(f"{key} {two.get(key)} instead of {one.get(key)}" for key in differing)
+        raise InputError(
+            f"{folder} and {first_folder} cannot be compared: {folder} was measured with another protocol ({named})."
+        )
+
+
+def _data_difference(first: Sequence[ImageResult], other: Sequence[ImageResult], same_hash: bool) -> str | None:
+    """In what the data of two runs differ: images that one lacks, masks, or their content; None in nothing."""
+    ones, others = ({result.name: result for result in results} for results in (first, other))
+    parts = [
+        _named("without", [name for name in ones if name not in others]),
+        _named("with", [name for name in others if name not in ones], "more"),
+    ]
+    both = [(one, others[name]) for name, one in ones.items() if name in others]
+    if not any(parts):
+        parts.append(_named("with other masks in", [a.name for a, b in both if _masks(a) != _masks(b)]))
+    if not any(parts):
+        changed = [a.name for a, b in both if a.content and b.content and a.content != b.content]
+        parts.append(_named("with other pixels or masks in", changed))
+    if not any(parts) and not same_hash:
+        parts.append("sizes, areas or detections differ")
+    return ", ".join(filter(None, parts)) or None
+
+
+def _masks(result: ImageResult) -> list[tuple[int | str, float]]:
+    return [(instance.id, instance.area_px) for instance in result.instances]
+
+
+def _named(how: str, names: Sequence[str], more: str = "") -> str:
+    if not names:
+        return ""
+    count = " ".join(filter(None, [str(len(names)), more, "images" if len(names) > 1 else "image"]))
+    return f"{how} {count} ({', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''})"

@@ -3,31 +3,53 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
 
 from samlet.evaluation.protocols.registry import from_json
 from samlet.evaluation.report.pictures import Picture
 from samlet.evaluation.results import ImageResult
-from samlet.evaluation.tables import Row, Table, percent
+from samlet.evaluation.tables import percent
 from samlet.files import make_folder, write_files
 from samlet.opencv import cv2
 
 PAGE_FILE = "report.html"
 BINS = 20
+_TEMPLATE = "report.html.jinja"
 _WIDTH, _HEIGHT = 320, 110
 _FLOOR = _HEIGHT - 14  # below the bars: the numbers
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }
-table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .15rem .8rem .15rem 0; text-align: left }
-td.number { text-align: right; font-variant-numeric: tabular-nums } tr.strong td { font-weight: 600 }
-figure { display: inline-block; margin: .5rem 1rem .5rem 0; vertical-align: top } figcaption { color: #57606a }
-figure img { max-width: 34rem; border-radius: 4px } svg rect { fill: #2f81f7 }
-svg text { font-size: 10px; fill: #57606a }
-"""
+
+@dataclass(frozen=True)
+class Made:
+    """How a page came about: the command's words, the paths of the data as given, the date. None of it is measured."""
+
+    words: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    date: str | None = None
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A picture as the page holds it: a JPEG inside the address, and what stands below."""
+
+    url: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class _Chart:
+    """A histogram: x, y, width, height and hint of each bar, in the units of the drawing."""
+
+    name: str
+    bars: tuple[tuple[str, str, str, str, str], ...]
 
 
 def write_page(
@@ -36,31 +58,35 @@ def write_page(
     results: Sequence[ImageResult],
     best: Sequence[Picture] = (),
     worst: Sequence[Picture] = (),
+    made: Made | None = None,
 ) -> Path:
     """Write `report.html` into the folder, whole or not at all, and return its path; OutputError where that fails."""
     path = make_folder(folder) / PAGE_FILE
-    write_files({path: page(report, results, best, worst).encode()})
+    write_files({path: page(report, results, best, worst, made).encode()})
     return path
 
 
 def page(
-    report: Mapping[str, Any], results: Sequence[ImageResult], best: Sequence[Picture], worst: Sequence[Picture]
+    report: Mapping[str, Any],
+    results: Sequence[ImageResult],
+    best: Sequence[Picture] = (),
+    worst: Sequence[Picture] = (),
+    made: Made | None = None,
 ) -> str:
     """The page as text; `report` as `build_report` made it of the same `results`."""
     protocol = from_json(report["protocol"])
-    title = f"{report['model']}: {protocol.title}"
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        *map(_table, protocol.tables(report["metrics"])),
-        *_histograms(results),
-        *_gallery("Worst answers", worst),
-        *_gallery("Best answers", best),
-        "<h2>What was measured</h2>",
-        _facts_table(report),
-    ]
-    settings = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    head = f"{settings}<title>{escape(title)}</title><style>{_STYLE}</style>"
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
+    galleries = [("Worst answers", list(map(_figure, worst))), ("Best answers", list(map(_figure, best)))]
+    return _template().render(
+        model=report["model"],
+        protocol=protocol.title,
+        made=made or Made(),
+        tables=protocol.tables(report["metrics"]),
+        charts=_charts(results),
+        chart_width=_WIDTH,
+        chart_height=_HEIGHT,
+        galleries=[gallery for gallery in galleries if gallery[1]],
+        facts=_facts(report),
+    )
 
 
 def histogram(values: Sequence[float]) -> list[int]:
@@ -71,61 +97,40 @@ def histogram(values: Sequence[float]) -> list[int]:
     return counts
 
 
-def _table(table: Table) -> str:
-    heads = "".join(f"<th>{escape(heading)}</th>" for heading in (table.title, *table.headings))
-    text = f"<table><tr>{heads}</tr>{''.join(map(_row, table.rows))}</table>"
-    return f"<details><summary>{escape(table.title)}</summary>{text}</details>" if table.folded else text
+@cache
+def _template() -> Template:
+    text = (files("samlet.evaluation.report") / _TEMPLATE).read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(text)
 
 
-def _row(row: Row) -> str:
-    cells = "".join(f'<td class="number">{escape(text)}</td>' for text in row.cells)
-    strong = ' class="strong"' if row.strong else ""
-    return f"<tr{strong}>{_cell(row.name)}{cells}</tr>"
-
-
-def _cell(text: str) -> str:
-    return f"<td>{escape(text)}</td>"
-
-
-def _histograms(results: Sequence[ImageResult]) -> Iterable[str]:
-    """None for a detector's boxes, which have no truth of their own."""
+def _charts(results: Sequence[ImageResult]) -> list[_Chart]:
+    """Of all instances, and of each source if there are several; none for a detector's boxes, which have no truth."""
     if not any(result.instances for result in results):
-        return
-    yield "<h2>Distribution of the IoUs</h2>"
+        return []
     groups = {"all": [instance.true_iou for result in results for instance in result.instances]}
-    for source in sorted({result.source for result in results}):
+    sources = sorted({result.source for result in results})
+    for source in sources if len(sources) > 1 else ():
         groups[f"source {source}"] = [
-            i.true_iou for result in results if result.source == source for i in result.instances
+            instance.true_iou for result in results if result.source == source for instance in result.instances
         ]
-    for name, values in groups.items():
-        yield f"<figure>{_chart(histogram(values))}<figcaption>{escape(name)} ({len(values):,})</figcaption></figure>"
+    return [_Chart(f"{name} ({len(values):,})", _bars(histogram(values))) for name, values in groups.items()]
 
 
-def _chart(counts: Sequence[int]) -> str:
+def _bars(counts: Sequence[int]) -> tuple[tuple[str, str, str, str, str], ...]:
     step, highest = _WIDTH / len(counts), max(*counts, 1)
     bars = []
     for index, count in enumerate(counts):
         height = _FLOOR * count / highest
-        place = f'x="{index * step:.1f}" y="{_FLOOR - height:.1f}" width="{step - 1:.1f}" height="{height:.1f}"'
-        bars.append(
-            f"<rect {place}>"
-            f"<title>IoU {index / len(counts):.2f} to {(index + 1) / len(counts):.2f}: {count}</title></rect>"
-        )
-    marks = f'<text x="0" y="{_HEIGHT - 2}">0</text><text x="{_WIDTH - 6}" y="{_HEIGHT - 2}">1</text>'
-    size = f'width="{_WIDTH}" height="{_HEIGHT}"'
-    return f'<svg role="img" aria-label="histogram of IoU" {size}>{"".join(bars)}{marks}</svg>'
+        hint = f"IoU {index / len(counts):.2f} to {(index + 1) / len(counts):.2f}: {count}"
+        bars.append((f"{index * step:.1f}", f"{_FLOOR - height:.1f}", f"{step - 1:.1f}", f"{height:.1f}", hint))
+    return tuple(bars)
 
 
-def _gallery(title: str, pictures: Sequence[Picture]) -> Iterable[str]:
-    if pictures:
-        yield f"<h2>{title}</h2><p>Left the truth, right the answer with its prompts.</p>"
-    for picture in pictures:
-        caption = f"{picture.name}, annotation {picture.instance.id}: IoU {percent(picture.instance.true_iou)}"
-        predicted = f" (predicted {percent(picture.instance.iou)})"
-        yield (
-            f'<figure><img alt="{escape(caption)}" src="{_data_url(picture)}">'
-            f"<figcaption>{escape(caption + predicted)}</figcaption></figure>"
-        )
+def _figure(picture: Picture) -> _Figure:
+    name = f"{picture.name}, annotation {picture.instance.id}"
+    text = f"IoU {percent(picture.instance.true_iou)} (predicted {percent(picture.instance.iou)})"
+    return _Figure(_data_url(picture), name, text)
 
 
 def _data_url(picture: Picture) -> str:
@@ -133,11 +138,12 @@ def _data_url(picture: Picture) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}"
 
 
-def _facts_table(report: Mapping[str, Any]) -> str:
+def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the numbers depend on, as names and texts."""
     flat = {"images": report["images"]}
     flat |= {key: report[key] for key in ("model", "backend", "weights_sha256", "samples_sha256") if key in report}
     flat |= {f"left out, {reason}": count for reason, count in report.get("left_out", {}).items()}
     for group in ("versions", "machine"):
         flat |= report.get(group, {})
     flat |= {f"seconds, {stage}": f"{seconds:.1f}" for stage, seconds in report["seconds"].items()}
-    return "<table>" + "".join(f"<tr>{_cell(key)}{_cell(str(value))}</tr>" for key, value in flat.items()) + "</table>"
+    return [(key.replace("_", " "), str(value)) for key, value in flat.items()]
