@@ -13,8 +13,9 @@ from tests.evaluation import fake
 from tests.evaluation.fake import annotation, gray_image, predictor
 
 from samlet import loading
+from samlet.cli import main
 from samlet.cli.eval import app
-from samlet.errors import DataError, InputError, SamletError
+from samlet.errors import DataError, InputError, OutputError, SamletError
 from samlet.evaluation import run
 
 
@@ -224,3 +225,48 @@ def test_compare_refuses_another_protocol(model, data: Path, tmp_path: Path) -> 
     run_app("--data", data, "--output", tmp_path / "b", "--select", "first")
     with pytest.raises(InputError, match="another protocol"):
         run_app("compare", tmp_path / "a", tmp_path / "b")
+
+
+def test_a_broken_photo_is_passed_over_and_told_by_the_exit_code(model, data: Path, tmp_path: Path, capsys) -> None:
+    (data / "coco_2.png").write_bytes((data / "coco_2.png").read_bytes()[:60])
+    words = ["eval", "--data", str(data), "--output", str(tmp_path / "out")]
+    assert main(words) == 2
+    assert main([*words, "--max-broken", "1"]) == 3
+    assert "1 image could not be read (coco_2); all others are measured" in capsys.readouterr().err
+    report = report_of(tmp_path / "out")
+    assert (report["broken_images"], report["images"]) == (["coco_2"], 2)
+    shutil.copy(data / "coco_1.png", data / "coco_2.png")
+    assert main([*words, "--max-broken", "1"]) == 0
+    assert report_of(tmp_path / "out")["broken_images"] == []
+    assert report_of(tmp_path / "out")["images"] == 3
+
+
+def test_workers_pass_over_broken_photos_too(found_by_workers, data: Path, tmp_path: Path) -> None:
+    photo = (data / "coco_2.png").read_bytes()
+    (data / "coco_2.png").write_bytes(photo[:60])  # its size can still be read
+    words = ["eval", "--data", str(data), "--output", str(tmp_path / "out"), "--workers", "1", "--max-broken", "1"]
+    assert main(words) == 3
+    assert report_of(tmp_path / "out")["images"] == 2
+
+
+def test_the_page_tells_the_command_and_the_data(model, data: Path, tmp_path: Path, monkeypatch) -> None:
+    words = ["eval", "--data", str(data), "--output", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", ["samlet", *words])
+    assert main(words) == 0
+    text = (tmp_path / "out" / "report.html").read_text()
+    assert f"on {data}." in text
+    assert "<span>--data</span>" in text
+
+
+def test_an_output_that_cannot_be_is_refused_before_the_model_is_loaded(
+    data: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(loading, "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(OutputError, match="in the way"):
+        run_app("--data", data, "--output", tmp_path / "out")
+
+
+def test_the_old_option_still_works(model, data: Path, tmp_path: Path) -> None:
+    run_app("--data", data, "--output", tmp_path / "out", "--policy", "first")
+    assert report_of(tmp_path / "out")["protocol"]["select"] == "first"

@@ -8,7 +8,7 @@ import pytest
 
 from samlet.data import Sample
 from samlet.errors import DataError, InputError, OutputError
-from samlet.evaluation.results import LOG_FILE, ImageResult, InstanceResult, ResultLog, Share, read_results
+from samlet.evaluation.results import LOG_FILE, BrokenImage, ImageResult, InstanceResult, ResultLog, Share, read_results
 
 HEADER = {"protocol": {"start": "box", "clicks": 0}, "samples_sha256": "ab"}
 
@@ -157,3 +157,22 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="file"):
         ResultLog(tmp_path / "file" / "log.jsonl", HEADER)
+
+
+def test_what_a_process_measured_anew_stands_above_what_lay_there(tmp_path: Path) -> None:
+    filled(tmp_path / LOG_FILE, "a_1", "b_1")
+    first, second = (ResultLog(tmp_path / share.log_name, HEADER) for share in shares(2))
+    first.append(result("a_1", 0.75))  # its photo has changed
+    assert first["a_1"].instances[0].true_iou == 0.75
+    second_sees = second.gather(["a_1", "b_1"])
+    assert second_sees == [result("a_1", 0.75), result("b_1")]
+    assert [found.instances[0].true_iou for found in read_results(tmp_path / LOG_FILE)] == [0.75, 1 / 3]
+
+
+def test_of_two_lines_of_an_image_the_last_counts(tmp_path: Path) -> None:
+    log = filled(tmp_path / LOG_FILE, "a_1")
+    log.append(result("a_1", 0.75))
+    assert read_results(tmp_path / LOG_FILE) == [result("a_1", 0.75)]
+    log.append(BrokenImage("a_1", "it was torn"))
+    assert read_results(tmp_path / LOG_FILE) == []
+    assert "a_1" not in log

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.evaluation.fake import SIDE, RectangleBackend, annotation, predictor, rectangle, sample
 
+from samlet.data.broken import Broken
 from samlet.errors import DataError
 from samlet.evaluation import run
 from samlet.evaluation.protocols import prompted
@@ -34,6 +36,7 @@ def test_a_box_is_measured_in_image_pixels() -> None:
     assert [(i.id, i.area_px, i.true_iou) for i in result.instances] == [(5, 2400.0, 1.0), (6, 8000.0, 1.0)]
     assert [i.iou for i in result.instances] == pytest.approx([0.9, 0.9])
     assert [i.boundary_iou for i in result.instances] == [1.0, 1.0]
+    assert [(i.pieces, i.true_pieces) for i in result.instances] == [(1, 1), (1, 1)]
     assert set(result.seconds) == {"read", "embed", "predict", "score"}
 
 
@@ -179,3 +182,71 @@ def test_a_measured_image_is_never_measured_again(tmp_path: Path) -> None:
 def test_an_image_of_another_size_stops_the_run() -> None:
     with pytest.raises(DataError, match="the image is 256x256 but its annotations are for 256x100"):
         run.evaluate_image(predictor(), replace(sample(BOX), size_hw=(100, 256)), Box())
+
+
+def unreadable() -> np.ndarray:
+    raise DataError("no image")
+
+
+def log_of(folder: Path) -> ResultLog:
+    return ResultLog(folder / "images.jsonl", {"protocol": "box"})
+
+
+def test_broken_images_are_named_and_passed_over_and_tried_again(tmp_path: Path) -> None:
+    samples = [replace(sample(BOX, name=f"fake_{index}"), image=unreadable) for index in range(2)]
+    samples.insert(1, sample(BOX, name="good_1"))
+    told: list[str] = []
+    broken, log = Broken(2, told.append), log_of(tmp_path)
+    results = run.evaluate(predictor(), samples, Box(), log, broken=broken)
+    assert [result.name for result in results] == ["good_1"]
+    assert list(broken.reasons) == ["fake_0", "fake_1"]
+    assert told == ["skipped fake_0: no image", "skipped fake_1: no image"]
+    again = log_of(tmp_path)
+    assert len(again) == 1
+    assert again.broken(["fake_0", "good_1"]) == {"fake_0": "no image"}
+    gathered = again.gather([one.name for one in samples])  # of other processes: nobody waits for a broken image
+    assert gathered == results
+    mended = [replace(one, image=samples[1].image) for one in samples]
+    assert len(run.evaluate(predictor(), mended, Box(), log_of(tmp_path))) == 3
+    assert log_of(tmp_path).broken(["fake_0"]) == {}
+
+
+@pytest.mark.parametrize(("limit", "message"), [(0, "no image"), (1, "2 samples are broken .* --max-broken 1")])
+def test_more_broken_images_than_allowed_stop_the_run(tmp_path: Path, limit: int, message: str) -> None:
+    samples = [replace(sample(BOX, name=f"fake_{index}"), image=unreadable) for index in range(3)]
+    with pytest.raises(DataError, match=message):
+        run.evaluate(predictor(), samples, Box(), log_of(tmp_path), broken=Broken(limit))
+
+
+def test_a_photo_or_mask_that_changed_is_measured_again(tmp_path: Path) -> None:
+    photo = tmp_path / "a.png"
+    Image.fromarray(np.zeros((SIDE, SIDE, 3), np.uint8)).save(photo)
+    one = replace(sample(BOX), image=photo)
+    measured: list[str] = []
+
+    def evaluate(one) -> None:
+        measured.clear()
+        run.evaluate(predictor(), [one], Box(), log_of(tmp_path), lambda result: measured.append(result.name))
+
+    evaluate(one)
+    evaluate(one)
+    assert measured == []
+    Image.fromarray(np.ones((SIDE, SIDE, 3), np.uint8)).save(photo)
+    evaluate(one)
+    assert measured == ["fake_1"]
+    evaluate(replace(one, annotations=(replace(BOX, rle=OTHER.rle),)))
+    assert measured == ["fake_1"]
+    elsewhere = tmp_path / "elsewhere" / "a.png"  # the same name, another photo
+    elsewhere.parent.mkdir()
+    Image.fromarray(np.full((SIDE, SIDE, 3), 2, np.uint8)).save(elsewhere)
+    evaluate(replace(one, image=elsewhere))
+    assert measured == ["fake_1"]
+
+
+def test_a_photo_that_is_gone_is_not_taken_from_the_log(tmp_path: Path) -> None:
+    photo = tmp_path / "a.png"
+    Image.fromarray(np.zeros((SIDE, SIDE, 3), np.uint8)).save(photo)
+    run.evaluate(predictor(), [replace(sample(BOX), image=photo)], Box(), log_of(tmp_path))
+    photo.unlink()
+    with pytest.raises(DataError, match=r"a\.png does not exist"):
+        run.evaluate(predictor(), [replace(sample(BOX), image=photo)], Box(), log_of(tmp_path))

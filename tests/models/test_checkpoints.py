@@ -240,3 +240,9 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch, "load", refuse)
     with pytest.raises(CheckpointError, match="no permission"):
         read_state_dict(saved({}, tmp_path / "closed.pt"))
+
+
+def test_what_a_training_run_goes_on_with_names_the_model_beside_it(tmp_path: Path) -> None:
+    kept = {"step": 3, "stage": {}, "ema": {}, "optimizer": {}, "scaler": {}, "best": None}
+    with pytest.raises(CheckpointError, match=r"goes on, not a model: give .*student\.safetensors"):
+        read_state_dict(saved(kept, tmp_path / "checkpoint.pt"))

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samlet.evaluation.metrics.overlap import boundary_iou, mask_iou, mean, mean_by_group, mean_by_size, size_counts
+from samlet.evaluation.metrics.overlap import (
+    boundary_iou,
+    mask_iou,
+    mean,
+    mean_by_group,
+    mean_by_size,
+    pieces,
+    size_counts,
+)
 
 
 def mask(*ones: tuple[int, int]) -> np.ndarray:
@@ -115,3 +123,23 @@ def test_values_without_partner_are_refused() -> None:
         mean_by_size([0.1, 0.2], [5.0])
     with pytest.raises(ValueError, match="zip"):
         mean_by_group([0.1, 0.2], ["coco"])
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (mask(), 0),
+        (mask((0, 0)), 1),
+        (mask((0, 0), (0, 2)), 2),
+        (mask((0, 0), (1, 1)), 1),  # corners touch
+        (~mask(), 1),
+    ],
+)
+def test_pieces(array: np.ndarray, expected: int) -> None:
+    assert pieces(array) == expected
+
+
+def test_pieces_anywhere_in_a_large_mask() -> None:
+    array = np.zeros((300, 400), bool)
+    array[5:9, 390:400] = array[290:300, :4] = array[100:200:2, 200] = True
+    assert pieces(array) == 52

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
+from PIL import Image
+from tests.evaluation.fake import gray_image, predictor
 
+from samlet import loading
+from samlet.cli.eval import app
 from samlet.errors import InputError
+from samlet.evaluation.protocols import registry
 from samlet.evaluation.protocols.box import Box
 from samlet.evaluation.protocols.box_from_detector import BoxFromDetector
 from samlet.evaluation.protocols.center import Center
@@ -14,6 +24,9 @@ from samlet.evaluation.protocols.everything import Everything
 from samlet.evaluation.protocols.point import Point
 from samlet.evaluation.protocols.protocol import EvaluationProtocol
 from samlet.evaluation.protocols.registry import PROTOCOLS, from_json, make_protocol
+from samlet.evaluation.results import ImageResult, InstanceResult
+from samlet.evaluation.selection import Selection
+from samlet.evaluation.tables import Row, Table, percent
 
 
 @pytest.mark.parametrize(
@@ -76,3 +89,45 @@ def test_options_are_in_the_json() -> None:
 )
 def test_titles(protocol: EvaluationProtocol, title: str) -> None:
     assert protocol.title == title
+
+
+@dataclass(frozen=True)
+class Brightness(EvaluationProtocol):
+    """How bright images are: nothing like a mask, and no option."""
+
+    name: ClassVar[str] = "brightness"
+    score: ClassVar[str | None] = None
+    title: ClassVar[str] = "brightness"
+
+    def choose(self, samples, scope):
+        return Selection(list(samples))
+
+    def evaluate(self, predictor, sample):
+        mean = float(sample.read_image().mean()) / 255
+        return ImageResult(sample.name, sample.source, (InstanceResult(1, 1.0, mean, mean),), {})
+
+    def aggregate(self, results, selection):
+        return {"brightness": max(result.instances[0].true_iou for result in results)}
+
+    def tables(self, metrics):
+        return [Table("", ("brightest",), (Row("all", (percent(metrics["brightness"]),)),))]
+
+    def draw(self, predictor, sample, instances):
+        return [sample.read_image() for _ in instances]
+
+
+def test_another_protocol_is_a_class_and_a_line(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(registry, "PROTOCOLS", (*PROTOCOLS, ("brightness", f"{__name__}:Brightness", "nothing")))
+    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__, SimpleNamespace(Brightness=Brightness)))
+    monkeypatch.setattr(loading, "load", lambda *_, **__: predictor())
+    monkeypatch.setattr("samlet.evaluation.provenance.weights_hash", lambda *_: "0" * 64)
+    Image.fromarray(gray_image()).save(tmp_path / "a_1.png")
+    words = ["--data", str(tmp_path), "--output", str(tmp_path / "out"), "--protocol", "brightness"]
+    app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["metrics"] == {"brightness": pytest.approx(128 / 255)}
+    assert report["protocol"] == {"start": "brightness"}
+    assert "50.2%" in capsys.readouterr().out
+    text = (tmp_path / "out" / "report.html").read_text()
+    assert "<th>brightest</th>" in text
+    assert text.count("<img") == 2
