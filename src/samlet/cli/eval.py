@@ -119,14 +119,14 @@ def run(
     from samlet.data import open_data
     from samlet.data.broken import Broken
     from samlet.evaluation import ResultLog, Scope, Share, make_protocol
-    from samlet.files import check_folder
+    from samlet.evaluation.report.place import check_place
 
     asked = {"clicks": clicks, "select": select, "feed_mask_back": feed_mask_back or None}
     asked["refine"] = refine
     how = make_protocol(protocol, **{option: value for option, value in asked.items() if value is not None})
     scope = Scope(tuple(data), detections, limit, max_masks_per_image, crowds)
     how.check(scope)
-    check_folder(output)
+    check_place(output)
     broken = Broken(max_broken, lambda sentence: print(sentence, file=sys.stderr))
     opened = open_data(data, images, allow_missing, broken)
     selection = how.choose(opened.samples, scope)

@@ -243,7 +243,10 @@ def _parse(path: Path, lines: list[bytes]) -> tuple[dict[str, Any], list[ImageRe
         header = upgraded(dict(json.loads(lines[0]).items()))
         return header, [_from_json(json.loads(line)) for line in lines[1:]]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise DataError(f"{path} is damaged ({error}); delete it to measure again.") from error
+        raise DataError(
+            f"{path} is damaged, or no log of samlet eval ({error}): choose another --output, or delete it to measure "
+            "again."
+        ) from error
 
 
 def _from_json(fields: Mapping[str, Any]) -> ImageResult | BrokenImage:
