@@ -112,13 +112,9 @@ def run(
     each process measures a share of the images, and the last to finish writes the report; if none did, because one was
     stopped, the same command with or without torchrun does the rest.
     """
-    from dataclasses import replace
-    from functools import partial
-
-    from samlet import loading
     from samlet.data import open_data
     from samlet.data.broken import Broken
-    from samlet.evaluation import ResultLog, Scope, Share, make_protocol
+    from samlet.evaluation import Scope, make_protocol
     from samlet.evaluation.report.place import check_place
 
     asked = {"clicks": clicks, "select": select, "feed_mask_back": feed_mask_back or None}
@@ -130,8 +126,27 @@ def run(
     broken = Broken(max_broken, lambda sentence: print(sentence, file=sys.stderr))
     opened = open_data(data, images, allow_missing, broken)
     selection = how.choose(opened.samples, scope)
-    samples = selection.samples
-    share = Share.from_environment()
+    _run(how, selection, model, workers, broken, {"missing_images": opened.missing}, data, output)
+
+
+def _run(
+    how: EvaluationProtocol,
+    selection: Selection,
+    model: ModelOptions,
+    workers: int | None,
+    broken: Broken,
+    opened: dict[str, Any],
+    data: list[Path],
+    output: Path,
+) -> None:
+    """Measure this process's share; with the last one, write the report, to which `opened` adds facts of the data."""
+    from dataclasses import replace
+    from functools import partial
+
+    from samlet import loading
+    from samlet.evaluation import ResultLog, Share
+
+    samples, share = selection.samples, Share.from_environment()
     chosen: dict[str, Any] = {"device": share.device(model.device)}
     predictor = model.load(**chosen)
     if predictor.backend.name != "torch" and model.threads is None:  # torch's are set before it starts
@@ -146,12 +161,8 @@ def run(
         print(f"The share of process {share.rank} is measured; the last of the {share.of} writes the report.")
         return
     passed_over = sorted(broken.reasons | log.broken([sample.name for sample in samples]))
-    facts |= {
-        "left_out": dict(selection.left_out),
-        "broken_images": passed_over,
-        "missing_images": opened.missing,
-        "seconds_this_run": round(time.perf_counter() - start, 3),
-    }
+    seconds = round(time.perf_counter() - start, 3)
+    facts |= {"left_out": dict(selection.left_out), "broken_images": passed_over, **opened, "seconds_this_run": seconds}
     measured = replace(selection, samples=[sample for sample in samples if sample.name in log])
     report = _write_report(predictor, measured, how, results, facts, data, output)
     _print_report(report, how, output)
