@@ -131,7 +131,7 @@ def test_detections_have_an_average_precision(coco: Path, detections: Path, caps
     ("arguments", "error", "message"),
     [
         ([], DataError, r"1 of 3 images are missing: 3\.png; bring them"),
-        (["--allow-missing", "-1"], ValidationError, "--allow-missing"),
+        (["--allow-missing", "-1"], (InputError, ValidationError), "--allow-missing"),
         (["--allow-missing", "1", "--protocol", "box_from_detector"], InputError, "--detections belong together"),
         (["--allow-missing", "1", "--detections", "found.json"], InputError, "--detections belong together"),
         (["--protocol", "box_from_detector", "--no-crowds"], InputError, "--no-crowds choose among annotated masks"),

@@ -117,8 +117,7 @@ def run(
     from samlet.evaluation import Scope, make_protocol
     from samlet.evaluation.report.place import check_place
 
-    asked = {"clicks": clicks, "select": select, "feed_mask_back": feed_mask_back or None}
-    asked["refine"] = refine
+    asked = {"clicks": clicks, "select": select, "feed_mask_back": feed_mask_back or None, "refine": refine}
     how = make_protocol(protocol, **{option: value for option, value in asked.items() if value is not None})
     scope = Scope(tuple(data), detections, limit, max_masks_per_image, crowds)
     how.check(scope)
