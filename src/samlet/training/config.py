@@ -46,11 +46,13 @@ class TrainConfig:
 
     `canvases` are (share of the run, student canvas in pixels): early steps may see a smaller canvas, which costs
     less; the last entry's share is 1. `views` is how many different views of an image there are over the epochs,
-    `images` how many images are used (0: all); half of the views are mirrored if `mirror`, and the student sees colors
-    changed by factors within `color` of 1. `decoder_rate` multiplies the mask decoder's learning rate. The modules
-    `optimizer`, `batch_norm` and `precision` of the loop explain the fields they read. `grad_accum_steps` cuts each
-    step into that many parts, to save memory, and `fsdp` cuts the model into as many as there are processes (see the
-    module `fsdp`); `validation_images` are held out; `keep` is how many checkpoints stay.
+    `images` how many images are used (0: all), `pool` how many of the views, again and again (0: all); `zoom` of the
+    views are windows as a second look at an object takes (0: see `draw_view`); half of the views are mirrored if
+    `mirror`, and the student sees colors changed by factors within `color` of 1. `decoder_rate` multiplies the mask
+    decoder's learning rate. The modules `optimizer`, `batch_norm` and `precision` of the loop explain the fields they
+    read. `grad_accum_steps` cuts each step into that many parts, to save memory, and `fsdp` cuts the model into as many
+    as there are processes (see the module `fsdp`); `validation_images` are held out; `keep` is how many checkpoints
+    stay.
     """
 
     stage: ClassVar[str]
@@ -69,9 +71,11 @@ class TrainConfig:
     canvases: tuple[tuple[float, int], ...] = ((1.0, 512),)
     views: int = 1
     min_crop: float = 0.5
+    zoom: float = 0.0
     mirror: bool = True
     color: float = 0.3
     images: int = 0
+    pool: int = 0
     checkpoint_every: int = 200
     clip_value: float = 0.0
     no_weight_decay: NoWeightDecay = "vectors"
@@ -163,13 +167,15 @@ class PromptedConfig(TrainConfig):
 class DistillPromptedConfig(PromptedConfig):
     """Stage 2. Clicks of later rounds are where student and teacher disagree.
 
-    `teacher_share` of the annotated images take their prompts from the teacher's own masks, as the others all do.
+    `teacher_share` of the annotated images take their prompts from the teacher's own masks, as the others all do;
+    `anywhere_share` of all prompts are one click anywhere, on background and parts too, as everything mode clicks.
     """
 
     stage: ClassVar[str] = "distill-prompted"
 
     rounds: int = 2
     teacher_share: float = 0.5
+    anywhere_share: float = 0.0
 
 
 @dataclass(frozen=True)

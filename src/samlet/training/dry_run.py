@@ -69,7 +69,7 @@ class DryRun:
     def embeddings(self) -> int:
         """How many embeddings of views the teacher is asked for."""
         seen = self.config.steps * self.config.batch_size
-        return min(seen, self.learned_from * self.config.views)
+        return min(seen, self.config.pool or seen, self.learned_from * self.config.views)
 
     def lines(self) -> list[tuple[str, str]]:
         """The plan as (what, sentence) pairs, in the order they are told."""

@@ -27,6 +27,12 @@ def test_every_epoch_is_another_permutation_of_all_images():
     assert drawn(settings, 10, 25)[0] == 2
 
 
+def test_a_pool_is_seen_again_and_again():
+    settings, pooled = config(), config(pool=4)
+    first = [drawn(settings, 10, position) for position in range(4)]
+    assert [drawn(pooled, 10, position) for position in range(12)] == 3 * first
+
+
 def test_a_smaller_choice_is_the_beginning_of_a_larger_one():
     samples = list(range(50))
     assert list(choose(samples, config(images=10))) == choose(samples, config(images=20))[:10]

@@ -31,6 +31,19 @@ def test_later_views_stay_inside_and_keep_their_share(size_hw):
         assert view.y1 - view.y0 >= 0.5 * height - 1
 
 
+@pytest.mark.parametrize("size_hw", [(100, 200), (1, 1), (3, 1000)])
+def test_zooms_are_windows_of_their_share_and_the_rest_is_whole(size_hw):
+    height, width = size_hw
+    settings = config(zoom=0.5, min_crop=0.3)
+    views = [draw_view(size_hw, "cat", index, settings) for index in range(200)]
+    sizes = [(view.x1 - view.x0, view.y1 - view.y0) for view in views]
+    assert all(0 <= view.x0 < view.x1 <= width and 0 <= view.y0 < view.y1 <= height for view in views)
+    assert all(max(size) >= 0.3 * max(size_hw) / 1.5**0.5 - 1 for size in sizes if min(size) < min(size_hw))
+    if height > 1:
+        assert 60 < sizes.count((width, height)) < 140
+        assert len(set(sizes)) > 50
+
+
 def test_nothing_is_mirrored_if_the_config_says_so():
     def mirrored(mirror):
         settings = config(mirror=mirror)

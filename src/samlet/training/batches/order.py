@@ -104,7 +104,7 @@ def one_pass(config: Config) -> Config:
     """The config of one pass over the held-out images, as they are seen at the end of a run."""
     steps = -(-config.validation_images // config.batch_size)
     canvases = ((1.0, config.canvases[-1][1]),)
-    return replace(config, steps=steps, canvases=canvases, views=1, images=0, validation_images=0)
+    return replace(config, steps=steps, canvases=canvases, views=1, images=0, pool=0, validation_images=0)
 
 
 def _subset_order(samples: Sequence[Sample], config: TrainConfig) -> NDArray[np.int64]:
@@ -112,8 +112,11 @@ def _subset_order(samples: Sequence[Sample], config: TrainConfig) -> NDArray[np.
 
 
 def drawn(config: TrainConfig, images: int, position: int) -> tuple[int, int]:
-    """(epoch, index of the image) of the `position`-th image since the start of the run; epochs are permutations."""
-    epoch, place = divmod(position, images)
+    """(epoch, index of the image) of the `position`-th image since the start of the run; epochs are permutations.
+
+    With a pool, the run begins anew after so many: a teacher has had time for no more.
+    """
+    epoch, place = divmod(position % config.pool if config.pool else position, images)
     return epoch, int(_order(config.seed, epoch, images)[place])
 
 

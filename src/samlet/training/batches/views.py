@@ -43,16 +43,32 @@ def generator(seed: int, *key: str | int) -> np.random.Generator:
 def draw_view(size_hw: tuple[int, int], name: str, index: int, config: TrainConfig) -> View:
     """View `index` of an image: the first is the whole image, later ones crop each side to `min_crop`..1 of it.
 
-    Half of the views are mirrored, unless the config says that none is.
+    With `zoom`, any view is a window with that chance and the whole image otherwise. Half of the views are mirrored,
+    unless the config says that none is.
     """
     height, width = size_hw
     rng = generator(config.seed, "view", name, index)
     mirrored = bool(rng.random() < 0.5) and config.mirror
-    if index == 0:
+    whole = rng.random() >= config.zoom if config.zoom else index == 0
+    if whole:
         return View(0, 0, width, height, mirrored)
-    crop_w, crop_h = (max(1, round(side * rng.uniform(config.min_crop, 1))) for side in (width, height))
+    if config.zoom:
+        crop_w, crop_h = _window(size_hw, rng, config.min_crop)
+    else:
+        crop_w, crop_h = (max(1, round(side * rng.uniform(config.min_crop, 1))) for side in (width, height))
     x0, y0 = int(rng.integers(0, width - crop_w + 1)), int(rng.integers(0, height - crop_h + 1))
     return View(x0, y0, x0 + crop_w, y0 + crop_h, mirrored)
+
+
+def _window(size_hw: tuple[int, int], rng: np.random.Generator, smallest: float) -> tuple[int, int]:
+    """Width and height of a window: `smallest`..1 of the image's long side, small and large alike likely.
+
+    Its sides differ by a factor of up to 1.5, as those around objects do; it ends where the image does.
+    """
+    height, width = size_hw
+    side = max(size_hw) * smallest ** rng.random()
+    stretch = 1.5 ** rng.uniform(-0.5, 0.5)
+    return min(width, max(1, round(side * stretch))), min(height, max(1, round(side / stretch)))
 
 
 def jitter_color(image: NDArray[np.uint8], rng: np.random.Generator, strength: float) -> NDArray[np.uint8]:
