@@ -85,3 +85,11 @@ def test_masks_weigh_what_the_teacher_trusts_them(models, agrees, low, high):
     assert low <= losses["dice"] <= high
     assert (losses["bce"] < 1e-3) == agrees
     assert (losses["iou"] < 1e-6) == agrees  # of a mask that agrees, the IoU is what the teacher predicts
+
+
+def test_clicks_anywhere_are_one_point_on_the_picture(tmp_path):
+    batches, _ = make_batches(tmp_path, anywhere_share=1.0, teacher_share=0.0)
+    batch = batches.at(0)
+    assert batch.labels.shape[1] == 2  # the click and the token that stands for no box
+    assert (batch.labels == 1).sum(dim=1).eq(1).all()
+    assert len(batch.points_xy[:, 0].unique(dim=0)) == len(batch.labels)

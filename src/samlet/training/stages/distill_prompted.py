@@ -192,7 +192,7 @@ class PromptedBatches(Batches[PromptedBatch]):
             masks = masks_in_view(sample, view, rng, config.masks_per_image)
         if not masks:
             masks = _proposed(self._teacher.backend, embedding, frame, rng, config.masks_per_image)
-        prompts = [draw_prompt_of(config, mask, rng) for mask in masks]
+        prompts = [_prompt(config, mask, rng) for mask in masks]
         return _Item(
             sample.name,
             pixels,
@@ -202,6 +202,13 @@ class PromptedBatches(Batches[PromptedBatch]):
             valid_cells(frame.prompt_hw, frame.prompt_canvas, SIDE),
             rng.random((len(prompts), config.rounds - 1), dtype=np.float32),
         )
+
+
+def _prompt(config: DistillPromptedConfig, mask: NDArray[np.bool_], rng: np.random.Generator) -> Prompts:
+    """A prompt for the mask [H, W], or a click anywhere on its picture."""
+    if config.anywhere_share and rng.random() < config.anywhere_share:
+        return Prompts.points([rng.uniform(0, mask.shape[::-1])])
+    return draw_prompt_of(config, mask, rng)
 
 
 def _proposed(
