@@ -41,7 +41,8 @@ _OLD_NAMES = {
 class Run:
     """Where a config is run, and who hears of it: `prepared(done, of)` while the teacher works, `progress` after every
     step, `say` a sentence about images that are left out. `device` None is the process's own; so many `workers` prepare
-    batches, 0: a thread.
+    batches, 0: a thread. Unless `teacher_first`, the teacher embeds a view when a step needs it, not all of them before
+    the first step.
     """
 
     output: Path
@@ -52,6 +53,7 @@ class Run:
     progress: Progress | None = None
     say: Callable[[str], None] | None = None
     workers: int = 0
+    teacher_first: bool = True
 
 
 def train(
@@ -71,7 +73,8 @@ def train(
         run.say(learned.notice)
     stage.begin(learned)
     trainer = Trainer(stage, config, run.output, run.resume, run.device)
-    stage.prepare(learned, run.prepared)
+    if run.teacher_first:
+        stage.prepare(learned, run.prepared)
     stream = partial(learned.stream, workers=run.workers, pinned=trainer.device.type == "cuda")
     trainer.run(stream, run.progress, None if held is None else held.stream)
     stage.finish()

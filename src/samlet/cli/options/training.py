@@ -142,6 +142,9 @@ class TeacherOptions:
     teacher: Annotated[str, Parameter(help="The teacher's name in `samlet models`.")]
     teacher_checkpoint: Annotated[Path, Parameter(help="The teacher's weights.")]
     cache: Annotated[Path | None, Parameter(help="Where teacher embeddings are kept (default: in --output).")] = None
+    teacher_first: Annotated[
+        bool, Parameter(help="Embed all views of distill-encoder before its first step, or each when it is needed.")
+    ] = True
 
     def file(self, runs: Any) -> Any:
         """The `TeacherFile` of these options; `runs` is `samlet.training.runs`."""
@@ -156,7 +159,8 @@ def stage_signature(entry: StageEntry) -> inspect.Signature:
     if entry.needs_teacher:
         kinds["teacher"] = TeacherOptions
     needed = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in kinds.items()]
-    return inspect.Signature([*needed, _recipe(entry), *_own_options(entry)], return_annotation=None)
+    start = [] if entry.needs_checkpoint else [_checkpoint()]
+    return inspect.Signature([*needed, _recipe(entry), *start, *_own_options(entry)], return_annotation=None)
 
 
 def own_changes(entry: StageEntry, given: dict[str, Any]) -> dict[str, Any]:
@@ -166,6 +170,11 @@ def own_changes(entry: StageEntry, given: dict[str, Any]) -> dict[str, Any]:
         value = given.pop(_option_name(field), None)
         changes[field.name] = value if value is None else field.metadata.get("read", lambda value: value)(value)
     return changes
+
+
+def _checkpoint() -> inspect.Parameter:
+    kind = Annotated[Path | None, Parameter(help="The weights its image encoder starts from; default: random ones.")]
+    return inspect.Parameter("checkpoint", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
 
 def _recipe(entry: StageEntry) -> inspect.Parameter:

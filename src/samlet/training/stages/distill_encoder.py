@@ -44,21 +44,25 @@ class DistillEncoder(Stage):
     `make_batches` is of no use.
     """
 
-    def __init__(self, student: Sam, config: DistillEncoderConfig, teacher: Teacher | None = None) -> None:
+    def __init__(
+        self, student: Sam, config: DistillEncoderConfig, teacher: Teacher | None = None, fresh: bool = True
+    ) -> None:
         super().__init__()
         self.image_encoder = student.image_encoder
         # In a tuple it is no submodule: the parts that do not learn are in no checkpoint.
         self._student, self._teacher = (student,), teacher
         self._cosine_weight = config.cosine_weight
         self._variance = 1.0
+        self._fresh = fresh
         self._norm = (_last_norm(student),)
 
     @classmethod
     def open(cls, config: DistillEncoderConfig, start: Start) -> DistillEncoder:
-        """A new student of the teacher in `start`."""
+        """A student of the teacher in `start`: a new one, or one with the weights of a checkpoint."""
         assert isinstance(start.teacher, TeacherFile)
         model, teacher = start.teacher.open(start.output, start.device)
-        return cls(new_student(config.student, config.seed, model), config, teacher)
+        student = new_student(config.student, config.seed, model, start.checkpoint)
+        return cls(student, config, teacher, fresh=start.checkpoint is None)
 
     @property
     def whole_student(self) -> Sam:
@@ -81,12 +85,14 @@ class DistillEncoder(Stage):
         batches.prepare(told)
 
     def start_at(self, mean: Tensor, std: Tensor) -> None:
-        """Let the student's last norm start at the teacher's `mean` and `std` [256] per channel.
+        """Let a fresh student's last norm start at the teacher's `mean` and `std` [256] per channel.
 
         SAM's embeddings vary little around a constant, and a student that starts with unit variance first unlearns its
         features. The squared error is divided by the mean variance, so 1 is what the best constant achieves.
         """
         self._variance = std.square().mean().item()
+        if not self._fresh:
+            return
         with torch.no_grad():
             self._norm[0].weight.copy_(std)
             self._norm[0].bias.copy_(mean)
@@ -130,7 +136,8 @@ class EmbeddingBatches(Batches[EmbeddingBatch]):
         Several processes embed a share each, into one cache.
         """
         images = len(self.images)
-        needed = min(self._config.steps * self._config.batch_size, self._config.views * images)
+        seen = self._config.steps * self._config.batch_size
+        needed = min(seen, self._config.pool or seen, self._config.views * images)
         todo = range(rank(), needed, count())
         for done, position in enumerate(todo, start=1):
             view, index = drawn(self._config, images, position)

@@ -27,9 +27,11 @@ def untrained(name: str, seed: int) -> Sam:
     return create(name)
 
 
-def new_student(name: str, seed: int, teacher: Sam) -> Sam:
-    """The named model with random weights, but for prompt encoder and mask decoder, which are the teacher's."""
-    student = untrained(name, seed)
+def new_student(name: str, seed: int, teacher: Sam, checkpoint: Path | None = None) -> Sam:
+    """The named model with random weights, or those of a checkpoint, but for prompt encoder and mask decoder, which
+    are the teacher's.
+    """
+    student = untrained(name, seed) if checkpoint is None else load_student(name, checkpoint)
     check_prompt_canvas(student, teacher)
     student.prompt_encoder.load_state_dict(teacher.prompt_encoder.state_dict())
     student.mask_decoder.load_state_dict(teacher.mask_decoder.state_dict())
