@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.training.finished_stage import finish
 
 from samlet.cli import main
 from samlet.cli.train import app
+from samlet.training import program
 from samlet.training.recipes import RECIPES
 from samlet.training.stages.registry import STAGES
 
@@ -77,3 +79,26 @@ def test_numbers_out_of_bounds_are_refused_with_the_option(option, value, capsys
 def test_steps_and_epochs_exclude_each_other(capsys):
     assert main(["train", *FINETUNE, "--steps", "2", "--epochs", "1"]) == 2
     assert "give one of them" in capsys.readouterr().err
+
+
+def test_default_trains_the_next_stage_and_keeps_what_came_of_it(tmp_path, monkeypatch, capsys):
+    trained = []
+
+    def command(entry):
+        def run(**given):
+            trained.append((entry.name, given))
+            finish(program.next_stage(tmp_path / "state", tmp_path / "weights"))
+
+        return run
+
+    monkeypatch.setattr("samlet.cli.train._command", command)
+    places = [f"--{name}={tmp_path / name}" for name in ("state", "weights", "ledger")]
+    assert main(["train", "default", "--data", "photos", "--teacher-checkpoint", "teacher.pt", *places]) == 0
+    [(stage, given)] = trained
+    assert (stage, given["recipe"]) == ("distill-encoder", program.NAMES[0])
+    assert given["run"].resume
+    assert not given["teacher"].teacher_first
+    kept = tmp_path / "weights" / "next" / "efficientvit-sam-b0.safetensors"
+    assert kept.exists()
+    assert program.NAMES[0] in (tmp_path / "ledger").read_text()
+    assert str(kept) in capsys.readouterr().out.replace("\n", "")

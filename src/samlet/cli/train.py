@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from rich.progress import TaskID
 
-from samlet.cli.options.training import DataOptions, RunOptions, own_changes, stage_signature
+from samlet.cli.options.model import ModelOptions
+from samlet.cli.options.training import DataOptions, RunOptions, TeacherOptions, own_changes, stage_signature
 from samlet.cli.progress import progress_bars
 from samlet.errors import TrainingError
 from samlet.extras import import_with_extra
@@ -24,6 +27,45 @@ app = App(name="train", help="Train a student, stage by stage, and draw its curv
 Prepared = Callable[[int, int], None]
 Stepped = Callable[[TrainConfig, int, dict[str, float]], None]
 Said = Callable[[str], None]
+
+
+@app.command
+def default(
+    *,
+    data: Annotated[list[Path], Parameter(consume_multiple=True, help="Folders of photos, with masks and without.")],
+    teacher_checkpoint: Annotated[Path, Parameter(help="The weights of the teacher, mobile-sam.")],
+    val: Annotated[Path | None, Parameter(help="Photos with masks to measure each stage on; never trained on.")] = None,
+    state: Annotated[Path, Parameter(help="Folder of the runs.")] = Path("runs/default"),
+    weights: Annotated[Path, Parameter(help="Where the weights after each stage go.")] = Path("checkpoints"),
+    ledger: Annotated[Path, Parameter(help="Where a row for each stage goes.")] = Path(
+        "docs/models/training-ledger.md"
+    ),
+) -> None:
+    """Train the next stage of the default model, or go on with the one that was stopped."""
+    program = import_with_extra("samlet.training.program", "train", "Training")
+    stage = program.next_stage(state, weights)
+    start: dict[str, Any] = {"recipe": stage.name, "checkpoint": stage.checkpoint}
+    if stage.entry.needs_teacher:
+        start["teacher"] = TeacherOptions(
+            teacher="mobile-sam", teacher_checkpoint=teacher_checkpoint, cache=state / "teacher", teacher_first=False
+        )
+    _command(stage.entry)(data=DataOptions(data=data), run=RunOptions(output=stage.output, resume=True), **start)
+    if os.environ.get("RANK", "0") != "0":  # under torchrun the first process keeps what all have made
+        return
+    kept = program.keep(stage, weights)
+    measured = {} if val is None else {name: _measured(kept, val, stage.output, name) for name in ("box", "point")}
+    print(kept, program.enter(stage, ledger, measured), sep="\n")
+
+
+def _measured(weights: Path, val: Path, output: Path, protocol: Literal["box", "point"]) -> float:
+    """The mean of sources of the ledger's measurement, in 0..1."""
+    from samlet.cli import eval as measuring
+    from samlet.evaluation import read_report
+
+    model = ModelOptions(model=weights.stem, checkpoint=weights)
+    folder = output / f"val-{protocol}"
+    measuring.run(data=[val], output=folder, protocol=protocol, model=model, limit=134, max_masks_per_image=3)
+    return read_report(folder)["metrics"]["mean_of_sources"]
 
 
 @app.command
@@ -66,6 +108,7 @@ def _command(entry: StageEntry) -> Callable[..., None]:
             progress = partial(stepped, config)
             where = runs.Run(run.output, run.resume, run.device, broken, prepared, progress, say, run.workers)
             if "teacher" in start:
+                where = replace(where, teacher_first=start["teacher"].teacher_first)
                 start["teacher"] = start["teacher"].file(runs)
             if run.dry_run:
                 lines = [f"{what:10}  {sentence}" for what, sentence in runs.dry_run(config, where, **start).lines()]

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from samlet.errors import TrainingError
 from samlet.training.config import DistillEncoderConfig, DistillPromptedConfig, FinetuneConfig, TrainConfig
+from samlet.training.recipes import default
 from samlet.training.recipes import papers as paper_recipes
 
 Recipe = Callable[[], TrainConfig]
@@ -131,6 +132,7 @@ RECIPES: dict[str, Recipe] = {
         efficientvit_sam_b0_stage5,
         efficientvit_sam_b0_stage6,
         efficientvit_sam_b0_stage7,
+        *default.STAGES,
         ablation_encoder,
         ablation_prompted,
         paper_recipes.efficientvit_sam_l0_stage1,

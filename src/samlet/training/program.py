@@ -1,0 +1,108 @@
+"""The longer training of the default model, stage after stage: which is next, where it starts, what is kept of it.
+
+A folder holds a run for each stage, and so says what is done. What a stage does is its recipe's and `runs`' affair.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from samlet.errors import TrainingError
+from samlet.files import make_folder, write_aside, write_files
+from samlet.models.checkpoints import read_state_dict
+from samlet.training.config import TrainConfig
+from samlet.training.loop.checkpoint import CONFIG, LOG, STUDENT
+from samlet.training.recipes.default import STAGES
+from samlet.training.stages.registry import StageEntry, stage_of
+from samlet.training.widen import widen
+
+FIRST = "efficientvit-sam-b0"
+NAMES = tuple(recipe.__name__ for recipe in STAGES)
+LAST_ROWS = 10  # of a log, for the loss a stage ended with
+HEAD = """\
+# What the default model was trained on
+
+A row for each stage, written by `just train-default`. Views are images as the student saw them; hours are those of
+the steps alone. Losses of different kinds of stages do not compare. Box and click are mIoU in percent on `val`, the
+mean of sources, of 134 photos and at most 3 masks each:
+`samlet eval --data ../shared/data/val --protocol box --limit 134 --max-masks-per-image 3`, then `--protocol point`.
+
+| stage | finished | views | hours | loss | box | click |
+|---|---|---|---|---|---|---|
+"""
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """A recipe's name, the stage it is of, the folder of its run, and the weights it starts from."""
+
+    name: str
+    entry: StageEntry
+    output: Path
+    checkpoint: Path
+
+    @property
+    def student(self) -> Path:
+        """The weights it ends with."""
+        return self.output / STUDENT
+
+
+def next_stage(state: Path, weights: Path) -> StageRun:
+    """The first stage without a student. The very first starts from the B0 in the folder `weights`; where the student
+    becomes a wider one, its weights are made from those before.
+
+    Raises TrainingError if all stages are done, CheckpointError if there are no weights to widen, OutputError.
+    """
+    model, start = FIRST, weights / f"{FIRST}.safetensors"
+    for name, recipe in zip(NAMES, STAGES, strict=True):
+        config = recipe()
+        stage = StageRun(name, stage_of(config), state / name, start)
+        if not stage.student.exists():
+            if config.student != model:
+                stage = replace(
+                    stage, checkpoint=widen(start, model, config.student, state / f"{name}-start.safetensors")
+                )
+            return stage
+        model, start = config.student, stage.student
+    raise TrainingError(f"All {len(NAMES)} stages in {state} are done: add a recipe, or choose another folder.")
+
+
+def keep(stage: StageRun, weights: Path) -> Path:
+    """Store a finished stage's weights as float16 in `weights`/next, under the model's name; return the path.
+
+    They become the model's own when `val` says that they are better.
+    """
+    config = TrainConfig.load(stage.output / CONFIG)
+    path = make_folder(weights / "next") / f"{config.student}.safetensors"
+    state = read_state_dict(stage.student)
+    with write_aside(path) as aside:
+        save_file({name: _half(value) for name, value in state.items()}, aside)
+    return path
+
+
+def enter(stage: StageRun, ledger: Path, val: Mapping[str, float]) -> str:
+    """Add a finished stage's row to the ledger, with `val` mIoU by protocol, and return it."""
+    config = TrainConfig.load(stage.output / CONFIG)
+    rows = [json.loads(line) for line in (stage.output / LOG).read_text(encoding="utf-8").splitlines()]
+    hours = config.steps * sum(row["seconds"] for row in rows) / len(rows) / 3600
+    last = rows[-LAST_ROWS:]
+    measured = [f"{100 * val[name]:.1f}" if name in val else "–" for name in ("box", "point")]
+    finished = f"{datetime.now().astimezone():%Y-%m-%d}"
+    loss = sum(row["loss"] for row in last) / len(last)
+    views = config.steps * config.batch_size
+    row = f"| {' | '.join([stage.name, finished, f'{views:,}', f'{hours:.1f}', f'{loss:.3f}', *measured])} |"
+    before = ledger.read_text(encoding="utf-8") if ledger.exists() else HEAD
+    make_folder(ledger.parent)
+    write_files({ledger: f"{before}{row}\n".encode()})
+    return row
+
+
+def _half(value: torch.Tensor) -> torch.Tensor:
+    return (value.half() if value.is_floating_point() else value).contiguous()
