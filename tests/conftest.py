@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -22,6 +25,22 @@ if TYPE_CHECKING:
 # A busy machine is no defect: timings are not assertions.
 settings.register_profile("samlet", deadline=None)
 settings.load_profile("samlet")
+
+
+# What a test module imports that needs torch or another extra: those modules are left out where there is no torch.
+NEEDS_AN_EXTRA = re.compile(
+    r"import torch|from torch|importorskip|from samlet\.(?:nn|training|export)|from samlet\.models import"
+    r"|from samlet\.models\.(?!registry|own|\w+\.spec)|from samlet\.runtime\.torch|from samlet\.benchmarking\.reference"
+    r"|from tests(?: import |\.)(?:tiny|filler|parity|small_rpn|training|runtime)"
+)
+WITHOUT_TORCH = find_spec("torch") is None
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """The core's own tests run without torch; the others are left out there, whole modules at a time."""
+    if not WITHOUT_TORCH or collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+        return None
+    return True if NEEDS_AN_EXTRA.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -30,7 +30,7 @@ def progress_bars(
     amounts: tuple[ProgressColumn, ...] = (
         (MofNCompleteColumn(), TimeElapsedColumn()) if counted == "items" else (DownloadColumn(), TransferSpeedColumn())
     )
-    return Progress(
+    return _Bars(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         *amounts,
@@ -39,3 +39,10 @@ def progress_bars(
         transient=not kept,
         disable=not (console.is_terminal if shown is None else shown),
     )
+
+
+class _Bars(Progress):
+    def stop(self) -> None:
+        # Off a terminal, rich before version 15 ends what it never showed with an empty line.
+        if not self.disable:
+            super().stop()
