@@ -1,4 +1,4 @@
-"""The shipped model answers as it did: twenty stored answers, the same to the bit with the same runtime and kind of CPU.
+"""The shipped model answers as it did: twenty answers, the same to the bit with the same runtime and kind of CPU.
 
 `python tests/contract/test_same_masks.py` stores them anew; only a new default model is a reason to.
 """
