@@ -1,8 +1,7 @@
 """samlet: promptable segmentation, fast and practical on the hardware people have.
 
     model = samlet.load()
-    embedding = model.embed("photo.jpg")
-    masks = model.predict(embedding, samlet.Prompts.points([[500, 375]], [1]))
+    masks = model.segment("photo.jpg", points=[[500, 375]])
 
 Names are resolved when first used, so that `import samlet` costs nothing and needs neither torch nor onnxruntime.
 """
