@@ -36,6 +36,9 @@ from samlet.data import Broken, open_data
 from samlet.data.detections import read_detections
 from samlet.data.shard_index import IndexedShard
 from samlet.errors import SamletError
+from samlet.evaluation.report.compare import compare
+from samlet.evaluation.report.summary import build_report
+from samlet.evaluation.results import ImageResult, InstanceResult
 from samlet.geometry.frames import ImageFrame
 from samlet.images import read_image, upright_size
 from samlet.masks import MaskSet
@@ -151,6 +154,28 @@ def embedding() -> bytes:
     return path.read_bytes()
 
 
+def log_of(results: list[ImageResult]) -> bytes:
+    return b"".join(json.dumps(line).encode() + b"\n" for line in ({"a": 1}, *(r.to_json() for r in results)))
+
+
+def results() -> list[ImageResult]:
+    instances = tuple(InstanceResult(i, 50.0 * i, 0.5, 0.6, 0.4, "cat", (0.1, 0.2, 0.3)) for i in (1, 2))
+    return [ImageResult(name, "coco", instances, {"embed": 0.1}) for name in ("coco_1", "coco_2")]
+
+
+def report() -> bytes:
+    facts = {"protocol": {"start": "box"}, "samples_sha256": "0" * 64, "model": "m", "backend": "onnx"}
+    return json.dumps(build_report(results(), facts)).encode()
+
+
+def compare_with_whole(path: Path) -> None:
+    whole = path.parent / "whole"
+    whole.mkdir(exist_ok=True)
+    (whole / "report.json").write_bytes(report())
+    (whole / "images.jsonl").write_bytes(log_of(results()))
+    compare([whole, path.parent])
+
+
 def detections() -> bytes:
     found = {"image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4.5], "score": 0.5}
     return json.dumps([found, found | {"score": 0.7}]).encode()
@@ -190,6 +215,8 @@ def readers() -> list[Reader]:
         Reader("manifest.json", spec, damaged_json, lambda path: Artifact.open(path.parent)),
         Reader("config.json", config, damaged_json, TrainConfig.load),
         Reader("log.jsonl", log, damaged_json, lambda path: read_log(path.parent)),
+        Reader("report.json", report(), damaged_json, compare_with_whole, (("images.jsonl", log_of(results())),)),
+        Reader("images.jsonl", log_of(results()), damaged_json, compare_with_whole, (("report.json", report()),)),
     ]
 
 
@@ -202,7 +229,7 @@ def tar(members: dict[str, bytes]) -> bytes:
 NAMES = [
     *photos(), "a_1.json", "drawn.json", "instances.json", "a_1.txt", "a_1.png", "masks.json", "found.json", "x.tar",
     "y.tar", "photo.npz", "weights.pt", "weights.safetensors", "checkpoint.pt", "manifest.json", "config.json",
-    "log.jsonl",
+    "log.jsonl", "report.json", "images.jsonl",
 ]  # fmt: skip
 
 

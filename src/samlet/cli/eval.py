@@ -112,6 +112,8 @@ def run(
     each process measures a share of the images, and the last to finish writes the report; if none did, because one was
     stopped, the same command with or without torchrun does the rest.
     """
+    from functools import partial
+
     from samlet.data import open_data
     from samlet.data.broken import Broken
     from samlet.evaluation import Scope, make_protocol
@@ -122,8 +124,9 @@ def run(
     scope = Scope(tuple(data), detections, limit, max_masks_per_image, crowds)
     how.check(scope)
     check_place(output)
-    broken = Broken(max_broken, lambda sentence: print(sentence, file=sys.stderr))
-    opened = open_data(data, images, allow_missing, broken)
+    tell = partial(print, file=sys.stderr)
+    broken = Broken(max_broken, tell)
+    opened = open_data(data, images, allow_missing, broken, tell=tell)
     selection = how.choose(opened.samples, scope)
     _run(how, selection, model, workers, broken, {"missing_images": opened.missing}, data, output)
 

@@ -16,8 +16,10 @@ from samlet.data import Sample
 from samlet.errors import DataError, InputError
 from samlet.evaluation.earlier import upgraded
 from samlet.files import make_folder, output_error, write_files
+from samlet.reading import check_regular, decoding, is_missing, shown
 
 LOG_FILE = "images.jsonl"
+_LARGEST = 1e15
 _SHARE_FILES = "images.*-of-*.jsonl"
 
 
@@ -75,14 +77,28 @@ class ImageResult:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ImageResult:
-        """The result that `to_json` wrote."""
+        """The result that `to_json` wrote; KeyError, TypeError or ValueError for anything else."""
         instances = tuple(
             InstanceResult(**{**instance, "recall": tuple(instance.get("recall", ()))})
             for instance in fields["instances"]
         )
         detections = tuple(DetectionResult(**detection) for detection in fields.get("detections", ()))
         seconds = dict(fields["seconds"])
+        for instance in instances:
+            _check_numbers(instance.area_px, instance.true_iou, instance.iou, *instance.recall)
+            _check_numbers(*(value for value in (instance.boundary_iou,) if value is not None))
+        for found in detections:
+            _check_numbers(found.category_id, found.score, found.iou)
+        _check_numbers(*seconds.values())
+        if not (isinstance(fields["name"], str) and isinstance(fields["source"], str)):
+            raise TypeError(f"the name is {shown(fields['name'])} and the source {shown(fields['source'])}")
         return cls(fields["name"], fields["source"], instances, seconds, detections, fields.get("content"))
+
+
+def _check_numbers(*values: Any) -> None:
+    for value in values:
+        if not isinstance(value, (int, float)) or abs(value) > _LARGEST:  # NaN is one: a model may answer so
+            raise TypeError(f"{shown(value)} is no number that was measured")
 
 
 @dataclass(frozen=True)
@@ -232,7 +248,7 @@ class Share:
 
 def read_results(path: Path) -> list[ImageResult]:
     """The results in a log, in the order they were measured; DataError if it is missing or damaged."""
-    if not path.is_file():
+    if is_missing(path):
         raise DataError(f"{path} is missing: it holds the results behind the report.")
     by_name = {result.name: result for result in _parse(path, _whole_lines(path))[1]}  # the last line counts
     return [result for result in by_name.values() if isinstance(result, ImageResult)]
@@ -240,22 +256,28 @@ def read_results(path: Path) -> list[ImageResult]:
 
 def _parse(path: Path, lines: list[bytes]) -> tuple[dict[str, Any], list[ImageResult | BrokenImage]]:
     try:
-        header = upgraded(dict(json.loads(lines[0]).items()))
-        return header, [_from_json(json.loads(line)) for line in lines[1:]]
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        with decoding(str(path), "a log of samlet eval"):
+            header = upgraded(dict(json.loads(lines[0]).items()))
+            return header, [_from_json(json.loads(line)) for line in lines[1:]]
+    except DataError as error:
         raise DataError(
-            f"{path} is damaged, or no log of samlet eval ({error}): choose another --output, or delete it to measure "
-            "again."
+            f"{path} is damaged, or no log of samlet eval ({error.__cause__}): choose another --output, or delete it "
+            "to measure again."
         ) from error
 
 
 def _from_json(fields: Mapping[str, Any]) -> ImageResult | BrokenImage:
-    return BrokenImage(**fields) if "broken" in fields else ImageResult.from_json(fields)
+    if "broken" not in fields:
+        return ImageResult.from_json(fields)
+    if not isinstance(fields.get("name"), str):
+        raise TypeError(f"the name is {shown(fields.get('name'))}")
+    return BrokenImage(**fields)
 
 
 def _whole_lines(path: Path) -> list[bytes]:
     """The complete lines of a file, without what a kill left of the last one; none if there is no file."""
     try:
+        check_regular(path)
         content = path.read_bytes()
     except FileNotFoundError:  # also: put together and removed by another process just now
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,4 +145,13 @@ def test_a_folder_without_report_or_results_is_named(tmp_path: Path) -> None:
     other = written(tmp_path / "c", BASE)
     (other / LOG_FILE).unlink()
     with pytest.raises(DataError, match=r"images\.jsonl is missing"):
+        compare([good, other])
+
+
+@pytest.mark.parametrize("damage", [{"metrics": None}, {"model": 3}, {"metrics": {"miou": {"all": "much"}}}], ids=str)
+def test_a_damaged_report_is_named(tmp_path: Path, damage: dict) -> None:
+    good, other = written(tmp_path / "a", BASE), written(tmp_path / "b", BASE)
+    report = json.loads((other / "report.json").read_text())
+    (other / "report.json").write_text(json.dumps(report | damage))
+    with pytest.raises(DataError, match=r"b/report\.json is damaged: run samlet eval again"):
         compare([good, other])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from samlet.errors import InputError
-from samlet.evaluation.report.summary import read_report
+from samlet.errors import DataError, InputError
+from samlet.evaluation.report.summary import REPORT_FILE, read_report
 from samlet.evaluation.results import LOG_FILE, ImageResult, InstanceResult, read_results
 
 DRAWS = 2000
@@ -51,6 +51,9 @@ def compare(folders: Sequence[Path]) -> list[Row]:
     if len(folders) < 2:
         raise InputError("A comparison needs at least two folders that samlet eval has written.")
     reports = [read_report(folder) for folder in folders]
+    for folder, report in zip(folders, reports, strict=True):
+        if not _is_whole(report):
+            raise DataError(f"{folder / REPORT_FILE} is damaged: run samlet eval again, it goes on from its log.")
     for folder, report in zip(folders[1:], reports[1:], strict=True):
         _check_protocol(folders[0], reports[0], folder, report)
     results = [read_results(folder / LOG_FILE) for folder in folders]
@@ -61,6 +64,8 @@ def compare(folders: Sequence[Path]) -> list[Row]:
                 f"{folder} and {folders[0]} cannot be compared: {folder} was measured on other images or masks: "
                 f"{difference}."
             )
+    for folder, other in zip(folders[1:], results[1:], strict=True):
+        _check_measured(folders[0], results[0], folder, other)
     rows = [Row(folders[0], reports[0], None, None)]
     for folder, report, other in zip(folders[1:], reports[1:], results[1:], strict=True):
         if any(result.instances for result in results[0]):
@@ -117,6 +122,21 @@ def _difference(values: NDArray[np.float64]) -> Difference:
     return Difference(float(values[0]), float(low), float(high))
 
 
+def _check_measured(
+    first_folder: Path, first: Sequence[ImageResult], folder: Path, other: Sequence[ImageResult]
+) -> None:
+    """DataError if the logs are not of the same instances, which their reports say they are."""
+    ours, theirs = (
+        {result.name: [len(instance.recall) for instance in result.instances] for result in results}
+        for results in (first, other)
+    )
+    if ours != theirs:
+        raise DataError(
+            f"{folder / LOG_FILE} and {first_folder / LOG_FILE} do not hold the same instances, though the reports "
+            "say so: one of them is damaged, measure again."
+        )
+
+
 def _check_protocol(first_folder: Path, first: dict[str, Any], folder: Path, report: dict[str, Any]) -> None:
     """InputError that names each setting that differs."""
     one, two = first["protocol"], report["protocol"]
@@ -155,3 +175,24 @@ def _named(how: str, names: Sequence[str], more: str = "") -> str:
         return ""
     count = " ".join(filter(None, [str(len(names)), more, "images" if len(names) > 1 else "image"]))
     return f"{how} {count} ({', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''})"
+
+
+def _is_whole(report: Mapping[str, Any]) -> bool:
+    """Whether it holds what a comparison reads."""
+    metrics = report.get("metrics")
+    texts = ("model", "backend", "samples_sha256")
+    if not isinstance(metrics, dict) or not all(isinstance(report.get(key), str) for key in texts):
+        return False
+    if not isinstance(report.get("protocol"), dict):
+        return False
+    rows = [metrics.get("miou"), *_values(metrics.get("average_recall"))]
+    numbers = [*_values(metrics.get("average_precision")), metrics.get("mean_of_sources")]
+    return (
+        all(isinstance(metrics.get(key), dict) for key in ("miou", "average_recall", "average_precision"))
+        and all(isinstance(row, dict) and "all" in row for row in rows)
+        and all(value is None or isinstance(value, (int, float)) for value in (*numbers, *(r["all"] for r in rows)))
+    )
+
+
+def _values(mapping: Any) -> list[Any]:
+    return list(mapping.values()) if isinstance(mapping, dict) else []
