@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from samlet.drawing import png
 from samlet.marks import (
+    PNG_MARK,
     Photo,
     is_our_png,
     is_our_record,
     is_unmarked_record,
-    marked_png,
     marked_record,
     photo_of,
     read_record,
 )
+from samlet.png import png_chunks
 
 ANNOTATION = {
     "id": 0, "segmentation": {"size": [2, 2], "counts": "04"}, "bbox": [0, 0, 2, 2], "area": 4,
@@ -80,7 +80,7 @@ def test_what_is_no_record(tmp_path, content):
 def test_a_marked_picture_has_the_same_pixels(tmp_path, shape):
     pixels = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
     path = tmp_path / "a.png"
-    path.write_bytes(marked_png(png(pixels)))
+    path.write_bytes(b"".join(png_chunks([pixels], shape[:2], PNG_MARK)))
     assert is_our_png(path)
     with Image.open(path) as image:
         np.testing.assert_array_equal(np.asarray(image), pixels)

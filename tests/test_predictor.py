@@ -230,3 +230,23 @@ def test_bare_points_are_told_of_prompts():
 def test_a_predictor_of_a_backend_of_ones_own_is_pickled_with_it():
     again = pickle.loads(pickle.dumps(Predictor(FakeBackend(), "a" * 64)))  # noqa: S301
     assert (again.weights, again.backend.name) == ("a" * 64, "fake")
+
+
+def test_many_prompts_are_decoded_some_at_a_time(model, backend, embedding, monkeypatch):
+    points = np.stack(np.meshgrid(np.arange(10, 90, 20), np.arange(10, 90, 20)), -1).reshape(-1, 1, 2)
+    prompts = Prompts.points(points)
+    whole = model.predict(embedding, prompts, candidates="all")
+    backend.decoded.clear()
+    monkeypatch.setattr("samlet.predictor.PROMPTS_AT_ONCE", 3)
+    masks = model.predict(embedding, prompts, candidates="all")
+    assert [len(labels) for _, labels, _ in backend.decoded] == [3, 3, 3, 3, 3, 1]
+    assert [mask.prompt_index for mask in masks] == [mask.prompt_index for mask in whole]
+    assert [mask.rle for mask in masks] == [mask.rle for mask in whole]
+    np.testing.assert_array_equal(masks.low_res_logits, whole.low_res_logits)
+
+
+def test_a_prompt_outside_is_refused_before_the_first_is_decoded(model, backend, embedding, monkeypatch):
+    monkeypatch.setattr("samlet.predictor.PROMPTS_AT_ONCE", 1)
+    with pytest.raises(PromptError, match="outside"):
+        model.predict(embedding, Prompts.points([[[1, 1]], [[900, 1]]]))
+    assert backend.decoded == []

@@ -67,3 +67,12 @@ def test_the_image_is_left_alone():
     before = image.copy()
     to_pixels(image, ImageSpec(64))
     np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("size_hw", [(400, 600), (90, 1000), (1000, 90), (333, 334)])
+def test_a_large_image_is_scaled_a_band_at_a_time(monkeypatch, size_hw):
+    image = filler.image(*size_hw)
+    at_once = resize(image, (60, 50)).astype(int)
+    monkeypatch.setattr("samlet.preprocess.LARGEST_COPY_PX", 0)
+    monkeypatch.setattr("samlet.geometry.bands.BAND_PX", 5000)
+    assert np.abs(resize(image, (60, 50)) - at_once).max() <= 1  # Pillow may take columns first

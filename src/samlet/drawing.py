@@ -6,13 +6,14 @@ Pure functions on arrays; every size follows the image's longest side, so a thum
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samlet.errors import OutputError
+from samlet.geometry.bands import LabelRows, MaskRows, bands_of
 from samlet.opencv import cv2
 from samlet.prompts import PointLabel, Prompts
 
@@ -28,6 +29,7 @@ FILL_OPACITY = 0.4
 LABEL_OPACITY = 0.5
 # Outside of all masks the image is dimmed a little, so that what was chosen stands out on a busy photo too.
 DIMMED = 0.8
+_DIMMED = (DIMMED * np.arange(256, dtype=np.uint8)).astype(np.uint8)
 _SHIFT = 4  # OpenCV takes fixed-point coordinates: 1/16 pixel.
 
 
@@ -38,45 +40,54 @@ def overlay(image: NDArray[np.uint8], masks: Iterable[Mask], prompts: Prompts | 
     are discs with a white ring, green for foreground and red for background; boxes are white-edged frames.
     """
     numbered = sorted(enumerate(masks), key=lambda item: -item[1].area_px)
-    layers = [(mask.to_array(), mask_color(number)) for number, mask in numbered]
+    layers = [(MaskRows.of(mask.rle), mask_color(number)) for number, mask in numbered]
     canvas = _fill(image, layers)
     unit = max(image.shape[:2]) / 1000
-    for area, color in layers:
-        _outline(canvas, area, color, unit)
+    for mask, color in layers:
+        _outline(canvas, mask, color, unit)
     if prompts is not None:
         _draw_boxes(canvas, prompts, unit)
         _draw_points(canvas, prompts, unit)
     return canvas
 
 
-def overlay_labels(image: NDArray[np.uint8], labels: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Draw a label map [H, W] (0: nothing, n + 1: mask n) on a copy of an image, uint8 RGB [H, W, 3].
+def overlay_labels(image: NDArray[np.uint8], labels: LabelRows) -> Iterator[NDArray[np.uint8]]:
+    """Draw a label map on a copy of an image uint8 RGB [H, W, 3], a band of rows at a time: uint8 RGB [h, W, 3].
 
-    Every mask is tinted with a color of its own inside a thin light outline. Memory does not grow with their number.
+    Every mask is tinted with a color of its own inside a thin light outline. Memory does not grow with their number,
+    nor with the image.
     """
-    colors = np.array([(0, 0, 0), *(mask_color(number) for number in range(labels.max(initial=0)))], np.uint8)
+    height = len(image)
+    colors = np.array([(0, 0, 0), *(mask_color(number) for number in range(labels.count))], np.uint8)
+    width = _pixels(1.5 * max(image.shape[:2]) / 1000)
+    for top, bottom in bands_of(labels.size_hw):
+        first, last = max(top - width - 1, 0), min(bottom + width + 1, height)  # what outlines can reach
+        around = labels.rows(first, last)
+        inner = slice(top - first, bottom - first)
+        yield _tinted(image[top:bottom], around[inner], colors, _edges(around, width)[inner])
+
+
+def _tinted(
+    image: NDArray[np.uint8], labels: NDArray[Any], colors: NDArray[np.uint8], edges: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
     tinted = cv2.addWeighted(image, 1 - LABEL_OPACITY, colors[labels], LABEL_OPACITY, 0)
-    canvas = np.where(labels[..., None] > 0, tinted, (DIMMED * image).astype(np.uint8))
+    canvas = np.where(labels[..., None] > 0, tinted, _DIMMED[image])
+    canvas[edges] = (0.35 * canvas[edges] + 0.65 * 255).astype(np.uint8)
+    return canvas
+
+
+def _edges(labels: NDArray[Any], width: int) -> NDArray[np.bool_]:
+    """Where labels change, `width` pixels wide."""
     edges = np.zeros(labels.shape, np.uint8)
     edges[:, 1:] |= labels[:, 1:] != labels[:, :-1]
     edges[1:] |= labels[1:] != labels[:-1]
-    width = _pixels(1.5 * max(image.shape[:2]) / 1000)
-    edges = cv2.dilate(edges, np.ones((width, width), np.uint8)).astype(bool)
-    canvas[edges] = (0.35 * canvas[edges] + 0.65 * 255).astype(np.uint8)
-    return canvas
+    return cv2.dilate(edges, np.ones((width, width), np.uint8)).view(np.bool_)
 
 
 def png(pixels: NDArray[Any]) -> bytes:
     """Encode gray [H, W] or RGB [H, W, 3], values 0..255, as 8-bit PNG."""
     levels = pixels.astype(np.uint8)
     return _encoded(levels if levels.ndim == 2 else cv2.cvtColor(levels, cv2.COLOR_RGB2BGR))
-
-
-def png16(labels: NDArray[np.int32]) -> bytes:
-    """Encode a label map [H, W] as 16-bit gray PNG; OutputError if a label does not fit."""
-    if labels.max(initial=0) > np.iinfo(np.uint16).max:
-        raise OutputError(f"{labels.max()} masks are more than a 16-bit label map can number.")
-    return _encoded(labels.astype(np.uint16))
 
 
 def mask_color(number: int) -> Color:
@@ -87,20 +98,34 @@ def mask_color(number: int) -> Color:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def _fill(image: NDArray[np.uint8], layers: list[tuple[NDArray[np.bool_], Color]]) -> NDArray[np.uint8]:
-    covered = np.zeros(image.shape[:2], dtype=bool)
+def _fill(image: NDArray[np.uint8], layers: Sequence[tuple[MaskRows, Color]]) -> NDArray[np.uint8]:
+    """A copy of the image, dimmed, with the masks on it, a band of rows at a time."""
+    tints = [_tint(color) for _, color in layers]
     canvas = image.copy()
-    for area, color in layers:
-        tint = FILL_OPACITY * np.array(color, dtype=np.float32)
-        canvas[area] = ((1 - FILL_OPACITY) * image[area] + tint).astype(np.uint8)
-        covered |= area
-    if covered.any():
-        canvas[~covered] = (DIMMED * image[~covered]).astype(np.uint8)
+    if all(mask.box_xyxy[2] == 0 for mask, _ in layers):  # nothing stands out
+        return canvas
+    for top, bottom in bands_of((image.shape[0], image.shape[1])):
+        np.take(_DIMMED, image[top:bottom], out=canvas[top:bottom])
+        for (mask, _), tint in zip(layers, tints, strict=True):
+            left, first, right, last = mask.box_xyxy
+            start, stop = max(first, top), min(last, bottom)
+            if start < stop:
+                inside = mask.rows(start, stop)
+                canvas[start:stop, left:right][inside] = tint[image[start:stop, left:right][inside], (0, 1, 2)]
     return canvas
 
 
-def _outline(canvas: NDArray[np.uint8], area: NDArray[np.bool_], color: Color, unit: float) -> None:
-    contours, _ = cv2.findContours(area.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+def _tint(color: Color) -> NDArray[np.uint8]:
+    """What becomes of each value of each channel under a color: uint8 [256, 3]."""
+    tint = FILL_OPACITY * np.array(color, dtype=np.float32)
+    return ((1 - FILL_OPACITY) * np.arange(256, dtype=np.uint8)[:, None] + tint).astype(np.uint8)
+
+
+def _outline(canvas: NDArray[np.uint8], mask: MaskRows, color: Color, unit: float) -> None:
+    area = mask.window().view(np.uint8)
+    if not area.size:
+        return
+    contours, _ = cv2.findContours(area, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=mask.box_xyxy[:2])
     width = max(2, _pixels(2.4 * unit))
     cv2.drawContours(canvas, contours, -1, WHITE, width + _pixels(1.4 * unit), cv2.LINE_AA)
     cv2.drawContours(canvas, contours, -1, color, width, cv2.LINE_AA)

@@ -20,11 +20,11 @@ from samlet.backend import Embedding
 from samlet.errors import InputError
 from samlet.geometry.boxes import boxes_from_masks, near_crop_edge, nms, uncrop_boxes
 from samlet.geometry.clean import clean_mask
-from samlet.geometry.overlaps import label_map, mask_nms
+from samlet.geometry.overlaps import mask_nms, visible_parts
 from samlet.geometry.patches import Patch
 from samlet.geometry.points import build_layer_grids, coarse_to_fine, crop_boxes, uncrop_points
 from samlet.geometry.regions import remove_small_regions
-from samlet.geometry.rle import Rle, encode
+from samlet.geometry.rle import Rle, area, encode
 from samlet.images import ImageSource, read_image
 from samlet.masks import Mask, MaskSet
 from samlet.predictor import Predictor
@@ -187,7 +187,7 @@ class MaskGenerator:
         if self.min_mask_region_area > 0:
             found = self._without_small_regions(found)
         masks = [candidate.mask for candidate in found]
-        masks = self._without_overlap([_without_specks(mask) for mask in masks] if self.clean else masks, size_hw)
+        masks = self._without_overlap([_without_specks(mask) for mask in masks] if self.clean else masks)
         return MaskSet(masks, size_hw)
 
     def _crops(self, size_hw: tuple[int, int]) -> list[_Crop]:
@@ -285,7 +285,7 @@ class MaskGenerator:
         )
         return _Candidate(mask, uncrop_boxes(np.array(sketch.box_xyxy), crop.box_xyxy))
 
-    def _without_overlap(self, masks: list[Mask], size_hw: tuple[int, int]) -> list[Mask]:
+    def _without_overlap(self, masks: list[Mask]) -> list[Mask]:
         """Mask-level suppression and disjoint masks, where asked for."""
         if self.mask_nms_thresh is not None or self.containment_thresh is not None:
             codes, scores = [mask.rle for mask in masks], [mask.iou or 0.0 for mask in masks]
@@ -293,9 +293,8 @@ class MaskGenerator:
             masks = [masks[index] for index in mask_nms(codes, scores, *thresholds)]
         if not self.disjoint:
             return masks
-        labels = label_map([mask.rle for mask in masks], size_hw)
-        parts = ((mask, labels == number) for number, mask in enumerate(masks, start=1))
-        return [replace(mask, rle=encode(part)) for mask, part in parts if part.any()]
+        parts = zip(masks, visible_parts([mask.rle for mask in masks]), strict=True)
+        return [replace(mask, rle=part) for mask, part in parts if area(part)]
 
     def _without_small_regions(self, found: list[_Candidate]) -> list[_Candidate]:
         """Fill small holes, then remove small islands; of duplicates this makes, the untouched one stays."""

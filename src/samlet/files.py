@@ -119,11 +119,12 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     write_set(contents.items())
 
 
-def write_set(contents: Iterable[tuple[Path, bytes]], replaced: Iterable[Path] = ()) -> None:
+def write_set(contents: Iterable[tuple[Path, bytes | Iterator[bytes]]], replaced: Iterable[Path] = ()) -> None:
     """Write files that belong together, and remove those of an earlier set: all of it happens, or nothing.
 
     All are complete on the disk before the first takes its place. The last one is the first to go and the last to come,
-    so whoever finds it finds all the others: a process killed in between leaves a set without its last file.
+    so whoever finds it finds all the others: a process killed in between leaves a set without its last file. A content
+    may come in pieces, which are made as they are written.
     """
     asides: dict[Path, Path] = {}
     try:
@@ -131,7 +132,7 @@ def write_set(contents: Iterable[tuple[Path, bytes]], replaced: Iterable[Path] =
             place = _place(path)
             asides[place] = aside_path(place)
             with _naming(path):
-                asides[place].write_bytes(content)
+                _write(asides[place], content)
                 _flush(asides[place])
         _exchange(asides, [path for path in map(_place, replaced) if path not in asides])
     finally:
@@ -193,6 +194,15 @@ def _exchange(asides: Mapping[Path, Path], replaced: Sequence[Path]) -> None:
         raise
     for old in earlier.values():
         forget(old)
+
+
+def _write(path: Path, content: bytes | Iterator[bytes]) -> None:
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+        return
+    with path.open("wb") as file:
+        for piece in content:
+            file.write(piece)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from samlet.errors import ImageError
+from samlet.geometry.bands import bands_of
 from samlet.reading import decoding, reading
 
 MAX_PIXELS = 100_000_000
@@ -159,7 +160,15 @@ def _decode(image: Image.Image, name: str, again: Callable[[], Any] | None = Non
     elif again is not None and any(";16" in mode for mode in raw_modes):
         image = _color_8_bit(image, again)
     rgb = _to_rgb(image)
-    return np.array(rgb if turn is None else rgb.transpose(turn))
+    return _pixels(rgb if turn is None else rgb.transpose(turn))
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """RGB [H, W, 3] of an image in memory. Pillow would copy it twice more on the way to an array."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top, bottom in bands_of(pixels.shape[:2]):
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
 
 
 def _orientation(image: Image.Image) -> Any:
@@ -182,7 +191,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # which copies
 
 
 def _gray_8_bit(image: Image.Image, name: str) -> Image.Image:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import struct
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from samlet.files import sha256_of
 MARK = "samlet"  # the key of records
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_HEAD = 33  # bytes of the signature and of IHDR, the first chunk
+PNG_MARK = b"Software\0samlet " + __version__.encode()  # of a tEXt chunk
 _PNG_MARK = b"tEXtSoftware\0samlet"
 _LARGEST_RECORD = 1 << 30
 _UNMARKED_ANNOTATION = {"id", "segmentation", "bbox", "area", "predicted_iou", "stability_score"}
@@ -54,13 +53,6 @@ def marked_record(record: Mapping[str, Any], photo: Photo | None) -> dict[str, A
     """The record, of one photo or (None) of many, with samlet's mark, which comes first."""
     of_photo = {} if photo is None else {"photo": asdict(photo)}
     return {MARK: {"version": __version__, **of_photo, "sha256": _digest(record)}, **record}
-
-
-def marked_png(content: bytes) -> bytes:
-    """A PNG with samlet's mark."""
-    body = _PNG_MARK + b" " + __version__.encode()
-    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-    return content[:_PNG_HEAD] + chunk + content[_PNG_HEAD:]
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

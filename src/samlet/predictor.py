@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Candidates = Literal["best", "all", "single", "four"]
 Select = Literal["iou", "stability"]
 STABILITY_OFFSET = 1.0
+PROMPTS_AT_ONCE = 64  # in the decoder, where each holds 2 MB until its masks are chosen; a whole number of runs
 IMAGES_PER_BATCH = 8  # an encoder of 3 GMAC holds about 100 MB of activations for each
 
 
@@ -130,15 +131,20 @@ class Predictor:
         which is best: "iou" = of the three the one with the highest predicted IoU; "stability" = of the four the one
         that changes least with the threshold, as EdgeSAM, whose predicted IoU was not distilled. Errors as `decode`.
         """
-        logits = self.decode(embedding, prompts)
-        rows, columns = _choose(logits, candidates, select)
-        chosen = logits.keep(rows, columns)
-        low_res = chosen.low_res()[:, 0]
-        masks = []
-        for map_256, iou, row in zip(low_res, chosen.iou[:, 0], rows, strict=True):
-            rle, stability = Patch.cut(map_256, embedding.frame, -STABILITY_OFFSET).answer(STABILITY_OFFSET)
-            masks.append(Mask(rle=rle, iou=float(iou), stability=stability, prompt_index=int(row)))
-        return MaskSet(masks, embedding.frame.size_hw, low_res)
+        self._check(embedding, prompts)
+        prompts.check(embedding.frame.size_hw)  # all of them, before the first is decoded
+        masks: list[Mask] = []
+        low_res = []
+        for number, batch in enumerate(prompts.batches(PROMPTS_AT_ONCE)):
+            logits = self.decode(embedding, batch)
+            rows, columns = _choose(logits, candidates, select)
+            chosen = logits.keep(rows, columns)
+            low_res.append(chosen.low_res()[:, 0])
+            for map_256, iou, row in zip(low_res[-1], chosen.iou[:, 0], rows, strict=True):
+                rle, stability = Patch.cut(map_256, embedding.frame, -STABILITY_OFFSET).answer(STABILITY_OFFSET)
+                index = number * PROMPTS_AT_ONCE + int(row)
+                masks.append(Mask(rle=rle, iou=float(iou), stability=stability, prompt_index=index))
+        return MaskSet(masks, embedding.frame.size_hw, low_res[0] if len(low_res) == 1 else np.concatenate(low_res))
 
     def segment(
         self,

@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from samlet.geometry.bands import bands_of
 from samlet.geometry.frames import ImageFrame
 
 if TYPE_CHECKING:
     from samlet.spec import ImageSpec
+
+LARGEST_COPY_PX = 16_000_000  # Pillow copies an image before it scales it, at 4 bytes a pixel
 
 
 def to_pixels(image: NDArray[np.uint8], spec: ImageSpec) -> tuple[NDArray[np.float32], ImageFrame]:
@@ -37,5 +40,13 @@ def resize(image: NDArray[np.uint8], size_hw: tuple[int, int], resampling: str =
     if image.shape[:2] == size_hw:
         return image
     height, width = size_hw
-    resized = Image.fromarray(image).resize((width, height), Image.Resampling[resampling.upper()])
-    return np.asarray(resized)
+    filtered = Image.Resampling[resampling.upper()]
+    if image.shape[0] * image.shape[1] <= LARGEST_COPY_PX or image.shape[1] == width:
+        return np.asarray(Image.fromarray(image).resize((width, height), filtered))
+    # A band at a time, each row by itself, then columns: both orders are Pillow's own, depending on its version, and
+    # differ by a level here and there.
+    narrow = np.empty((image.shape[0], width, 3), np.uint8)
+    for top, bottom in bands_of((image.shape[0], image.shape[1])):
+        band = Image.fromarray(np.ascontiguousarray(image[top:bottom]))
+        narrow[top:bottom] = np.asarray(band.resize((width, bottom - top), filtered))
+    return np.asarray(Image.fromarray(narrow).resize((width, height), filtered))

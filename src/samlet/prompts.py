@@ -5,7 +5,7 @@ Knows shapes, labels and ranges. Does not know the canvases (geometry.frames) or
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -112,6 +112,14 @@ class Prompts:
 
     def __len__(self) -> int:
         return len(self.points_xy)
+
+    def batches(self, size: int) -> Iterator[Prompts]:
+        """The prompts in their order, at most `size` at a time; one empty batch if there are none."""
+        for start in range(0, max(len(self), 1), size):
+            rows = slice(start, start + size)
+            yield Prompts(
+                self.points_xy[rows], self.labels[rows], None if self.mask_hint is None else self.mask_hint[rows]
+            )
 
     def with_mask_hint(self, logits: ArrayLike) -> Prompts:
         """The same prompts with low-res logits [P, 256, 256] of an earlier answer; [256, 256] for a single prompt."""

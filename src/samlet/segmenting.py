@@ -38,6 +38,7 @@ MARGIN = 0.4  # of the box, on each side of it
 LEAST_WINDOW_OF_BOX, LEAST_WINDOW_OF_CLICK = 0.4, 0.33  # of the photo's long side: more magnification harms tiny things
 WORTH_A_LOOK = 0.7  # a window with more of the photo than this shows nothing new
 RADIUS_OF_OBJECT = 0.15  # the filter's radius is at most this share of the root of the object's area
+PROMPTS_AT_ONCE = 64  # as in `Predictor.predict`
 GRID_SIDE = 512  # twice the network's own resolution
 FLOOR = -4.0  # where all logits are lower (a probability below 2 %) there is nothing to refine
 STABILITY_OFFSET = 1.0
@@ -139,7 +140,7 @@ def _answer(predictor: Predictor, embedding: Embedding, prompts: Prompts, select
     """
     if prompts.mask_hint is not None:
         several = _are_clicks(prompts.labels).sum(axis=1) > 1
-        return _Answers(*_chosen(predictor.decode(embedding, prompts), several, select), embedding.frame)
+        return _Answers(*_decoded(predictor, embedding, prompts, several, select), embedding.frame)
     turns = _turns(prompts.labels)
     low_res, iou = np.empty((len(prompts), LOW_RES, LOW_RES), np.float32), np.empty(len(prompts), np.float32)
     for turn in range(int(turns.max()) + 1):
@@ -147,7 +148,7 @@ def _answer(predictor: Predictor, embedding: Embedding, prompts: Prompts, select
         labels = np.where(turns[rows] <= turn, prompts.labels[rows], PointLabel.PADDING)
         asked = Prompts(prompts.points_xy[rows], labels, low_res[rows] if turn else None)
         single = np.full(len(rows), turn > 0)
-        low_res[rows], iou[rows] = _chosen(predictor.decode(embedding, asked), single, select)
+        low_res[rows], iou[rows] = _decoded(predictor, embedding, asked, single, select)
     return _Answers(low_res, iou, embedding.frame)
 
 
@@ -166,6 +167,19 @@ def _turns(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _are_clicks(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
     return (labels == PointLabel.FOREGROUND) | (labels == PointLabel.BACKGROUND)
+
+
+def _decoded(
+    predictor: Predictor, embedding: Embedding, prompts: Prompts, single: NDArray[np.bool_], select: Select
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What `_chosen` says of all prompts, which are decoded some at a time."""
+    low_res, iou = [], []
+    for number, batch in enumerate(prompts.batches(PROMPTS_AT_ONCE)):
+        rows = slice(number * PROMPTS_AT_ONCE, (number + 1) * PROMPTS_AT_ONCE)
+        some_low_res, some_iou = _chosen(predictor.decode(embedding, batch), single[rows], select)
+        low_res.append(some_low_res)
+        iou.append(some_iou)
+    return np.concatenate(low_res), np.concatenate(iou)
 
 
 def _chosen(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from samlet import files
 from samlet.cli import segment as module
 from samlet.masks import MaskSet
 
@@ -274,14 +275,14 @@ def test_an_image_of_the_call_is_never_overwritten(refused, loads, workplace):
 
 
 def test_a_full_disk(refused, loads, photo, workplace, monkeypatch):
-    write = Path.write_bytes
+    write = files._write
 
     def full(path, content):
         if "overlay" in path.name:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write(path, content)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(files, "_write", full)
     sentence = refused("segment", photo, "--point", "10,10")
     assert sentence == 'Cannot write "photo.overlay.png": the disk is full: free some space or choose another folder.'
     assert names(workplace) == []

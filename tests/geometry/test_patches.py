@@ -73,3 +73,12 @@ def test_a_mask_of_a_crop_is_laid_into_its_image():
     whole = np.zeros((100, 200), bool)
     whole[10:74, 30:94] = frame.logits_to_image(low_res) > 0
     assert Patch.cut(low_res, frame, -1.0).answer(1.0, (30, 10), (100, 200))[0] == encode(whole)
+
+
+@pytest.mark.parametrize("low_res", SHAPES.values(), ids=SHAPES)
+def test_bands_of_rows_change_no_bit(low_res, monkeypatch):
+    patch = Patch.cut(low_res, ImageFrame((1100, 700), 1024), -1.0)
+    whole = patch.answer(1.0), patch.stability(1.0)
+    monkeypatch.setattr("samlet.geometry.patches.BAND_PX", 700)
+    monkeypatch.setattr("samlet.geometry.rle._UNPACKED_PX", 9000)
+    assert (patch.answer(1.0), patch.stability(1.0)) == whole

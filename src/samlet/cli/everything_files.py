@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlet.cli.ownership import TABLE_COLUMNS, check_images, check_inputs_stay, check_replaceable, readable
-from samlet.drawing import overlay_labels, png, png16
+from samlet.drawing import overlay_labels
 from samlet.errors import OutputError
 from samlet.files import check_folder, make_folder, output_error, write_set
-from samlet.geometry.overlaps import label_map
-from samlet.marks import Photo, marked_png, marked_record, photo_of, read_record
+from samlet.geometry.bands import LabelRows
+from samlet.marks import PNG_MARK, Photo, marked_record, photo_of, read_record
 from samlet.masks import MaskSet
-from samlet.masks.saving import mask_png
+from samlet.png import labels_png, mask_png, png_chunks
 
 METADATA = "metadata.csv"
 
@@ -89,14 +89,14 @@ class EverythingFiles:
 
     def _contents(
         self, image: NDArray[np.uint8], masks: MaskSet, record: dict[str, Any]
-    ) -> Iterator[tuple[Path, bytes]]:
+    ) -> Iterator[tuple[Path, bytes | Iterator[bytes]]]:
         """Paths and contents, made one after the other: together they may be large."""
         for number, mask in enumerate(masks):
-            yield self.masks / f"{number}.png", marked_png(mask_png(mask.to_array()))
-        labels = label_map([mask.rle for mask in masks], masks.size_hw)
+            yield self.masks / f"{number}.png", mask_png(mask.rle, PNG_MARK)
+        labels = LabelRows([mask.rle for mask in masks], masks.size_hw)
         yield self.masks / METADATA, _metadata(record).encode()
-        yield self.labels, marked_png(png16(labels))
-        yield self.overlay, marked_png(png(overlay_labels(image, labels)))
+        yield self.labels, labels_png(labels, PNG_MARK)
+        yield self.overlay, png_chunks(overlay_labels(image, labels), masks.size_hw, PNG_MARK)
         yield self.record, json.dumps(record).encode() + b"\n"
 
     def _numbered(self) -> list[Path]:

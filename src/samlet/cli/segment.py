@@ -22,12 +22,12 @@ from samlet.cli.outputs import Outputs, plan_outputs
 from samlet.cli.ownership import OVERWRITE, readable
 from samlet.cli.progress import progress_bars
 from samlet.cli.tables import print_table
-from samlet.drawing import overlay, png
+from samlet.drawing import overlay
 from samlet.errors import PromptError
 from samlet.files import make_folder, write_set
 from samlet.images import read_image
-from samlet.marks import Photo, marked_png, marked_record
-from samlet.masks.saving import mask_png
+from samlet.marks import PNG_MARK, Photo, marked_record
+from samlet.png import mask_png, picture_png
 
 if TYPE_CHECKING:
     from samlet.masks import MaskSet
@@ -160,8 +160,8 @@ def _write(
     arrays = zip(plan.masks, masks, strict=True)
     write_set(
         itertools.chain(
-            ((path, marked_png(mask_png(mask.to_array()))) for path, mask in arrays),
-            [(plan.overlay, marked_png(png(picture))), *others.items()],
+            ((path, mask_png(mask.rle, PNG_MARK)) for path, mask in arrays),
+            [(plan.overlay, picture_png(picture, PNG_MARK)), *others.items()],
             [(plan.record, json.dumps(record).encode() + b"\n")],
         ),
         replaced=[*plan.stale(image), *files.stale(image, plan.record)],

@@ -7,6 +7,7 @@ square and sits in the top left corner. The two roundings can differ by a pixel,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -70,14 +71,28 @@ class ImageFrame:
         `patch` [rows, columns] is the part of the 256 by 256 logits that begins at `corner_xy`. What lies outside of it
         counts as 0, so it must reach two low-resolution pixels beyond the window.
         """
+        bands = list(self.window_bands(patch, corner_xy, window_xyxy, window_xyxy[3] - window_xyxy[1] + BAND_ROWS))
+        return bands[0] if bands else np.zeros((0, window_xyxy[2] - window_xyxy[0]), np.float32)
+
+    def window_bands(
+        self,
+        patch: NDArray[np.float32],
+        corner_xy: tuple[int, int],
+        window_xyxy: tuple[int, int, int, int],
+        rows: int,
+    ) -> Iterator[NDArray[np.float32]]:
+        """`window_to_image` to the bit, about `rows` rows at a time: as many as whole products make."""
         left, top, right, bottom = window_xyxy
         vertical = _enlargement(LOW_RES, self.prompt_canvas, self.prompt_hw[0], self.size_hw[0])
         horizontal = _enlargement(LOW_RES, self.prompt_canvas, self.prompt_hw[1], self.size_hw[1])
         widened = np.zeros((right - left, len(patch)), np.float32)
         horizontal.apply_window(patch.T, corner_xy[0], widened, left)
-        enlarged = np.zeros((bottom - top, right - left), np.float32)
-        vertical.apply_window(widened.T, corner_xy[1], enlarged, top)
-        return enlarged
+        step = -(-rows // BAND_ROWS) * BAND_ROWS
+        for first in range(top - top % BAND_ROWS, bottom, step):
+            start, stop = max(first, top), min(first + step, bottom)
+            enlarged = np.zeros((stop - start, right - left), np.float32)
+            vertical.apply_window(widened.T, corner_xy[1], enlarged, start)
+            yield enlarged
 
     def sample_logits(
         self, low_res_logits: NDArray[np.float32], window_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int]

@@ -20,6 +20,18 @@ def label_map(masks: Sequence[Rle], size_hw: tuple[int, int]) -> NDArray[np.int3
     return labels
 
 
+def visible_parts(masks: Sequence[Rle]) -> list[Rle]:
+    """What of each mask no smaller one covers, as in `label_map`; on the codes, so for masks of any size."""
+    sizes = [run_lengths.area(mask) for mask in masks]
+    parts = list(masks)
+    taken: Rle | None = None
+    for number in np.argsort(sizes, kind="stable").tolist():
+        if taken is not None:
+            parts[number] = run_lengths.difference(masks[number], taken)
+        taken = masks[number] if taken is None else run_lengths.union([taken, masks[number]])
+    return parts
+
+
 def mask_nms(
     masks: Sequence[Rle], scores: ArrayLike, iou_threshold: float, containment_threshold: float = 1.0
 ) -> NDArray[np.int64]:

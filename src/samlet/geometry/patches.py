@@ -6,14 +6,16 @@ masks cover little of an image, and a box needs four strips along the edges of o
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from samlet.geometry.bands import BAND_PX
 from samlet.geometry.frames import LOW_RES, ImageFrame
 from samlet.geometry.regions import stability_score
-from samlet.geometry.rle import Rle, encode_window
+from samlet.geometry.rle import Rle, encode_packed, encode_window
 
 # Of the estimate of stability: see docs/performance.md for how often it errs.
 MARGIN, MARGIN_OF_ONE_PIXEL = 0.005, 1.0
@@ -67,8 +69,7 @@ class Patch:
         """`stability_score` at image size; exact where `offset` is not above the floor's distance from 0."""
         if self.box_xyxy is None:
             return 0.0
-        logits, _ = self.to_image(self.box_xyxy)
-        return float(stability_score(logits, offset=offset))
+        return _share([_counts(logits, offset) for logits in self._bands(self.box_xyxy)])
 
     def image_box(self) -> tuple[int, int, int, int]:
         """The tight box of the mask in image pixels, XYXY, ends inclusive; zeros for an empty mask.
@@ -101,9 +102,19 @@ class Patch:
         size_hw = size_hw or self.frame.size_hw
         if self.box_xyxy is None:
             return encode_window(np.zeros((0, 0), bool), (0, 0), size_hw), 0.0
-        logits, (x, y) = self.to_image(self.box_xyxy)
-        stability = float(stability_score(logits, offset=offset))
-        return encode_window(logits > 0, (origin_xy[0] + x, origin_xy[1] + y), size_hw), stability
+        x, y, right, _ = self.frame.reach_of(self.box_xyxy)
+        counts, packed = [], []
+        for logits in self._bands(self.box_xyxy):
+            counts.append(_counts(logits, offset))
+            packed.append(np.packbits(logits > 0, axis=1))
+        code = encode_packed(np.concatenate(packed), right - x, (origin_xy[0] + x, origin_xy[1] + y), size_hw)
+        return code, _share(counts)
+
+    def _bands(self, low_res_box_xyxy: tuple[int, int, int, int]) -> Iterator[NDArray[np.float32]]:
+        """`to_image`, a band of rows at a time: a mask may be as large as the image."""
+        window = self.frame.reach_of(low_res_box_xyxy)
+        rows = max(1, BAND_PX // max(window[2] - window[0], 1))
+        return self.frame.window_bands(self.logits, self.corner_xy, window, rows)
 
     def _mask_box(self) -> tuple[int, int, int, int] | None:
         """Low-resolution pixels of the image with a logit above 0."""
@@ -117,6 +128,17 @@ class Patch:
         logits, (x, y) = self.to_image(low_res_box_xyxy)
         box = _box(logits > 0)
         return None if box is None else (box[0] + x, box[1] + y, box[2] + x, box[3] + y)
+
+
+def _counts(logits: NDArray[np.float32], offset: float) -> tuple[int, int]:
+    """Pixels above the higher and the lower threshold of a stability."""
+    return int(np.count_nonzero(logits > offset)), int(np.count_nonzero(logits > -offset))
+
+
+def _share(counts: Sequence[tuple[int, int]]) -> float:
+    """`stability_score` of the pixels that were counted."""
+    strict, loose = (sum(each) for each in zip(*counts, strict=True))
+    return float(np.float32(strict / max(loose, 1)))
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,11 @@ def open_graph(path: Path, threads: int, providers: Sequence[Provider], needed: 
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # What shapes a run had is kept with its memory; shapes of questions differ, and memory is what there is little of.
+    options.enable_mem_pattern = False
+    if all(provider == CPU for provider in providers):
+        _share_memory()
+        options.add_session_config_entry("session.use_env_allocators", "1")
     # Else the threads of one graph go on spinning when it has ended, on the cores that the next graph needs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
@@ -58,3 +65,23 @@ def open_graph(path: Path, threads: int, providers: Sequence[Provider], needed: 
         return dict(zip(names, arrays, strict=True))
 
     return run
+
+
+@cache
+def _share_memory() -> None:
+    """Give all sessions of the process one memory, grown by what is asked for.
+
+    A session's own doubles each time and is never given back; eight of them held twice what they needed
+    (`benchmarks/memory.py`).
+    """
+    place = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    as_asked = {
+        "max_mem": 0,
+        "arena_extend_strategy": 1,
+        "initial_chunk_size_bytes": -1,
+        "max_dead_bytes_per_chunk": -1,
+    }
+    with suppress(RuntimeError):  # the program around samlet has registered one: that is shared too
+        onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg(as_asked))

@@ -1,0 +1,78 @@
+"""PNG files written a band of rows at a time, with samlet's mark: memory goes with the band, not with the picture.
+
+OpenCV and Pillow want the whole picture, and hold a second one while they write it.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.errors import OutputError
+from samlet.geometry.bands import LabelRows, bands_of, mask_bands
+from samlet.geometry.rle import Rle
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+GRAY, RGB = 0, 2
+UP = 2  # the filter of every row: its difference to the one above, mostly zeros in masks
+FASTEST = 1
+
+
+def png_chunks(bands: Iterable[NDArray[Any]], size_hw: tuple[int, int], mark: bytes = b"") -> Iterator[bytes]:
+    """The bytes of a PNG, piece by piece. `bands`: rows [h, W] or RGB [h, W, 3], uint8 or uint16, that add up to H.
+
+    `mark`, if any, is the body of a tEXt chunk.
+    """
+    height, width = size_hw
+    packer = zlib.compressobj(FASTEST)
+    above: NDArray[np.uint8] | None = None
+    for band in bands:
+        if above is None:
+            kind = RGB if band.ndim == 3 else GRAY
+            yield SIGNATURE + _chunk(b"IHDR", struct.pack(">2I5B", width, height, 8 * band.itemsize, kind, 0, 0, 0))
+            if mark:
+                yield _chunk(b"tEXt", mark)
+        filtered, above = _filtered(band, above)
+        packed = packer.compress(filtered.data)
+        if packed:
+            yield _chunk(b"IDAT", packed)
+    yield _chunk(b"IDAT", packer.flush()) + _chunk(b"IEND", b"")
+
+
+def mask_png(rle: Rle, mark: bytes = b"") -> Iterator[bytes]:
+    """A mask as PNG, 0 and 255, piece by piece."""
+    bands = (band.view(np.uint8) * np.uint8(255) for band in mask_bands(rle))
+    return png_chunks(bands, (rle["size"][0], rle["size"][1]), mark)
+
+
+def labels_png(labels: LabelRows, mark: bytes = b"") -> Iterator[bytes]:
+    """A label map as 16-bit PNG, piece by piece; OutputError if there are too many labels."""
+    if labels.count > np.iinfo(np.uint16).max:
+        raise OutputError(f"{labels.count} masks are more than a 16-bit label map can number.")
+    return png_chunks(labels.bands(), labels.size_hw, mark)
+
+
+def picture_png(pixels: NDArray[np.uint8], mark: bytes = b"") -> Iterator[bytes]:
+    """A picture uint8 RGB [H, W, 3] as PNG, piece by piece."""
+    size_hw = (pixels.shape[0], pixels.shape[1])
+    return png_chunks((pixels[top:bottom] for top, bottom in bands_of(size_hw)), size_hw, mark)
+
+
+def _filtered(band: NDArray[Any], above: NDArray[np.uint8] | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The rows of a band as they are packed, and its last row."""
+    big_endian = np.ascontiguousarray(band, band.dtype.newbyteorder(">"))
+    raw = big_endian.view(np.uint8).reshape(len(band), -1)
+    rows = np.empty((len(raw), raw.shape[1] + 1), np.uint8)
+    rows[:, 0] = UP
+    np.subtract(raw[1:], raw[:-1], out=rows[1:, 1:])
+    rows[0, 1:] = raw[0] if above is None else raw[0] - above
+    return rows, raw[-1].copy()
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from samlet.errors import OutputError
+from samlet.geometry import bands
+from samlet.geometry.bands import LabelRows
+from samlet.geometry.rle import encode
+from samlet.png import labels_png, mask_png, picture_png, png_chunks
+
+RANDOM = np.random.default_rng(3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 5), (1, 300), (300, 1), (6, 7, 3), (1, 1, 3)])
+@pytest.mark.parametrize("rows", [1, 2, 1000])
+def test_every_reader_reads_it(dtype, shape, rows):
+    pixels = RANDOM.integers(0, np.iinfo(dtype).max, shape, dtype)
+    parts = [pixels[top : top + rows] for top in range(0, shape[0], rows)]
+    content = b"".join(png_chunks(parts, shape[:2], b"Software\0samlet"))
+    read = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(read, pixels if pixels.ndim == 2 else pixels[..., ::-1])
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.info == {"Software": "samlet"}
+        if not (dtype == np.uint16 and pixels.ndim == 3):  # of which Pillow keeps the high bytes
+            np.testing.assert_array_equal(np.asarray(image), pixels)
+
+
+@pytest.fixture(autouse=True)
+def small_bands(monkeypatch):
+    monkeypatch.setattr(bands, "BAND_PX", 50)
+
+
+def read(pieces):
+    with Image.open(io.BytesIO(b"".join(pieces))) as image:
+        return np.asarray(image)
+
+
+def test_masks_labels_and_pictures():
+    mask = RANDOM.random((30, 20)) < 0.5
+    np.testing.assert_array_equal(read(mask_png(encode(mask))), np.where(mask, 255, 0))
+    labels = read(labels_png(LabelRows([encode(mask), encode(~mask)], mask.shape)))
+    assert set(np.unique(labels)) == {1, 2}
+    picture = RANDOM.integers(0, 256, (30, 20, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(read(picture_png(picture)), picture)
+
+
+def test_more_masks_than_numbers():
+    with pytest.raises(OutputError, match="65536 masks are more"):
+        labels_png(LabelRows([encode(np.ones((1, 1), bool))] * 65536, (1, 1)))
