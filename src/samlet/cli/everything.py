@@ -16,6 +16,7 @@ from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.cli.options.photos import Photos, find_photos
 from samlet.cli.options.places import folder_to_write
 from samlet.cli.ownership import OVERWRITE
+from samlet.cli.passing_over import MaxBroken, PassedOver
 from samlet.cli.progress import progress_bars
 from samlet.cli.tables import print_table
 from samlet.images import read_image
@@ -85,6 +86,7 @@ def everything(
     model: ModelOptions = THE_DEFAULT,
     formats: Formats = (),
     overwrite: Annotated[bool, Parameter(help=OVERWRITE)] = False,
+    max_broken: MaxBroken = 0,
     json_: Annotated[bool, Parameter(name="--json", help="Print one JSON record per image.")] = False,
 ) -> None:
     """Find everything in photos with a grid of clicks.
@@ -118,21 +120,23 @@ def everything(
     for plan in plans:
         plan.check_unless_finished(settings)
         files.check_of(plan.image, plan.record)
-    rows, found = [], []
+    rows, found, broken = [], [], PassedOver(max_broken)
     with progress_bars() as progress:
         for number, plan in enumerate(plans):
-            record = plan.finished(settings) or _segment(plan, files, generator, number, settings, progress)
-            record = files.complete(plan.image, plan.record, record)
-            if "coco" in formats:
-                found.append((plan.image.name, MaskSet.from_json(record)))
-            rows.append(
-                (str(plan.image), str(len(record["annotations"])), f"{record['covered']:.0%}", str(plan.record))
-            )
-            if json_:
-                print(json.dumps(record), flush=True)
+            with broken.passing_over(plan.image):
+                record = plan.finished(settings) or _segment(plan, files, generator, number, settings, progress)
+                record = files.complete(plan.image, plan.record, record)
+                if "coco" in formats:
+                    found.append((plan.image.name, MaskSet.from_json(record)))
+                rows.append(
+                    (str(plan.image), str(len(record["annotations"])), f"{record['covered']:.0%}", str(plan.record))
+                )
+                if json_:
+                    print(json.dumps(record), flush=True)
     files.write_coco(found)
     if not json_:
         print_table(COLUMNS, rows)
+    broken.tell()
 
 
 def _segment(

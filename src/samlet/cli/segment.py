@@ -20,6 +20,7 @@ from samlet.cli.options.places import folder_to_write
 from samlet.cli.options.prompts import parse_prompts
 from samlet.cli.outputs import Outputs, plan_outputs
 from samlet.cli.ownership import OVERWRITE, readable
+from samlet.cli.passing_over import MaxBroken, PassedOver
 from samlet.cli.progress import progress_bars
 from samlet.cli.tables import print_table
 from samlet.drawing import overlay
@@ -86,6 +87,7 @@ def segment(
     ] = Path(),
     formats: Formats = (),
     overwrite: Annotated[bool, Parameter(help=OVERWRITE)] = False,
+    max_broken: MaxBroken = 0,
     json_: Annotated[bool, Parameter(name="--json", help="Print one JSON record per image.")] = False,
 ) -> None:
     """Cut objects out of images with points and boxes.
@@ -102,21 +104,23 @@ def segment(
     plans = plan_outputs(photos, files, mask_count)
 
     answer = _Answer(model.load(), prompts, "all" if all_masks else "best" if raw else None, select, refine)
-    rows, answered = [], []
+    rows, answered, broken = [], [], PassedOver(max_broken)
     with progress_bars(shown=None if len(photos) > 1 else False) as bars:
         for number, (image, plan) in enumerate(
             bars.track(list(zip(photos, plans, strict=True)), description="segmenting")
         ):
-            pixels, masks = answer.of(image)
-            picture = overlay(pixels, masks, prompts)
-            record = _write(image, plan, files, picture, masks, masks.to_json(image.name, number))
-            rows += _rows(masks, plan)
-            answered.append((image.name, masks))
-            if json_:
-                print(json.dumps(record), flush=True)
+            with broken.passing_over(image):
+                pixels, masks = answer.of(image)
+                picture = overlay(pixels, masks, prompts)
+                record = _write(image, plan, files, picture, masks, masks.to_json(image.name, number))
+                rows += _rows(masks, plan)
+                answered.append((image.name, masks))
+                if json_:
+                    print(json.dumps(record), flush=True)
     files.write_coco(answered)
     if not json_:
         print_table(COLUMNS, rows)
+    broken.tell()
 
 
 @dataclass(frozen=True)
