@@ -365,6 +365,8 @@ def _without_specks(mask: Mask) -> Mask:
     """The mask without islands and holes that its click does not ask for; the same object if it has none."""
     rows = MaskRows.of(mask.rle)
     window, corner_xy = rows.window(), rows.box_xyxy[:2]
+    if not window.size:
+        return mask
     height, width = mask.size_hw
     clicks = [] if mask.point_xy is None else [np.subtract(mask.point_xy, corner_xy)]
     cleaned = clean_mask(window, height * width, clicks)
