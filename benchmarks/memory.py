@@ -41,7 +41,7 @@ ROWS = {
     "segment 95 MP, 1 click": ("click", 95, 1),
     "predict 24 MP, 2,000 clicks": ("predict", 24, 2000),
 }
-POINTS_PER_SIDE = 12
+POINTS_PER_SIDE = 8
 
 
 def main() -> None:
