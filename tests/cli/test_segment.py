@@ -72,6 +72,23 @@ def test_each_box_is_a_mask_and_points_belong_to_all(samlet, loads, photo, workp
     assert names(workplace) == ["photo.json", "photo.mask.1.png", "photo.mask.2.png", "photo.overlay.png"]
 
 
+@pytest.mark.parametrize(
+    ("choice", "radii"),
+    [("best", [30]), ("single", [10]), ("multimask", [20, 30, 40]), ("every", [10, 20, 30, 40])],
+)
+def test_the_candidates_of_the_network(samlet, loads, photo, workplace, choice, radii):
+    assert samlet("segment", photo, "--point", "128,96", "--candidates", choice)[0] == 0
+    files = sorted(workplace.glob("photo.mask*.png"))
+    assert [area(file) for file in files] == [disc_px(radius) for radius in radii]
+
+
+@pytest.mark.parametrize("option", ["--all-masks", "--raw"])
+def test_two_choices_of_candidates(refused, loads, photo, option):
+    assert f"{option} means --candidates" in refused(
+        "segment", photo, "--point", "9,9", option, "--candidates", "every"
+    )
+
+
 def test_all_masks(samlet, loads, photo, workplace):
     samlet("segment", photo, "--point", "128,96", "--all-masks")
     assert [area(workplace / f"photo.mask.{number}.png") for number in (1, 2, 3)] == [disc_px(r) for r in (20, 30, 40)]

@@ -24,7 +24,7 @@ from samlet.cli.passing_over import MaxBroken, PassedOver
 from samlet.cli.progress import progress_bars
 from samlet.cli.tables import print_table
 from samlet.drawing import overlay
-from samlet.errors import PromptError
+from samlet.errors import InputError, PromptError
 from samlet.files import make_folder, write_set
 from samlet.images import read_image
 from samlet.marks import PNG_MARK, Photo, marked_record
@@ -35,8 +35,14 @@ if TYPE_CHECKING:
     from samlet.predictor import Predictor
     from samlet.prompts import Prompts
 
-# What the three candidates of a prompt are for: part, whole, group.
-CANDIDATES_PER_PROMPT = 3
+# Of each choice the word of `Predictor.predict`, and how many masks it gives a prompt.
+CANDIDATES: dict[str | None, tuple[Literal["best", "single", "all", "four"] | None, int]] = {
+    None: (None, 1),
+    "best": ("best", 1),
+    "single": ("single", 1),
+    "multimask": ("all", 3),
+    "every": ("four", 4),
+}
 COLUMNS = (
     ("mask", "right"),
     ("predicted IoU", "right"),
@@ -64,7 +70,14 @@ def segment(
             allow_leading_hyphen=True,
         ),
     ] = (),
-    all_masks: Annotated[bool, Parameter(help="Write the three candidates, not only the best.")] = False,
+    candidates: Annotated[
+        Literal["best", "single", "multimask", "every"] | None,
+        Parameter(
+            help="The network's own answers, as they are: best; single, for unambiguous prompts; multimask, three "
+            "(part, whole, group); every, all four. Default: one mask, refined and cleaned."
+        ),
+    ] = None,
+    all_masks: Annotated[bool, Parameter(help="The older word for --candidates multimask.")] = False,
     select: Annotated[
         Literal["iou", "stability"],
         Parameter(help="Which mask is best: by the IoU the model predicts, or (EdgeSAM) by its stability."),
@@ -76,7 +89,7 @@ def segment(
         ),
     ] = "auto",
     raw: Annotated[
-        bool, Parameter(help="The network's own answer, neither refined nor cleaned; so are --all-masks.")
+        bool, Parameter(help="The network's own answer, neither refined nor cleaned: short for --candidates best.")
     ] = False,
     model: ModelOptions = THE_DEFAULT,
     output: Annotated[
@@ -98,12 +111,12 @@ def segment(
     another photo, is not replaced without --overwrite.
     """
     prompts = parse_prompts(point, box)
-    mask_count = len(prompts) * (CANDIDATES_PER_PROMPT if all_masks else 1)
+    asked, masks_per_prompt = CANDIDATES[_one_choice(candidates, all_masks, raw)]
     files = FormatFiles(output, formats, overwrite)
     photos = find_photos(images)
-    plans = plan_outputs(photos, files, mask_count)
+    plans = plan_outputs(photos, files, len(prompts) * masks_per_prompt)
 
-    answer = _Answer(model.load(), prompts, "all" if all_masks else "best" if raw else None, select, refine)
+    answer = _Answer(model.load(), prompts, asked, select, refine)
     rows, answered, broken = [], [], PassedOver(max_broken)
     with progress_bars(shown=None if len(photos) > 1 else False) as bars:
         for number, (image, plan) in enumerate(
@@ -123,13 +136,22 @@ def segment(
     broken.tell()
 
 
+def _one_choice(candidates: str | None, all_masks: bool, raw: bool) -> str | None:
+    """The candidates that are wanted, by whichever option; InputError if two options want different ones."""
+    older = "multimask" if all_masks else "best" if raw else None
+    if None not in (candidates, older) and candidates != older:
+        option = "--all-masks" if all_masks else "--raw"
+        raise InputError(f"{option} means --candidates {older}, not {candidates}: give one of the two.")
+    return candidates or older
+
+
 @dataclass(frozen=True)
 class _Answer:
     """What is asked of each image; `candidates` are those of `predict`, None stands for `segment`."""
 
     predictor: Predictor
     prompts: Prompts
-    candidates: Literal["all", "best"] | None
+    candidates: Literal["best", "single", "all", "four"] | None
     select: Literal["iou", "stability"]
     refine: Literal["auto", "none", "edges", "look"]
 
