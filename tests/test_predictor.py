@@ -93,9 +93,9 @@ class TestPredict:
         ("candidates", "ious", "rows"),
         [
             ("best", [IOU[2]] * 2, [0, 1]),
-            ("all", list(IOU[1:]) * 2, [0, 0, 0, 1, 1, 1]),
+            ("multimask", list(IOU[1:]) * 2, [0, 0, 0, 1, 1, 1]),
             ("single", [IOU[0]] * 2, [0, 1]),
-            ("four", list(IOU) * 2, [0] * 4 + [1] * 4),
+            ("every", list(IOU) * 2, [0] * 4 + [1] * 4),
         ],
     )
     def test_candidates_of_two_prompts(self, model, embedding, candidates, ious, rows):
@@ -103,6 +103,13 @@ class TestPredict:
         assert masks.iou.tolist() == pytest.approx(ious)
         assert [mask.prompt_index for mask in masks] == rows
         assert len(masks.low_res_logits) == len(rows)
+
+    @pytest.mark.parametrize(("earlier", "now"), [("all", "multimask"), ("four", "every")])
+    def test_words_of_earlier_versions_are_understood(self, model, embedding, earlier, now):
+        click = Prompts.points([[40, 40]])
+        with pytest.warns(DeprecationWarning, match=f'candidates="{now}"'):
+            masks = model.predict(embedding, click, candidates=earlier)
+        np.testing.assert_array_equal(masks.iou, model.predict(embedding, click, candidates=now).iou)
 
     @pytest.mark.parametrize(("radii", "best"), [((16, 8, 16, 32), 3), ((40, 8, 16, 32), 0)])
     def test_the_best_by_stability_is_the_most_stable_of_all_four(self, backend, radii, best):
@@ -129,6 +136,10 @@ class TestPredict:
         model.predict(embedding, Prompts.points([[100, 60]]).with_mask_hint(hint))
         np.testing.assert_array_equal(backend.decoded[-1][2], hint)
 
+    def test_a_mask_hint_of_another_size_is_refused(self, model, embedding):
+        with pytest.raises(PromptError, match=r"\[1, 64, 64\].*\[1, 256, 256\]"):
+            model.predict(embedding, Prompts.points([[100, 60]]).with_mask_hint(np.zeros((64, 64))))
+
     def test_a_prompt_outside_the_image_is_refused(self, model, embedding):
         with pytest.raises(PromptError, match="201"):
             model.predict(embedding, Prompts.points([[201, 60]]))
@@ -149,7 +160,7 @@ def test_eight_threads_get_the_masks_of_one(model):
     clicks = [Prompts.points([[[10 + 20 * i, 20 + 10 * i]], [[100, 60]]]) for i in range(8)]
 
     def segment(i):
-        return model.predict(model.embed(pictures[i]), clicks[i], candidates="all").to_array()
+        return model.predict(model.embed(pictures[i]), clicks[i], candidates="multimask").to_array()
 
     alone = [segment(i) for i in range(8)]
     with ThreadPoolExecutor(8) as pool:

@@ -87,7 +87,7 @@ REFUSED = {
     "an inverted box": (lambda: Prompts.boxes([[1, 2, 3, 4], [90, 90, -3, 4]]), r"Box \(90, 90, -3, 4\)"),
     "labels without points": (lambda: Prompts.boxes([1, 2, 3, 4], None, [1]), "Labels are given but no points"),
     "points per box": (lambda: Prompts.boxes([[1, 2, 3, 4]] * 2, [[[1, 2]]] * 2), "belong to every box"),
-    "hint of another size": (lambda: Prompts.points([[1, 2]]).with_mask_hint(np.zeros((1, 64, 64))), "mask hint"),
+    "hint that is not square": (lambda: Prompts.points([[1, 2]]).with_mask_hint(np.zeros((1, 64, 256))), "mask hint"),
     "hint for too few": (lambda: Prompts.points([[[1, 2]]] * 2).with_mask_hint(HINT), r"\[2, 256, 256\]"),
     "hint with NaN": (lambda: Prompts.points([[1, 2]]).with_mask_hint(HINT * NAN), "mask hint contain"),
     "hint on one of two": (

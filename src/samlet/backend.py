@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,9 +37,10 @@ FEATURE_KEY = "features/"  # prefix of feature arrays in an .npz, so that a feat
 
 
 class MaskLogits(Protocol):
-    """Candidate masks of P prompts, M each, before the threshold at 0; low resolution is 256 by 256.
+    """Candidate masks of P prompts, M each, before the threshold at 0; low resolution is L by L (`ImageSpec.low_res`).
 
-    From a backend M is 4: column 0 is the single-mask answer, columns 1 to 3 the three of ambiguous prompts.
+    From a backend M is `ModelSpec.mask_tokens`, in SAM 4: column 0 is the single-mask answer, columns 1 to 3 the three
+    of ambiguous prompts.
     """
 
     @property
@@ -52,7 +53,7 @@ class MaskLogits(Protocol):
         ...
 
     def low_res(self) -> NDArray[np.float32]:
-        """Logits over the whole prompt canvas, padding included: float32 [P, M, 256, 256]."""
+        """Logits over the whole prompt canvas, padding included: float32 [P, M, L, L]."""
         ...
 
     def stability(self, offset: float = 1.0) -> NDArray[np.float32]:
@@ -60,7 +61,7 @@ class MaskLogits(Protocol):
         ...
 
     def boxes_xyxy(self) -> NDArray[np.float32]:
-        """Inclusive corners of each mask on the 256 grid; zeros for an empty mask: float32 [P, M, 4]."""
+        """Inclusive corners of each mask in low-resolution pixels; zeros for an empty mask: float32 [P, M, 4]."""
         ...
 
     def to_image(self, frame: ImageFrame) -> NDArray[np.float32]:
@@ -71,34 +72,39 @@ class MaskLogits(Protocol):
 class ArrayMaskLogits:
     """MaskLogits in NumPy.
 
-    `iou`: [P, M]. `upscale(rows, columns)` returns float32 [K, 256, 256], the masks at K pairs of indices (int64 [K]
+    `iou`: [P, M]. `upscale(rows, columns)` returns float32 [K, L, L], the masks at K pairs of indices (int64 [K]
     each); it runs when logits are first asked for, once, for the masks of this object only.
+    `side` is L, for when there are no masks to tell it.
     """
 
     def __init__(
         self,
         iou: NDArray[np.float32],
         upscale: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]],
+        side: int = 256,
     ) -> None:
         self.iou: NDArray[np.float32] = iou
         self._upscale = upscale
+        self._side = side
         self._low_res: NDArray[np.float32] | None = None
 
     def keep(self, rows: ArrayLike, columns: ArrayLike) -> ArrayMaskLogits:
         """The K masks at (rows[k], columns[k]), shape [K, 1]; what has been upscaled already is not upscaled again."""
         row, column = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
-        kept = ArrayMaskLogits(self.iou[row, column][:, None], lambda r, _: self._upscale(row[r], column[r]))
+        kept = ArrayMaskLogits(
+            self.iou[row, column][:, None], lambda r, _: self._upscale(row[r], column[r]), self._side
+        )
         if self._low_res is not None:
             kept._low_res = self._low_res[row, column][:, None]
         return kept
 
     def low_res(self) -> NDArray[np.float32]:
-        """Logits float32 [P, M, 256, 256], upscaled on the first call."""
+        """Logits float32 [P, M, L, L], upscaled on the first call."""
         if self._low_res is None:
             rows, columns = np.indices(self.iou.shape).reshape(2, -1)
             # No runtime is asked for nothing: some refuse a batch of none.
-            logits = self._upscale(rows, columns) if rows.size else np.empty(0, np.float32)
-            self._low_res = logits.reshape(*self.iou.shape, 256, 256)
+            logits = self._upscale(rows, columns) if rows.size else np.empty((0, self._side, self._side), np.float32)
+            self._low_res = logits.reshape(*self.iou.shape, *logits.shape[-2:])
         return self._low_res
 
     def stability(self, offset: float = 1.0) -> NDArray[np.float32]:
@@ -106,7 +112,7 @@ class ArrayMaskLogits:
         return stability_score(self.low_res(), offset=offset)
 
     def boxes_xyxy(self) -> NDArray[np.float32]:
-        """Inclusive corners of each mask on the 256 grid; zeros for an empty mask: float32 [P, M, 4]."""
+        """Inclusive corners of each mask in low-resolution pixels; zeros for an empty mask: float32 [P, M, 4]."""
         return boxes_from_masks(self.low_res() > 0).astype(np.float32)
 
     def to_image(self, frame: ImageFrame) -> NDArray[np.float32]:
@@ -125,7 +131,7 @@ def each_in_image(logits: MaskLogits, frame: ImageFrame) -> Iterator[NDArray[np.
 class Embedding:
     """What the encoder says of one image: immutable, so it can be cached, saved and used from many threads.
 
-    `features`: name → read-only array, batch axis 1 (`image_embeddings` float32 [1, 256, 64, 64]). `frame`: the image's
+    `features`: name → read-only array, batch axis 1 (`image_embeddings` float32 [1, C, G, G]). `frame`: the image's
     pixels against the model's canvases. `model`: name of the model that made it, the only one that can decode it;
     `weights`: what identifies that model's weights, None where nobody knows.
     """
@@ -150,11 +156,18 @@ class Embedding:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the embedding as an `.npz` file, replacing an old one; OutputError if that is impossible."""
         arrays: dict[str, Any] = {FEATURE_KEY + name: array for name, array in self.features.items()}
-        canvases = np.array([self.frame.canvas, self.frame.prompt_canvas])
-        facts = {"model": self.model, "weights": self.weights or "", "size_hw": np.array(self.frame.size_hw)}
+        frame = self.frame
+        facts = {
+            "model": self.model,
+            "weights": self.weights or "",
+            "size_hw": np.array(frame.size_hw),
+            "canvases": np.array([frame.canvas, frame.prompt_canvas]),
+            "low_res": np.array([frame.low_res]),
+            "fit": np.array(frame.fit),
+        }
         # An open file, because savez would add a suffix to a bare path.
         with write_aside(Path(path)) as aside, aside.open("wb") as file:
-            np.savez(file, canvases=canvases, **facts, **arrays)
+            np.savez(file, **facts, **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Embedding:
@@ -176,7 +189,13 @@ class Embedding:
             if "weights" not in arrays:
                 warnings.warn(_UNKNOWN_WEIGHTS.format(path=path, model=str(model)), stacklevel=2)
             weights = str(arrays.get("weights", "")) or None
-            return cls(features, ImageFrame((height, width), canvas, prompt_canvas), str(model), weights)
+            # Files of earlier versions state neither: their models were all like SAM.
+            low_res, fit = arrays.get("low_res", np.array([256])), arrays.get("fit", np.array("pad"))
+            if not _is_side(low_res) or fit not in ("pad", "stretch"):
+                raise InputError(f"{path} states no size of its logits: make the embedding again with embed().")
+            stretched: Literal["pad", "stretch"] = "stretch" if fit == "stretch" else "pad"
+            frame = ImageFrame((height, width), canvas, prompt_canvas, int(low_res[0]), stretched)
+            return cls(features, frame, str(model), weights)
 
 
 class Backend(Protocol):
@@ -193,7 +212,7 @@ class Backend(Protocol):
         ...
 
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
-        """Normalized pixels float32 [N, 3, S, S] → features, N first; "image_embeddings" is [N, 256, 64, 64]."""
+        """Normalized pixels float32 [N, 3, S, S] → features, N first; "image_embeddings" is [N, C, G, G]."""
         ...
 
     def decode(self, features: Mapping[str, NDArray[Any]], tokens: PromptTokens) -> MaskLogits:
@@ -205,6 +224,11 @@ def _are_sides(array: NDArray[Any]) -> bool:
     """Whether it is [height, width], or two sides of canvases, of a sane size."""
     sound = array.shape == (2,) and array.dtype.kind == "i" and array.min() > 0
     return sound and int(array[0]) * int(array[1]) <= _LARGEST_PX
+
+
+def _is_side(array: NDArray[Any]) -> bool:
+    """Whether it is [side] of low-resolution logits, of a sane size."""
+    return array.shape == (1,) and array.dtype.kind == "i" and 1 <= int(array[0]) ** 2 <= _LARGEST_PX
 
 
 def _is_feature(array: NDArray[Any]) -> bool:

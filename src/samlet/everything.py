@@ -37,8 +37,8 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of clicks done and their total."""
 
 # Measured with TinyViT: a click that is decoded holds 2 MB of the decoder's output and its masks, three times 256 x 256
-# logits; one of the batch before, which is filtered meanwhile, those logits and a copy.
-BYTES_PER_CLICK = 4 << 20
+# logits; one of the batch before, which is filtered meanwhile, those logits and a copy: 4 MB, by the pixel of low_res.
+BYTES_PER_LOW_RES_PIXEL = 64
 # Half of the memory budget is for clicks in flight, half for masks that wait for the end.
 SHARE_IN_FLIGHT = 0.5
 FAST_STRIDE = 4
@@ -92,7 +92,7 @@ class _Sketch:
 
 @dataclass(frozen=True)
 class _Answers:
-    """K masks of one batch: the clicks they answer, predicted IoU, logits [K, 256, 256]."""
+    """K masks of one batch: the clicks they answer, predicted IoU, logits [K, L, L]."""
 
     clicks: NDArray[np.int64]
     iou: NDArray[np.float32]
@@ -156,9 +156,9 @@ class MaskGenerator:
             value = getattr(self, name)
             if value is not None and not (isfinite(value) and low <= value <= high):
                 raise InputError(f"{name} is {value}: it must be from {low:,} to {high:,}.")
-        if self.memory_budget < BYTES_PER_CLICK / SHARE_IN_FLIGHT:
+        if self.memory_budget < self._bytes_per_click / SHARE_IN_FLIGHT:
             raise InputError(
-                f"memory_budget is {self.memory_budget} bytes: one click at a time takes {2 * BYTES_PER_CLICK}."
+                f"memory_budget is {self.memory_budget} bytes: one click at a time takes {2 * self._bytes_per_click}."
             )
         if self.fast and self.point_grids is not None:
             raise InputError("fast needs the regular grid of points_per_side, not point_grids.")
@@ -229,8 +229,12 @@ class MaskGenerator:
         return [self._finish(found[index], crop) for index in nms(boxes_xyxy, scores, self.box_nms_thresh)]
 
     @property
+    def _bytes_per_click(self) -> int:
+        return BYTES_PER_LOW_RES_PIXEL * self.predictor.spec.image.low_res**2
+
+    @property
     def _clicks_per_batch(self) -> int:
-        return min(self.points_per_batch, int(self.memory_budget * SHARE_IN_FLIGHT) // BYTES_PER_CLICK)
+        return min(self.points_per_batch, int(self.memory_budget * SHARE_IN_FLIGHT) // self._bytes_per_click)
 
     def _levels(self, clicks: int) -> list[NDArray[np.int64]]:
         """The clicks of a crop in the order they are tried; fast mode looks between levels at what was found."""
@@ -240,9 +244,10 @@ class MaskGenerator:
         """What the model says of the crop's clicks with these numbers, where its predicted IoU passes."""
         # Every reading of a click is wanted here, not the one that proposals would choose.
         logits = self.predictor.decode(embedding, Prompts.points(crop.points_xy[clicks][:, None]), box_prior=False)
-        confident = logits.iou[:, 1:] > (self._least_iou if self._least_iou > 0 else -np.inf)
-        rows, columns = np.nonzero(confident)
-        kept = logits.keep(rows, columns + 1)
+        columns = np.array(self.predictor.spec.multimask)
+        confident = logits.iou[:, columns] > (self._least_iou if self._least_iou > 0 else -np.inf)
+        rows, places = np.nonzero(confident)
+        kept = logits.keep(rows, columns[places])
         return _Answers(clicks[rows], kept.iou[:, 0], kept.low_res()[:, 0])
 
     def _sketches(self, embedding: Embedding, crop: _Crop, answers: _Answers) -> Iterator[_Sketch]:

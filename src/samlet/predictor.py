@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from samlet.backend import Backend, Embedding, MaskLogits
+from samlet.candidates import Candidates, Select, answers, known_candidates
 from samlet.errors import InputError, PromptError
 from samlet.geometry.box_prior import with_box_prior
 from samlet.geometry.patches import Patch
@@ -27,8 +28,6 @@ from samlet.tokens import PromptTokens
 if TYPE_CHECKING:
     from samlet.segmenting import Refine
 
-Candidates = Literal["best", "all", "single", "four"]
-Select = Literal["iou", "stability"]
 STABILITY_OFFSET = 1.0
 PROMPTS_AT_ONCE = 64  # in the decoder, where each holds 2 MB until its masks are chosen; a whole number of runs
 IMAGES_PER_BATCH = 8  # an encoder of 3 GMAC holds about 100 MB of activations for each
@@ -83,7 +82,7 @@ class Predictor:
         return embeddings
 
     def decode(self, embedding: Embedding, prompts: Prompts, *, box_prior: bool = True) -> MaskLogits:
-        """The four candidates of each prompt, before upscaling: MaskLogits [P, 4].
+        """All candidates of each prompt, before upscaling: MaskLogits [P, M], M being the model's `mask_tokens`.
 
         `box_prior`: whether a model that proposes regions reads a lone click by them (`samlet.geometry.box_prior`);
         prompts with a mask hint are never read so. InputError if another model made the embedding, PromptError if a
@@ -91,7 +90,7 @@ class Predictor:
         """
         self._check(embedding, prompts)
         frame = embedding.frame
-        prompts.check(frame.size_hw)
+        prompts.check(frame.size_hw, frame.low_res)
         points_xy, labels = prompts.tokens()
         tokens = PromptTokens(frame.to_prompt(points_xy), labels, prompts.mask_hint)
         if box_prior:
@@ -126,22 +125,24 @@ class Predictor:
     ) -> MaskSet:
         """Masks of P prompts in image pixels, prompt by prompt, with their low-resolution logits.
 
-        `candidates`: "best" (P masks); "all" = the three of an ambiguous prompt (3·P); "single" = the model's own
-        single answer, meant for unambiguous prompts (P); "four" = the single one, then the three (4·P). `select` says
-        which is best: "iou" = of the three the one with the highest predicted IoU; "stability" = of the four the one
-        that changes least with the threshold, as EdgeSAM, whose predicted IoU was not distilled. Errors as `decode`.
+        `candidates`: "best" (P masks); "single" = the model's own single answer, meant for unambiguous prompts (P);
+        "multimask" = those of an ambiguous prompt (three each in SAM); "every" = all it has (four each in SAM).
+        `select` says which is best: "iou" = of the multimask ones the one with the highest predicted IoU; "stability" =
+        of every one the one that changes least with the threshold, as EdgeSAM, whose predicted IoU was not distilled.
+        Errors as `decode`, InputError for other words.
         """
         self._check(embedding, prompts)
-        prompts.check(embedding.frame.size_hw)  # all of them, before the first is decoded
+        prompts.check(embedding.frame.size_hw, embedding.frame.low_res)  # all of them, before the first is decoded
+        wanted = known_candidates(candidates)
         masks: list[Mask] = []
         low_res = []
         for number, batch in enumerate(prompts.batches(PROMPTS_AT_ONCE)):
             logits = self.decode(embedding, batch)
-            rows, columns = _choose(logits, candidates, select)
+            rows, columns = answers(logits, self.spec, wanted, select)
             chosen = logits.keep(rows, columns)
             low_res.append(chosen.low_res()[:, 0])
-            for map_256, iou, row in zip(low_res[-1], chosen.iou[:, 0], rows, strict=True):
-                rle, stability = Patch.cut(map_256, embedding.frame, -STABILITY_OFFSET).answer(STABILITY_OFFSET)
+            for logits_map, iou, row in zip(low_res[-1], chosen.iou[:, 0], rows, strict=True):
+                rle, stability = Patch.cut(logits_map, embedding.frame, -STABILITY_OFFSET).answer(STABILITY_OFFSET)
                 index = number * PROMPTS_AT_ONCE + int(row)
                 masks.append(Mask(rle=rle, iou=float(iou), stability=stability, prompt_index=index))
         return MaskSet(masks, embedding.frame.size_hw, low_res[0] if len(low_res) == 1 else np.concatenate(low_res))
@@ -200,23 +201,3 @@ def _prompts(
     if points is None:
         raise PromptError("There is nothing to segment: give prompts, points=… or boxes=….")
     return Prompts.points(points, labels)
-
-
-def _choose(logits: MaskLogits, candidates: Candidates, select: Select) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of the [P, 4] candidates that are answers."""
-    rows = np.arange(len(logits.iou))
-    if candidates == "best":
-        return rows, _best(logits, select)
-    columns = {"all": (1, 2, 3), "single": (0,), "four": (0, 1, 2, 3)}.get(candidates)
-    if columns is None:
-        raise InputError(f'candidates is {candidates!r}; it must be "best", "all", "single" or "four".')
-    return rows.repeat(len(columns)), np.tile(columns, len(rows))
-
-
-def _best(logits: MaskLogits, select: Select) -> NDArray[np.int64]:
-    """The column [P] of each prompt's best candidate."""
-    if select == "iou":
-        return 1 + logits.iou[:, 1:].argmax(axis=1)
-    if select == "stability":
-        return logits.stability().argmax(axis=1)
-    raise InputError(f'select is {select!r}; it must be "iou" or "stability".')

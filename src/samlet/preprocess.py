@@ -20,11 +20,11 @@ LARGEST_COPY_PX = 16_000_000  # Pillow copies an image before it scales it, at 4
 def to_pixels(image: NDArray[np.uint8], spec: ImageSpec) -> tuple[NDArray[np.float32], ImageFrame]:
     """Make an image uint8 RGB [H, W, 3] what an encoder eats: float32 [3, S, S] with S = `spec.canvas`, and its frame.
 
-    Longest side to S on uint8 (Pillow, antialiased), normalized per channel, then padded right and bottom with 0,
-    which is the mean color.
+    Resized on uint8 (Pillow, antialiased), longest side to S or both (`spec.fit`), normalized per channel, then padded
+    right and bottom with 0, which is the mean color.
     """
     height, width = image.shape[:2]
-    frame = ImageFrame((height, width), spec.canvas, spec.prompt_canvas)
+    frame = frame_of((height, width), spec)
     content = resize(image, frame.content_hw, spec.resampling)
     pixels = np.zeros((3, spec.canvas, spec.canvas), np.float32)
     content_height, content_width = frame.content_hw
@@ -33,6 +33,11 @@ def to_pixels(image: NDArray[np.uint8], spec: ImageSpec) -> tuple[NDArray[np.flo
         table = ((np.arange(256) - mean) / std).astype(np.float32)
         pixels[channel, :content_height, :content_width] = table.take(content[..., channel])
     return pixels, frame
+
+
+def frame_of(size_hw: tuple[int, int], spec: ImageSpec) -> ImageFrame:
+    """How an image of `size_hw` pixels lies on the canvases of a model."""
+    return ImageFrame(size_hw, spec.canvas, spec.prompt_canvas, spec.low_res, spec.fit)
 
 
 def resize(image: NDArray[np.uint8], size_hw: tuple[int, int], resampling: str = "bilinear") -> NDArray[np.uint8]:

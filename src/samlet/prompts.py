@@ -18,9 +18,6 @@ from samlet.errors import PromptError
 ABSENT_LABEL = -10
 """Label of a token that only fills up a row of `Prompts.tokens()`; the decoder masks it out of attention."""
 
-HINT_SIZE = 256
-"""Side of a mask hint: the resolution of SAM's low-res logits."""
-
 
 class PointLabel(IntEnum):
     """What a token means, with SAM's numbers."""
@@ -37,7 +34,7 @@ class Prompts:
     """P prompts for one image, each asking for one object. Immutable: arrays are read-only copies.
 
     `points_xy` float64 [P, K, 2] in image pixels; `labels` int64 [P, K], PointLabel, where PADDING fills a short row;
-    `mask_hint` float32 [P, 256, 256] low-res logits of an earlier answer, or None.
+    `mask_hint` float32 [P, L, L] low-res logits of an earlier answer, or None.
     Use `Prompts.points`, `Prompts.boxes` and `Prompts.stack`; the constructor is for arrays already in this form.
     Raises PromptError.
     """
@@ -122,18 +119,24 @@ class Prompts:
             )
 
     def with_mask_hint(self, logits: ArrayLike) -> Prompts:
-        """The same prompts with low-res logits [P, 256, 256] of an earlier answer; [256, 256] for a single prompt."""
+        """The same prompts with low-res logits [P, L, L] of an earlier answer; [L, L] for a single prompt."""
         hint = _numbers(logits, "mask hint")
         return replace(self, mask_hint=hint[None] if hint.ndim == 2 else hint)
 
-    def check(self, size_hw: tuple[int, int]) -> None:
+    def check(self, size_hw: tuple[int, int], low_res: int | None = None) -> None:
         """Raise PromptError unless every prompt says something and lies inside an image of `size_hw`.
 
+        `low_res`: the side L of the model's logits, which a mask hint must have; None leaves that out.
         A point's pixel must exist (x < width); a box corner may lie on the far border (x <= width).
         """
         real = self.labels != PointLabel.PADDING
         if len(self) == 0 or (self.mask_hint is None and not real.any(axis=1).all()):
             raise PromptError("No prompt given: give at least one point or one box.")
+        if self.mask_hint is not None and low_res not in (None, self.mask_hint.shape[-1]):
+            raise PromptError(
+                f"The mask hint has the shape {list(self.mask_hint.shape)} but this model's low-res logits are "
+                f"{[len(self), low_res, low_res]}: give those of an earlier answer of this model."
+            )
         far_xy = np.array([size_hw[1], size_hw[0]])
         corner = self.labels >= PointLabel.BOX_TOP_LEFT
         beyond = np.where(corner[..., None], self.points_xy > far_xy, self.points_xy >= far_xy)
@@ -196,10 +199,10 @@ def _click_labels(labels: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[n
 
 def _hint(values: Any, rows: int) -> NDArray[np.float32]:
     hint = _numbers(values, "mask hint")
-    if hint.shape != (rows, HINT_SIZE, HINT_SIZE):
+    if hint.ndim != 3 or len(hint) != rows or hint.shape[1] != hint.shape[2]:
         raise PromptError(
-            f"A mask hint for {rows} prompt(s) must have the shape {[rows, HINT_SIZE, HINT_SIZE]}, "
-            f"not {list(hint.shape)}: give the low-res logits of an earlier answer."
+            f"A mask hint for {rows} prompt(s) must have the shape {[rows, *hint.shape[-2:]]}, square as a model's "
+            f"low-res logits, not {list(hint.shape)}: give the low-res logits of an earlier answer."
         )
     return _frozen(hint, np.float32)
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from samlet.candidates import best_columns
 from samlet.errors import InputError
 from samlet.geometry.clean import clean_mask
-from samlet.geometry.frames import LOW_RES, ImageFrame
+from samlet.geometry.frames import ImageFrame
 from samlet.geometry.guided_filter import guided_mask, plain_mask
 from samlet.geometry.patches import Patch
 from samlet.geometry.regions import stability_score
@@ -28,7 +29,8 @@ from samlet.prompts import PointLabel, Prompts
 
 if TYPE_CHECKING:
     from samlet.backend import Embedding, MaskLogits
-    from samlet.predictor import Predictor, Select
+    from samlet.candidates import Select
+    from samlet.predictor import Predictor
 
 Refine = Literal["auto", "none", "edges", "look"]
 REFINE: tuple[Refine, ...] = ("auto", "none", "edges", "look")
@@ -46,7 +48,7 @@ STABILITY_OFFSET = 1.0
 
 @dataclass(frozen=True, eq=False)
 class _Answers:
-    """Answers to P prompts over one picture: low-resolution logits float32 [P, 256, 256] and predicted IoU [P]."""
+    """Answers to P prompts over one picture: low-resolution logits float32 [P, L, L] and predicted IoU [P]."""
 
     low_res: NDArray[np.float32]
     iou: NDArray[np.float32]
@@ -142,7 +144,8 @@ def _answer(predictor: Predictor, embedding: Embedding, prompts: Prompts, select
         several = _are_clicks(prompts.labels).sum(axis=1) > 1
         return _Answers(*_decoded(predictor, embedding, prompts, several, select), embedding.frame)
     turns = _turns(prompts.labels)
-    low_res, iou = np.empty((len(prompts), LOW_RES, LOW_RES), np.float32), np.empty(len(prompts), np.float32)
+    side = embedding.frame.low_res
+    low_res, iou = np.empty((len(prompts), side, side), np.float32), np.empty(len(prompts), np.float32)
     for turn in range(int(turns.max()) + 1):
         rows = np.flatnonzero(turns.max(axis=1) >= turn)
         labels = np.where(turns[rows] <= turn, prompts.labels[rows], PointLabel.PADDING)
@@ -176,18 +179,17 @@ def _decoded(
     low_res, iou = [], []
     for number, batch in enumerate(prompts.batches(PROMPTS_AT_ONCE)):
         rows = slice(number * PROMPTS_AT_ONCE, (number + 1) * PROMPTS_AT_ONCE)
-        some_low_res, some_iou = _chosen(predictor.decode(embedding, batch), single[rows], select)
+        some_low_res, some_iou = _chosen(predictor, predictor.decode(embedding, batch), single[rows], select)
         low_res.append(some_low_res)
         iou.append(some_iou)
     return np.concatenate(low_res), np.concatenate(iou)
 
 
 def _chosen(
-    logits: MaskLogits, single: NDArray[np.bool_], select: Select
+    predictor: Predictor, logits: MaskLogits, single: NDArray[np.bool_], select: Select
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits [P, 256, 256] and predicted IoU [P]: the single mask of a prompt, or the best of its candidates."""
-    best = 1 + logits.iou[:, 1:].argmax(axis=1) if select == "iou" else logits.stability().argmax(axis=1)
-    columns = np.where(single, 0, best)
+    """Logits [P, L, L] and predicted IoU [P]: the single mask of a prompt, or the best of its candidates."""
+    columns = np.where(single, predictor.spec.single_column, best_columns(logits, predictor.spec, select))
     kept = logits.keep(np.arange(len(columns)), columns)
     return np.array(kept.low_res()[:, 0]), np.array(kept.iou[:, 0])
 

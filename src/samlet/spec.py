@@ -9,18 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from samlet.errors import ModelError
 from samlet.reading import shown
 
 RGB = tuple[float, float, float]
+Fit = Literal["pad", "stretch"]
+Task = Literal[
+    "promptable", "classification", "semantic_segmentation", "autoencoder", "generation", "concepts", "video"
+]
 
 # The statistics of ImageNet on a 0..255 scale, which every model of the SAM line was trained with.
 IMAGENET_MEAN: RGB = (123.675, 116.28, 103.53)
 IMAGENET_STD: RGB = (58.395, 57.12, 57.375)
 
 # What artifacts exported earlier do not state.
+LATER_SIZES = ("grid", "channels", "low_res")
 LATER_NUMBERS = ("pred_iou_thresh", "stability_score_thresh", "edge_radius", "edge_eps")
 
 
@@ -29,7 +34,10 @@ class ImageSpec:
     """How an image becomes the pixels an encoder sees.
 
     `canvas` is the side of the encoder's square input, `prompt_canvas` the side of the square in which prompt
-    coordinates are given, both in pixels. `mean` and `std` are RGB on a 0..255 scale.
+    coordinates are given, both in pixels. `mean` and `std` are RGB on a 0..255 scale. `fit`: how an image is laid on
+    both: "pad" = its longest side fills the canvas, the rest is padding on the right or below (SAM); "stretch" = both
+    sides fill it (SAM 3). `grid` is the side of the image embedding in cells, `channels` their number of channels;
+    `low_res` is the side of the decoder's logits.
     """
 
     canvas: int
@@ -37,10 +45,20 @@ class ImageSpec:
     mean: RGB = IMAGENET_MEAN
     std: RGB = IMAGENET_STD
     resampling: str = "bilinear"
+    fit: Fit = "pad"
+    grid: int = 64
+    channels: int = 256
+    low_res: int = 256
 
     def __post_init__(self) -> None:
         if self.canvas < 1 or self.prompt_canvas < 1:
             raise ModelError(f"A canvas is at least 1 pixel wide, not {min(self.canvas, self.prompt_canvas)}.")
+        if min(self.grid, self.channels, self.low_res) < 1:
+            raise ModelError(
+                f"grid, channels and low_res are 1 or more, not {self.grid}, {self.channels} and {self.low_res}."
+            )
+        if self.fit not in get_args(Fit):
+            raise ModelError(f'An image is fitted by "pad" or "stretch", not "{self.fit}".')
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ModelError(f"Mean and std are three RGB values, std above 0, not {self.mean} and {self.std}.")
         if self.resampling != "bilinear":
@@ -59,6 +77,8 @@ class ImageSpec:
             mean=_rgb(record, "mean"),
             std=_rgb(record, "std"),
             resampling=_take(record, "resampling", str),
+            fit=_take(record, "fit", str) if "fit" in record else "pad",
+            **{name: _take(record, name, int) for name in LATER_SIZES if name in record},
         )
 
 
@@ -97,10 +117,14 @@ class ModelSpec:
     """A model's name and everything inference needs to know of it.
 
     `builder` is an import string "module:function"; `options` are that function's keyword arguments. `parameters`
-    counts the whole segmenter, `encoder_macs` the multiply-accumulates of one encoder run; 0 means not counted yet.
+    counts the whole network, `encoder_macs` the multiply-accumulates of one encoder run; 0 means not counted yet.
     `pred_iou_thresh` and `stability_score_thresh` are what everything mode asks of its masks: SAM's, or lower for a
     model that is less sure of itself. `edge_radius` (a share of the photo's diagonal) and `edge_eps` are those of the
     guided filter that lets the photo place the edges of a mask: the sharper the model, the smaller the radius.
+
+    `mask_tokens` is how many masks a decoder answers with; of these, column `single_column` is the answer to prompts
+    that leave no doubt, and `multimask_columns` (None: all others, or the only one) those of ambiguous prompts. `task`:
+    what the model is for.
     """
 
     name: str
@@ -119,6 +143,24 @@ class ModelSpec:
     stability_score_thresh: float = 0.95
     edge_radius: float = 0.006
     edge_eps: float = 1e-4
+    single_column: int = 0
+    multimask_columns: tuple[int, ...] | None = None
+    task: Task = "promptable"
+
+    def __post_init__(self) -> None:
+        if self.task not in get_args(Task):
+            raise ModelError(f'The task "{self.task}" is unknown: use {", ".join(get_args(Task))}.')
+        columns = (self.single_column, *self.multimask)
+        if self.mask_tokens < 1 or not self.multimask or not set(columns) <= set(range(self.mask_tokens)):
+            raise ModelError(f"A model of {self.mask_tokens} mask tokens has no columns {sorted(set(columns))}.")
+
+    @property
+    def multimask(self) -> tuple[int, ...]:
+        """The columns of `MaskLogits` that answer ambiguous prompts."""
+        if self.multimask_columns is not None:
+            return self.multimask_columns
+        others = tuple(column for column in range(self.mask_tokens) if column != self.single_column)
+        return others or (self.single_column,)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values, nested specs included."""
@@ -126,6 +168,7 @@ class ModelSpec:
             "image": self.image.to_json(),
             "options": dict(self.options),
             "aliases": list(self.aliases),
+            "multimask_columns": None if self.multimask_columns is None else list(self.multimask_columns),
             "checkpoint": self.checkpoint.to_json() if self.checkpoint else None,
         }
 
@@ -150,6 +193,7 @@ class ModelSpec:
             mask_tokens=_take(record, "mask_tokens", int),
             summary=_take(record, "summary", str),
             **{name: _take(record, name, float) for name in LATER_NUMBERS if name in record},
+            **_later_columns(record),
         )
 
 
@@ -161,6 +205,14 @@ def _take(record: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ModelError(f'The field "{name}" of the model description is {shown(value)}: export the model again.')
     return value
+
+
+def _later_columns(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of mask tokens and task that a record states; earlier ones do not."""
+    found = {"single_column": int, "task": str}
+    stated = {name: _take(record, name, kind) for name, kind in found.items() if name in record}
+    columns = _take(record, "multimask_columns", (list, type(None))) if "multimask_columns" in record else None
+    return stated | {"multimask_columns": None if columns is None else tuple(columns)}
 
 
 def _rgb(record: Mapping[str, Any], name: str) -> RGB:

@@ -33,7 +33,7 @@ def differences(points_xy: Tensor, labels: Tensor, embedding: Tensor, hint: Tens
         dense = encoder.no_mask(1) if hint is None else encoder.embed_mask(hint[:1, None])
         shared = ImageProjector(decoder, encoder)(embedding + dense)
         sparse = encoder.embed_tokens(points_xy, labels)
-        iou, tokens, mixture = PromptDecoder(decoder)(shared, sparse, token_bias(labels, sparse.dtype))
+        iou, tokens, mixture = PromptDecoder(decoder)(shared, sparse, token_bias(labels, sparse.dtype, decoder))
         ours = iou, tokens, MaskUpscaler(decoder)(shared.upscaled, mixture, tokens, torch.arange(4))
     return [float((a - b).abs().max() / b.std()) for a, b in zip(ours, plain, strict=True)]
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from samlet.geometry.frames import ImageFrame
 from samlet.geometry.regions import stability_score
 from samlet.models import Sam, create
+from samlet.nn.mask_decoder import MaskDecoder
 from samlet.nn.sam import token_bias
 from samlet.prompts import ABSENT_LABEL, Prompts
 
@@ -121,7 +122,7 @@ def test_what_an_absent_token_holds_changes_no_bit(model: Sam, image: Tensor) ->
 
 
 def test_only_absent_tokens_are_hidden() -> None:
-    bias = token_bias(torch.tensor([[1, -1, ABSENT_LABEL], [-2, 2, 3]]), torch.float32)
+    bias = token_bias(torch.tensor([[1, -1, ABSENT_LABEL], [-2, 2, 3]]), torch.float32, MaskDecoder())
     assert bias.shape == (2, 1, 1, 8)
     assert bias.squeeze().ne(0).tolist() == [[False] * 7 + [True], [False] * 8]
     assert torch.isfinite(bias.half()).all()

@@ -20,6 +20,7 @@ from samlet.backend import Embedding, MaskLogits
 from samlet.benchmarking.processes import peak_memory_mb, thread_variables
 from samlet.benchmarking.target import Target, opened
 from samlet.benchmarking.timing import Figure, images_a_second, milliseconds, time_runs
+from samlet.candidates import best_columns
 from samlet.errors import BackendError
 from samlet.evaluation.provenance import weights_hash
 from samlet.everything import MaskGenerator
@@ -120,7 +121,7 @@ def _decode(predictor: Predictor, image: NDArray[np.uint8], plan: Plan) -> dict[
     embedding = predictor.embed(image)
 
     def best_masks(prompts: Prompts) -> NDArray[np.float32]:
-        return _best(predictor.decode(embedding, prompts)).low_res()
+        return _best(predictor, predictor.decode(embedding, prompts)).low_res()
 
     figures = {}
     for batch in PROMPT_BATCHES:
@@ -181,8 +182,8 @@ def _points(image: NDArray[np.uint8], count: int) -> NDArray[np.float64]:
     return np.random.default_rng(0).uniform(0, (width - 1, height - 1), (count, 1, 2))
 
 
-def _best(logits: MaskLogits) -> MaskLogits:
-    return logits.keep(np.arange(len(logits.iou)), 1 + logits.iou[:, 1:].argmax(axis=1))
+def _best(predictor: Predictor, logits: MaskLogits) -> MaskLogits:
+    return logits.keep(np.arange(len(logits.iou)), best_columns(logits, predictor.spec, "iou"))
 
 
 def photo_facts(photo: Path) -> dict[str, str | int]:

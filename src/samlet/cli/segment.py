@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from samlet.prompts import Prompts
 
 # Of each choice the word of `Predictor.predict`, and how many masks it gives a prompt.
-CANDIDATES: dict[str | None, tuple[Literal["best", "single", "all", "four"] | None, int]] = {
+CANDIDATES: dict[str | None, tuple[Literal["best", "single", "multimask", "every"] | None, int]] = {
     None: (None, 1),
     "best": ("best", 1),
     "single": ("single", 1),
-    "multimask": ("all", 3),
-    "every": ("four", 4),
+    "multimask": ("multimask", 3),
+    "every": ("every", 4),
 }
 COLUMNS = (
     ("mask", "right"),
@@ -151,7 +151,7 @@ class _Answer:
 
     predictor: Predictor
     prompts: Prompts
-    candidates: Literal["best", "single", "all", "four"] | None
+    candidates: Literal["best", "single", "multimask", "every"] | None
     select: Literal["iou", "stability"]
     refine: Literal["auto", "none", "edges", "look"]
 

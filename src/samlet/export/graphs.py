@@ -28,7 +28,6 @@ from samlet.models.half import half_encoder
 from samlet.nn.fusion import fuse
 from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
 from samlet.nn.sam import token_bias
-from samlet.prompts import HINT_SIZE
 from samlet.runtime.artifact import DECODER, ENCODER, PROJECTOR, UPSCALER
 
 
@@ -55,7 +54,7 @@ class ProjectorGraph(nn.Module):
         self.projector = ImageProjector(model.mask_decoder, model.prompt_encoder)
 
     def forward(self, image_embeddings: Tensor, mask_hint: Tensor, has_mask_hint: Tensor) -> ImageSide:
-        """[1, 256, 64, 64], [1, 256, 256], [1] (1 or 0) → what all prompts of the image share."""
+        """[1, C, G, G], [1, L, L], [1] (1 or 0) → what all prompts of the image share."""
         hinted, unhinted = self.prompt_encoder.embed_mask(mask_hint[:, None]), self.prompt_encoder.no_mask(1)
         dense = has_mask_hint * hinted + (1 - has_mask_hint) * unhinted
         return self.projector(image_embeddings + dense)
@@ -72,7 +71,7 @@ class DecoderGraph(nn.Module):
     def forward(self, points_xy: Tensor, labels: Tensor, image: ImageSide) -> tuple[Tensor, Tensor, Mixture]:
         """[P, T, 2], [P, T] and the arrays of `ImageSide` → iou, mask_tokens, weights, vectors, scale."""
         sparse = self.prompt_encoder.embed_tokens(points_xy, labels)
-        return self.decoder(image, sparse, token_bias(labels, sparse.dtype))
+        return self.decoder(image, sparse, token_bias(labels, sparse.dtype, self.decoder.decoder))
 
 
 @dataclass(frozen=True)
@@ -154,9 +153,10 @@ def _encoder_plan(model: Sam, dtype: torch.dtype) -> GraphPlan:
 
 
 def _projector_plan(model: Sam) -> GraphPlan:
+    side = model.spec.image.low_res
     inputs = {
-        "image_embeddings": (torch.zeros(1, 256, 64, 64), {}),
-        "mask_hint": (torch.zeros(1, HINT_SIZE, HINT_SIZE), {}),
+        "image_embeddings": (example_embedding(model), {}),
+        "mask_hint": (torch.zeros(1, side, side), {}),
         "has_mask_hint": (torch.zeros(1), {}),
     }
     return GraphPlan(ProjectorGraph(model), inputs, ImageSide._fields)
@@ -174,19 +174,27 @@ def _decoder_plan(model: Sam) -> GraphPlan:
 
 def _upscaler_plan(model: Sam) -> GraphPlan:
     prompts, rank = Dim("prompts"), Dim("rank")
-    mixture = Mixture(torch.zeros(2, 112, 4096), torch.zeros(2, 112, 256), torch.ones(2, 1, 4096))
+    upscaled, masks = _example_image(model).upscaled, model.mask_decoder.masks
+    cells, channels = len(upscaled), model.spec.image.channels
+    mixture = Mixture(torch.zeros(2, 112, cells), torch.zeros(2, 112, channels), torch.ones(2, 1, cells))
     inputs = {
-        "upscaled": (torch.zeros(4096, 256), {}),
+        "upscaled": (torch.zeros_like(upscaled), {}),
         "mixture": (mixture, Mixture({0: prompts, 1: rank}, {0: prompts, 1: rank}, {0: prompts})),  # type: ignore[arg-type]
-        "mask_tokens": (torch.zeros(2, 4, 256), {0: prompts}),
-        "columns": (torch.arange(3), {0: Dim("columns")}),
+        "mask_tokens": (torch.zeros(2, masks, channels), {0: prompts}),
+        "columns": (torch.arange(3) % masks, {0: Dim("columns")}),
     }
     return GraphPlan(MaskUpscaler(model.mask_decoder), inputs, ("logits",))
 
 
 @torch.no_grad()
 def _example_image(model: Sam) -> ImageSide:
-    return ImageProjector(model.mask_decoder, model.prompt_encoder)(torch.zeros(1, 256, 64, 64))
+    return ImageProjector(model.mask_decoder, model.prompt_encoder)(example_embedding(model))
+
+
+def example_embedding(model: Sam) -> Tensor:
+    """An image embedding of a model's size, all zeros: [1, C, G, G]."""
+    image = model.spec.image
+    return torch.zeros(1, image.channels, image.grid, image.grid)
 
 
 @contextmanager

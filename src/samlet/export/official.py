@@ -26,10 +26,11 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from samlet.backend import ArrayMaskLogits
-from samlet.export.graphs import GraphPlan, write_graph
+from samlet.errors import ExportError
+from samlet.export.graphs import GraphPlan, example_embedding, write_graph
 from samlet.export.opset import OPSET
 from samlet.models import Sam
-from samlet.prompts import ABSENT_LABEL, HINT_SIZE
+from samlet.prompts import ABSENT_LABEL
 from samlet.runtime.artifact import DECODER, ENCODER
 from samlet.runtime.sessions import onnxruntime
 from samlet.spec import ModelSpec
@@ -37,8 +38,8 @@ from samlet.tokens import PromptTokens
 
 # Linear, half-pixel centers, no antialiasing: what torch calls bilinear with align_corners=False.
 RESIZING = """
-resizing (float[2] orig_im_size, float[num_prompts, 4, 256, 256] low_res_masks)
-    => (float[num_prompts, 4, height, width] masks) {{
+resizing (float[2] orig_im_size, float[num_prompts, {masks}, {side}, {side}] low_res_masks)
+    => (float[num_prompts, {masks}, height, width] masks) {{
     canvas = Constant <value = float[1] {{{canvas}.0}}> ()
     half = Constant <value = float[1] {{0.5}}> ()
     longest = ReduceMax (orig_im_size)
@@ -72,7 +73,7 @@ class OfficialDecoder(nn.Module):
     def forward(
         self, image_embeddings: Tensor, point_coords: Tensor, point_labels: Tensor, mask_input: Tensor, has_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """[1, 256, 64, 64], [B, N, 2], [B, N], [1, 1, 256, 256], [1] → IoU [B, 4], masks [B, 4, 256, 256]."""
+        """[1, C, G, G], [B, N, 2], [B, N], [1, 1, L, L], [1] → IoU [B, M], masks [B, M, L, L]."""
         hinted, unhinted = self.prompt_encoder.embed_mask(mask_input), self.prompt_encoder.no_mask(1)
         image = image_embeddings + has_mask * hinted + (1 - has_mask) * unhinted
         image = image.expand(len(point_coords), -1, -1, -1)
@@ -83,24 +84,31 @@ class OfficialDecoder(nn.Module):
 
 def write_official_decoder(model: Sam, path: Path, opset: int = OPSET) -> None:
     """Write Meta's decoder of a model, which is on the CPU in eval mode, as one ONNX file; ExportError as there."""
+    image = model.spec.image
+    if image.fit != "pad":
+        raise ExportError(
+            f"{model.spec.name} stretches images, clients of Meta's decoder pad them: export it in samlet's own layout."
+        )
     prompts, points = Dim("num_prompts"), Dim("num_points")
     inputs = {
-        "image_embeddings": (torch.zeros(1, 256, 64, 64), {}),
+        "image_embeddings": (example_embedding(model), {}),
         "point_coords": (torch.zeros(2, 3, 2), {0: prompts, 1: points}),
         "point_labels": (torch.ones(2, 3), {0: prompts, 1: points}),
-        "mask_input": (torch.zeros(1, 1, HINT_SIZE, HINT_SIZE), {}),
+        "mask_input": (torch.zeros(1, 1, image.low_res, image.low_res), {}),
         "has_mask_input": (torch.zeros(1), {}),
     }
     write_graph(GraphPlan(OfficialDecoder(model), inputs, ("iou_predictions", "low_res_masks")), path, opset)
     decoder = onnx.load(path)
-    _append_resizing(decoder.graph, model.spec.image.prompt_canvas)
+    _append_resizing(decoder.graph, model.spec)
     onnx.checker.check_model(decoder, full_check=True)
     onnx.save(decoder, path)
 
 
-def _append_resizing(graph: onnx.GraphProto, canvas: int) -> None:
+def _append_resizing(graph: onnx.GraphProto, spec: ModelSpec) -> None:
     """Masks in image pixels: sizes that depend on the values of an input are beyond torch's translation."""
-    resizing = onnx.parser.parse_graph(RESIZING.format(canvas=canvas))
+    resizing = onnx.parser.parse_graph(
+        RESIZING.format(canvas=spec.image.prompt_canvas, side=spec.image.low_res, masks=spec.mask_tokens)
+    )
     graph.node.extend(resizing.node)
     graph.input.append(helper.make_tensor_value_info("orig_im_size", TensorProto.FLOAT, [2]))
     outputs = {output.name: output for output in (*graph.output, *resizing.output)}
@@ -128,9 +136,10 @@ class OfficialBackend:
 
     def decode(self, features: Mapping[str, NDArray[Any]], tokens: PromptTokens) -> ArrayMaskLogits:
         """See `samlet.backend.Backend`; of the tokens of a row, those that exist."""
-        iou = np.empty((len(tokens), 4), np.float32)
-        logits = np.empty((len(tokens), 4, HINT_SIZE, HINT_SIZE), np.float32)
-        no_hint = np.zeros((1, 1, HINT_SIZE, HINT_SIZE), np.float32)
+        side, masks = self.spec.image.low_res, self.spec.mask_tokens
+        iou = np.empty((len(tokens), masks), np.float32)
+        logits = np.empty((len(tokens), masks, side, side), np.float32)
+        no_hint = np.zeros((1, 1, side, side), np.float32)
         for row, (image, given) in enumerate(zip(tokens.images, tokens.labels != ABSENT_LABEL, strict=True)):
             inputs = {
                 "image_embeddings": features["image_embeddings"][image : image + 1],
@@ -142,4 +151,4 @@ class OfficialBackend:
             }
             parts: Sequence[Any] = self._decoder.run(["iou_predictions", "low_res_masks"], inputs)
             iou[row], logits[row] = (part[0] for part in parts)
-        return ArrayMaskLogits(iou, lambda rows, columns: logits[rows, columns])
+        return ArrayMaskLogits(iou, lambda rows, columns: logits[rows, columns], side)

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from samlet.prompts import HINT_SIZE
 from samlet.runtime.torch import TorchBackend, TorchMaskLogits, to_tensor
 from samlet.tokens import PromptTokens
 
@@ -19,7 +18,7 @@ class PlainBackend(TorchBackend):
 
     @torch.inference_mode()
     def decode(self, features: Mapping[str, NDArray[Any]], tokens: PromptTokens) -> TorchMaskLogits:
-        """P prompts → candidates [P, 4]; see `samlet.backend.Backend`."""
+        """P prompts → candidates [P, M]; see `samlet.backend.Backend`."""
         iou, mask_tokens, keys = self.module.decode_tokens(
             to_tensor(features["image_embeddings"], self.device),
             to_tensor(tokens.points_xy, self.device),
@@ -28,11 +27,13 @@ class PlainBackend(TorchBackend):
             to_tensor(tokens.images, self.device),
         )
 
+        side = self.spec.image.low_res
+
         def upscale(rows: Tensor, columns: Tensor) -> Tensor:
-            masks = keys.new_empty(len(rows), HINT_SIZE, HINT_SIZE)
+            masks = keys.new_empty(len(rows), side, side)
             for row in rows.unique().tolist():
                 here = rows == row
                 masks[here] = self.module.upscale(mask_tokens[row][None], keys[row][None])[0, columns[here]]
             return masks
 
-        return TorchMaskLogits(iou, upscale)
+        return TorchMaskLogits(iou, upscale, side)

@@ -1,8 +1,9 @@
 """The mapping between an image and the two canvases: the only code that scales coordinates or masks.
 
 `canvas` is the square that the encoder sees; `prompt_canvas` is the square in which the decoder takes coordinates and
-masks (always 1024 in the SAM line, also for encoders at 512). An image is scaled so that its longest side fills the
-square and sits in the top left corner. The two roundings can differ by a pixel, which the official code keeps too.
+masks (always 1024 in the SAM line, also for encoders at 512). An image that is padded is scaled so that its longest
+side fills the square and sits in the top left corner; one that is stretched fills both sides. The two roundings can
+differ by a pixel, which the official code keeps too.
 """
 
 from __future__ import annotations
@@ -10,33 +11,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from samlet.opencv import cv2
 
-LOW_RES = 256  # side of the decoder's logits
 BAND_ROWS = 32  # rows of the image made by one matrix product: few enough that they share a few rows of the source
 
 
 @dataclass(frozen=True)
 class ImageFrame:
-    """Where an image of `size_hw` pixels lies on the square canvases (sides in pixels)."""
+    """Where an image of `size_hw` pixels lies on the square canvases (sides in pixels).
+
+    `low_res` is the side of the decoder's logits, which cover the prompt canvas; `fit` is that of the `ImageSpec`.
+    """
 
     size_hw: tuple[int, int]
     canvas: int
     prompt_canvas: int = 1024
+    low_res: int = 256
+    fit: Literal["pad", "stretch"] = "pad"
 
     @property
     def content_hw(self) -> tuple[int, int]:
         """(height, width) of the resized image on `canvas`; the rest is padding."""
-        return resized_hw(self.size_hw, self.canvas)
+        return self._fitted(self.canvas)
 
     @property
     def prompt_hw(self) -> tuple[int, int]:
         """(height, width) of the resized image on `prompt_canvas`."""
-        return resized_hw(self.size_hw, self.prompt_canvas)
+        return self._fitted(self.prompt_canvas)
 
     def to_prompt(self, points_xy: ArrayLike) -> NDArray[np.float32]:
         """Scale points [..., 2] from image pixels to prompt-canvas pixels. (0, 0) stays where it is."""
@@ -68,8 +74,8 @@ class ImageFrame:
     ) -> NDArray[np.float32]:
         """What `logits_to_image` says of one window of the image, ends exclusive: float32 [h, w].
 
-        `patch` [rows, columns] is the part of the 256 by 256 logits that begins at `corner_xy`. What lies outside of it
-        counts as 0, so it must reach two low-resolution pixels beyond the window.
+        `patch` [rows, columns] is the part of the low-resolution logits that begins at `corner_xy`. What lies outside
+        of it counts as 0, so it must reach two low-resolution pixels beyond the window.
         """
         bands = list(self.window_bands(patch, corner_xy, window_xyxy, window_xyxy[3] - window_xyxy[1] + BAND_ROWS))
         return bands[0] if bands else np.zeros((0, window_xyxy[2] - window_xyxy[0]), np.float32)
@@ -83,8 +89,8 @@ class ImageFrame:
     ) -> Iterator[NDArray[np.float32]]:
         """`window_to_image` to the bit, about `rows` rows at a time: as many as whole products make."""
         left, top, right, bottom = window_xyxy
-        vertical = _enlargement(LOW_RES, self.prompt_canvas, self.prompt_hw[0], self.size_hw[0])
-        horizontal = _enlargement(LOW_RES, self.prompt_canvas, self.prompt_hw[1], self.size_hw[1])
+        vertical = _enlargement(self.low_res, self.prompt_canvas, self.prompt_hw[0], self.size_hw[0])
+        horizontal = _enlargement(self.low_res, self.prompt_canvas, self.prompt_hw[1], self.size_hw[1])
         widened = np.zeros((right - left, len(patch)), np.float32)
         horizontal.apply_window(patch.T, corner_xy[0], widened, left)
         step = -(-rows // BAND_ROWS) * BAND_ROWS
@@ -97,12 +103,12 @@ class ImageFrame:
     def sample_logits(
         self, low_res_logits: NDArray[np.float32], window_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int]
     ) -> NDArray[np.float32]:
-        """Logits [256, 256] over a window of the image (ends exclusive) at any resolution: float32 [h, w].
+        """Low-resolution logits [L, L] over a window of the image (ends exclusive) at any resolution: float32 [h, w].
 
         One bilinear step, where `logits_to_image` takes SAM's two: for masks that are worked on further.
         """
         left, top, right, bottom = window_xyxy
-        cell = self.prompt_canvas / LOW_RES
+        cell = self.prompt_canvas / self.low_res
         per_x, per_y = (self.prompt_hw[axis] / self.size_hw[axis] / cell for axis in (1, 0))
         step_x, step_y = (right - left) / size_hw[1], (bottom - top) / size_hw[0]
         to_source = np.array(
@@ -122,7 +128,7 @@ class ImageFrame:
         The two bilinear steps reach less than one low-resolution pixel beyond the box.
         """
         (height, width), (prompt_height, prompt_width) = self.size_hw, self.prompt_hw
-        cell = self.prompt_canvas / LOW_RES
+        cell = self.prompt_canvas / self.low_res
         left, top, right, bottom = np.asarray(low_res_box_xyxy, np.float64) + np.array([-1, -1, 2, 2])
         return (
             int(np.clip(left * cell * width / prompt_width, 0, width)),
@@ -134,8 +140,11 @@ class ImageFrame:
     @property
     def low_res_hw(self) -> tuple[int, int]:
         """Rows and columns of the low-resolution logits that lie on the image; the rest is padding."""
-        height, width = (int(np.ceil(side * LOW_RES / self.prompt_canvas)) for side in self.prompt_hw)
+        height, width = (int(np.ceil(side * self.low_res / self.prompt_canvas)) for side in self.prompt_hw)
         return height, width
+
+    def _fitted(self, canvas: int) -> tuple[int, int]:
+        return (canvas, canvas) if self.fit == "stretch" else resized_hw(self.size_hw, canvas)
 
 
 def resized_hw(size_hw: tuple[int, int], longest_side: int) -> tuple[int, int]:

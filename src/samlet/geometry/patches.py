@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlet.geometry.bands import BAND_PX
-from samlet.geometry.frames import LOW_RES, ImageFrame
+from samlet.geometry.frames import ImageFrame
 from samlet.geometry.regions import stability_score
 from samlet.geometry.rle import Rle, encode_packed, encode_window
 
@@ -36,13 +36,13 @@ class Patch:
 
     @classmethod
     def cut(cls, low_res: NDArray[np.float32], frame: ImageFrame, floor: float) -> Patch:
-        """The patch of logits [256, 256]; `floor` is the lowest threshold that will be asked about (0 or below)."""
+        """The patch of logits [L, L]; `floor` is the lowest threshold that will be asked about (0 or below)."""
         height, width = frame.low_res_hw
         box = _box(low_res[:height, :width] > floor)
         if box is None:
             return cls(low_res[:0, :0].copy(), (0, 0), None, frame)
         left, top = max(box[0] - REACH, 0), max(box[1] - REACH, 0)
-        right, bottom = min(box[2] + REACH + 1, LOW_RES), min(box[3] + REACH + 1, LOW_RES)
+        right, bottom = min(box[2] + REACH + 1, frame.low_res), min(box[3] + REACH + 1, frame.low_res)
         return cls(low_res[top:bottom, left:right].copy(), (left, top), box, frame)
 
     def to_image(self, low_res_box_xyxy: tuple[int, int, int, int]) -> tuple[NDArray[np.float32], tuple[int, int]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-GRID = 64  # cells along a side of every image embedding
+GRID = 64  # cells along a side of SAM's image embedding
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
@@ -81,23 +81,29 @@ def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
 
 
 class ToGrid(nn.Module):
-    """Bicubic resize to 64x64 in float32; a map that has this size already passes untouched.
+    """Bicubic resize to `grid` x `grid` cells in float32; a map that has this size already passes untouched.
 
     Where gradients are wanted it is two matrix products: torch's own resize took a quarter of a training step.
     """
 
+    def __init__(self, grid: int = GRID) -> None:
+        super().__init__()
+        self.grid = grid
+
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-2:] == (GRID, GRID):
+        if x.shape[-2:] == (self.grid, self.grid):
             return x
         if x.requires_grad:
-            rows, columns = (torch.as_tensor(bicubic_weights(side), device=x.device) for side in x.shape[-2:])
+            rows, columns = (
+                torch.as_tensor(bicubic_weights(side, self.grid), device=x.device) for side in x.shape[-2:]
+            )
             with without_autocast(x.device):
                 return (rows @ x.float() @ columns.T).to(x.dtype)
-        return F.interpolate(x.float(), size=(GRID, GRID), mode="bicubic", align_corners=False).to(x.dtype)
+        return F.interpolate(x.float(), size=(self.grid, self.grid), mode="bicubic", align_corners=False).to(x.dtype)
 
 
 @lru_cache(maxsize=16)
-def bicubic_weights(side: int, to: int = GRID) -> NDArray[np.float32]:
+def bicubic_weights(side: int, to: int) -> NDArray[np.float32]:
     """The matrix [to, side] of torch's bicubic resize (a = -0.75, pixel centers aligned, edges repeated)."""
     places = (np.arange(to) + 0.5) * side / to - 0.5
     offset = np.arange(-1, 3)

@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from samlet.nn.layers import LayerNorm2d
 from samlet.nn.two_way_transformer import TwoWayTransformer
 
-MASK_TOKENS = 4
-
 
 class Mlp(nn.Module):
     """Linear layers with ReLU between them. [..., Ci] -> [..., Co]."""
@@ -33,13 +31,17 @@ class Mlp(nn.Module):
 
 
 class MaskDecoder(nn.Module):
-    """Tokens of a prompt and the image embedding -> 4 masks and their predicted IoU (token 0: the single mask)."""
+    """Tokens of a prompt and the image embedding -> M masks and their predicted IoU (`ModelSpec` says which is which).
 
-    def __init__(self, channels: int = 256) -> None:
+    M is `masks`, 4 in SAM; shapes below are SAM's.
+    """
+
+    def __init__(self, channels: int = 256, masks: int = 4) -> None:
         super().__init__()
+        self.masks = masks
         self.transformer = TwoWayTransformer(channels=channels)
         self.iou_token = nn.Embedding(1, channels)
-        self.mask_tokens = nn.Embedding(MASK_TOKENS, channels)
+        self.mask_tokens = nn.Embedding(masks, channels)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose2d(channels, channels // 4, 2, 2),
             LayerNorm2d(channels // 4),
@@ -47,10 +49,8 @@ class MaskDecoder(nn.Module):
             nn.ConvTranspose2d(channels // 4, channels // 8, 2, 2),
             nn.GELU(),
         )
-        self.output_hypernetworks_mlps = nn.ModuleList(
-            [Mlp(channels, channels, channels // 8) for _ in range(MASK_TOKENS)]
-        )
-        self.iou_prediction_head = Mlp(channels, 256, MASK_TOKENS)
+        self.output_hypernetworks_mlps = nn.ModuleList([Mlp(channels, channels, channels // 8) for _ in range(masks)])
+        self.iou_prediction_head = Mlp(channels, 256, masks)
 
     def decode_tokens(
         self, image: Tensor, image_pe: Tensor, sparse: Tensor, token_bias: Tensor | None = None
@@ -63,7 +63,7 @@ class MaskDecoder(nn.Module):
         output_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat([output_tokens.expand(sparse.shape[0], -1, -1), sparse], dim=1)
         tokens, keys = self.transformer(image, image_pe, tokens, token_bias)
-        return self.iou_prediction_head(tokens[:, 0]), tokens[:, 1 : 1 + MASK_TOKENS], keys
+        return self.iou_prediction_head(tokens[:, 0]), tokens[:, 1 : 1 + self.masks], keys
 
     def upscale(self, mask_tokens: Tensor, keys: Tensor) -> Tensor:
         """The second half. mask_tokens [P, 4, 256], keys [P, 4096, 256] -> low-resolution logits [P, 4, 256, 256]."""
@@ -79,9 +79,9 @@ class MaskDecoder(nn.Module):
         tokens = zip(self.output_hypernetworks_mlps, mask_tokens.unbind(1), strict=True)
         logits = pixels @ torch.stack([mlp(token) for mlp, token in tokens], dim=2)
         logits = logits.reshape(
-            len(keys), side, side, 2, 2, 2, 2, MASK_TOKENS
+            len(keys), side, side, 2, 2, 2, 2, self.masks
         )  # y, x, y in 2, x in 2, y in 2, x in 2, mask
-        return logits.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(len(keys), MASK_TOKENS, 4 * side, 4 * side)
+        return logits.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(len(keys), self.masks, 4 * side, 4 * side)
 
     def forward(
         self,

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samlet.nn.mask_decoder import MASK_TOKENS, MaskDecoder
+from samlet.nn.mask_decoder import MaskDecoder
 from samlet.nn.prompt_encoder import PromptEncoder
 from samlet.nn.two_way_transformer import Attention, TwoWayBlock
 
@@ -176,7 +176,7 @@ class PromptDecoder(nn.Module):
         parts = image.keys3, image.position_keys3, image.values3
         tokens = tokens + _look(look, tokens + token_pe, left2, parts, second.norm4.bias)
         tokens = transformer.norm_final_attn(tokens)
-        return decoder.iou_prediction_head(tokens[:, 0]), tokens[:, 1 : 1 + MASK_TOKENS], left2
+        return decoder.iou_prediction_head(tokens[:, 0]), tokens[:, 1 : 1 + decoder.masks], left2
 
     def _after_first(self, image: ImageSide, weights: Tensor, said: Tensor) -> Mixture:
         """The image after block 1; weights [P, H * T, N].

@@ -5,10 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from samlet.errors import ModelError
 from samlet.nn.mask_decoder import MaskDecoder
 from samlet.nn.prompt_encoder import PromptEncoder
 from samlet.prompts import ABSENT_LABEL
 from samlet.spec import ModelSpec
+
+LOW_RES_PER_CELL = 4  # the decoder doubles the grid twice
 
 
 class Sam(nn.Module):
@@ -24,8 +27,13 @@ class Sam(nn.Module):
         self.spec = spec
         self.unused = unused
         self.image_encoder = image_encoder
-        self.prompt_encoder = PromptEncoder(prompt_canvas=spec.image.prompt_canvas)
-        self.mask_decoder = MaskDecoder()
+        self.prompt_encoder = PromptEncoder(spec.image.channels, spec.image.grid, spec.image.prompt_canvas)
+        self.mask_decoder = MaskDecoder(spec.image.channels, spec.mask_tokens)
+        if spec.image.low_res != LOW_RES_PER_CELL * spec.image.grid:
+            raise ModelError(
+                f"{spec.name} has a grid of {spec.image.grid} cells, which SAM's decoder answers with logits of "
+                f"{LOW_RES_PER_CELL * spec.image.grid} pixels: low_res cannot be {spec.image.low_res}."
+            )
 
     @property
     def device(self) -> torch.device:
@@ -63,7 +71,10 @@ class Sam(nn.Module):
             dense = hint if hinted is None else torch.where(hinted[:, None, None, None], hint, dense)
         image = image_embeddings[:1] if image_index is None else image_embeddings[image_index]
         return self.mask_decoder.decode_tokens(
-            image + dense, self.prompt_encoder.get_dense_pe(), sparse, token_bias(labels, sparse.dtype)
+            image + dense,
+            self.prompt_encoder.get_dense_pe(),
+            sparse,
+            token_bias(labels, sparse.dtype, self.mask_decoder),
         )
 
     def upscale(self, mask_tokens: Tensor, keys: Tensor) -> Tensor:
@@ -83,10 +94,10 @@ class Sam(nn.Module):
         return self.upscale(tokens, keys), iou
 
 
-def token_bias(labels: Tensor, dtype: torch.dtype) -> Tensor:
-    """Attention bias [P, 1, 1, 5 + T] that hides absent tokens; the decoder's own five tokens always exist.
+def token_bias(labels: Tensor, dtype: torch.dtype, decoder: MaskDecoder) -> Tensor:
+    """Attention bias [P, 1, 1, 1 + M + T] that hides absent tokens; the decoder's own 1 + M tokens always exist.
 
     A finite value, not -inf: it must survive float16 and graph exporters.
     """
-    absent = torch.nn.functional.pad(labels == ABSENT_LABEL, (5, 0))
+    absent = torch.nn.functional.pad(labels == ABSENT_LABEL, (1 + decoder.masks, 0))
     return absent[:, None, None, :].to(dtype) * -1e4

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from samlet.backend import ArrayMaskLogits
 from samlet.errors import BackendError
-from samlet.prompts import HINT_SIZE
 from samlet.runtime.artifact import DECODER, ENCODER, PIECES, PROJECTOR, UPSCALED, UPSCALER, Artifact
 from samlet.runtime.shared import IMAGES_KEPT, Part, Run, SharedOfImages
 from samlet.spec import ModelSpec
@@ -74,12 +73,12 @@ class GraphBackend(ABC):
         """Make one graph file ready to run on `threads` threads (0: the runtime's choice); BackendError if it fails."""
 
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
-        """Normalized pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, 256, 64, 64] and what else it has."""
+        """Normalized pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, C, G, G] and what else it has."""
         return self._run(ENCODER, {"pixels": pixels})
 
     def decode(self, features: Mapping[str, NDArray[Any]], tokens: PromptTokens) -> ArrayMaskLogits:
-        """P prompts → candidates [P, 4]; see `samlet.backend.Backend`."""
-        iou = np.empty((len(tokens), 4), np.float32)
+        """P prompts → candidates [P, M]; see `samlet.backend.Backend`."""
+        iou = np.empty((len(tokens), self.spec.mask_tokens), np.float32)
 
         def decode(run: Run[_Arrays], threads: int) -> _Arrays:
             given = {"points_xy": tokens.points_xy[run.rows], "labels": tokens.labels[run.rows]}
@@ -89,16 +88,18 @@ class GraphBackend(ABC):
 
         runs = list(self._images.runs(features["image_embeddings"], tokens, ROWS_PER_RUN))
         answers = list(zip(runs, self._side_by_side(decode, runs), strict=True))
-        return ArrayMaskLogits(iou, lambda rows, columns: self._upscale(answers, rows, columns))
+        side = self.spec.image.low_res
+        return ArrayMaskLogits(iou, lambda rows, columns: self._upscale(answers, rows, columns), side)
 
     def _project(self, embedding: NDArray[np.float32], mask_hint: NDArray[np.float32] | None) -> _Arrays:
-        return self._run(PROJECTOR, {"image_embeddings": embedding, **_hint_inputs(mask_hint)})
+        return self._run(PROJECTOR, {"image_embeddings": embedding, **_hint_inputs(mask_hint, self.spec.image.low_res)})
 
     def _upscale(
         self, answers: Sequence[tuple[Run[_Arrays], _Arrays]], rows: NDArray[np.int64], columns: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Logits [K, 256, 256]. The masks of a prompt share nearly all the work, so each prompt runs once."""
-        masks = np.empty((len(rows), HINT_SIZE, HINT_SIZE), np.float32)
+        """Logits [K, L, L]. The masks of a prompt share nearly all the work, so each prompt runs once."""
+        side = self.spec.image.low_res
+        masks = np.empty((len(rows), side, side), np.float32)
 
         def upscale(prompt: tuple[Run[_Arrays], _Arrays, Part], threads: int) -> None:
             run, decoded, part = prompt
@@ -151,9 +152,8 @@ def _checked(threads: int) -> int:
     return threads
 
 
-def _hint_inputs(mask_hint: NDArray[np.float32] | None) -> dict[str, NDArray[np.float32]]:
-    """The projector's two inputs for a hint [1, 256, 256]; a graph has no optional inputs."""
+def _hint_inputs(mask_hint: NDArray[np.float32] | None, side: int) -> dict[str, NDArray[np.float32]]:
+    """The projector's two inputs for a hint [1, L, L]; a graph has no optional inputs."""
     if mask_hint is None:
-        mask_hint = np.zeros((1, HINT_SIZE, HINT_SIZE), np.float32)
-        return {"mask_hint": mask_hint, "has_mask_hint": np.zeros(1, np.float32)}
+        return {"mask_hint": np.zeros((1, side, side), np.float32), "has_mask_hint": np.zeros(1, np.float32)}
     return {"mask_hint": mask_hint, "has_mask_hint": np.ones(1, np.float32)}

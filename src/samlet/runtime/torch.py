@@ -24,10 +24,8 @@ from samlet.errors import BackendError
 from samlet.geometry.frames import ImageFrame
 from samlet.models import Sam
 from samlet.models.half import half_encoder
-from samlet.nn.mask_decoder import MASK_TOKENS
 from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
 from samlet.nn.sam import token_bias
-from samlet.prompts import HINT_SIZE
 from samlet.runtime.shared import IMAGES_KEPT, Part, Run, SharedOfImages
 from samlet.spec import ModelSpec
 from samlet.tokens import PromptTokens
@@ -94,7 +92,7 @@ class TorchBackend:
 
     @torch.inference_mode()
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
-        """Normalized pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, 256, 64, 64] and what else it has."""
+        """Normalized pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, C, G, G] and what else it has."""
         tensor = to_tensor(pixels, self.device)
         if self.device.type in CHANNELS_LAST_ON:
             tensor = tensor.contiguous(memory_format=torch.channels_last)
@@ -102,21 +100,23 @@ class TorchBackend:
 
     @torch.inference_mode()
     def decode(self, features: Mapping[str, NDArray[Any]], tokens: PromptTokens) -> TorchMaskLogits:
-        """P prompts → candidates [P, 4]; see `samlet.backend.Backend`."""
+        """P prompts → candidates [P, M]; see `samlet.backend.Backend`."""
         decoder = self._decoder.get()
         points_xy, labels = (to_tensor(array, self.device) for array in (tokens.points_xy, tokens.labels))
         size = ROWS_PER_RUN.get(self.device.type, ROWS_ELSEWHERE)
-        iou = torch.empty(len(tokens), 4, device=self.device)
+        iou = torch.empty(len(tokens), self.spec.mask_tokens, device=self.device)
         answers: list[_Answer] = []
         for run in decoder.images.runs(features["image_embeddings"], tokens, size):
             iou[run.rows], mask_tokens, mixture = decoder.decode(run.shared, points_xy[run.rows], labels[run.rows])
             answers.append(_Answer(run, mask_tokens, mixture))
-        return TorchMaskLogits(iou, lambda rows, columns: self._upscale(decoder, answers, rows, columns))
+        side = self.spec.image.low_res
+        return TorchMaskLogits(iou, lambda rows, columns: self._upscale(decoder, answers, rows, columns), side)
 
     def _upscale(self, decoder: _Decoder, answers: Sequence[_Answer], rows: Tensor, columns: Tensor) -> Tensor:
-        """Logits [K, 256, 256]. The four masks of a prompt share nearly all the work, so each prompt runs once."""
+        """Logits [K, L, L]. The masks of a prompt share nearly all the work, so each prompt runs once."""
         asked = rows.cpu().numpy()
-        masks = torch.empty(len(asked), HINT_SIZE, HINT_SIZE, device=self.device)
+        side = self.spec.image.low_res
+        masks = torch.empty(len(asked), side, side, device=self.device)
         size = ROWS_PER_UPSCALE.get(self.device.type, ROWS_ELSEWHERE)
         for answer in answers:
             for part in answer.run.parts(asked, size):
@@ -200,7 +200,7 @@ class _Decoder:
         self.images: SharedOfImages[ImageSide] = SharedOfImages(self._project, images_kept)
 
     def _project(self, embedding: NDArray[np.float32], mask_hint: NDArray[np.float32] | None) -> ImageSide:
-        """What prompts about one embedding [1, 256, 64, 64] share, with at most one hint [1, 256, 256]."""
+        """What prompts about one embedding [1, C, G, G] share, with at most one hint [1, L, L]."""
         prompt_encoder, device = self._module.prompt_encoder, self._module.device
         if mask_hint is None:
             dense = prompt_encoder.no_mask(1)
@@ -209,14 +209,14 @@ class _Decoder:
         return self._projector(to_tensor(embedding, device) + dense)
 
     def decode(self, shared: ImageSide, points_xy: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Mixture]:
-        """Tokens [P, T, 2], [P, T] of one image → predicted IoU [P, 4], mask tokens, each prompt's image in pieces."""
+        """Tokens [P, T, 2], [P, T] of one image → predicted IoU [P, M], mask tokens, each prompt's image in pieces."""
         sparse = self._module.prompt_encoder.embed_tokens(points_xy, labels)
-        return self._decoder(shared, sparse, token_bias(labels, sparse.dtype))
+        return self._decoder(shared, sparse, token_bias(labels, sparse.dtype, self._module.mask_decoder))
 
     def upscale(self, answer: _Answer, part: Part) -> Tensor:
-        """Logits [S, 4, 256, 256] of some prompts of a run."""
+        """Logits [S, M, L, L] of some prompts of a run."""
         mixture = Mixture(*(piece[part.places] for piece in answer.mixture))
-        every = torch.arange(MASK_TOKENS, device=mixture.scale.device)
+        every = torch.arange(self._module.mask_decoder.masks, device=mixture.scale.device)
         return self._upscaler(answer.run.shared.upscaled, mixture, answer.mask_tokens[part.places], every)
 
 
@@ -268,25 +268,28 @@ def _state(modules: Sequence[nn.Module]) -> list[tuple[int, int]]:
 
 
 class TorchMaskLogits:
-    """MaskLogits in torch: `iou` [P, M] and what upscales the masks at K pairs of indices to [K, 256, 256]."""
+    """MaskLogits in torch: `iou` [P, M] and what upscales the masks at K pairs of indices to [K, L, L]; `side` is L."""
 
-    def __init__(self, iou: Tensor, upscale: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def __init__(self, iou: Tensor, upscale: Callable[[Tensor, Tensor], Tensor], side: int = 256) -> None:
         self.iou: NDArray[np.float32] = _to_array(iou)
         self._iou = iou
         self._upscale = upscale
+        self._side = side
         self._logits: Tensor | None = None
 
     @torch.inference_mode()
     def keep(self, rows: ArrayLike, columns: ArrayLike) -> TorchMaskLogits:
         """The K masks at (rows[k], columns[k]), shape [K, 1]; what has been upscaled already is not upscaled again."""
         row, column = (to_tensor(np.asarray(index, np.int64), self._iou.device) for index in (rows, columns))
-        kept = TorchMaskLogits(self._iou[row, column][:, None], lambda r, _: self._upscale(row[r], column[r]))
+        kept = TorchMaskLogits(
+            self._iou[row, column][:, None], lambda r, _: self._upscale(row[r], column[r]), self._side
+        )
         if self._logits is not None:
             kept._logits = self._logits[row, column][:, None]
         return kept
 
     def low_res(self) -> NDArray[np.float32]:
-        """Logits over the whole prompt canvas: float32 [P, M, 256, 256]."""
+        """Logits over the whole prompt canvas: float32 [P, M, L, L]."""
         return _to_array(self._low_res())
 
     @torch.inference_mode()
@@ -298,7 +301,7 @@ class TorchMaskLogits:
 
     @torch.inference_mode()
     def boxes_xyxy(self) -> NDArray[np.float32]:
-        """Inclusive corners of each mask on the 256 grid; zeros for an empty mask: float32 [P, M, 4]."""
+        """Inclusive corners of each mask in low-resolution pixels; zeros for an empty mask: float32 [P, M, 4]."""
         masks = self._low_res() > 0
         left, right = _first_and_last(masks.any(-2))
         top, bottom = _first_and_last(masks.any(-1))
@@ -318,7 +321,7 @@ class TorchMaskLogits:
     def _low_res(self) -> Tensor:
         if self._logits is None:
             rows, columns = torch.ones_like(self._iou).nonzero(as_tuple=True)
-            self._logits = self._upscale(rows, columns).reshape(*self._iou.shape, HINT_SIZE, HINT_SIZE)
+            self._logits = self._upscale(rows, columns).reshape(*self._iou.shape, self._side, self._side)
         return self._logits
 
 

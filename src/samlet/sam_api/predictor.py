@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,15 +14,13 @@ from samlet.geometry.box_prior import with_box_prior
 from samlet.geometry.frames import ImageFrame
 from samlet.images import ImageSource, read_image
 from samlet.predictor import Predictor
-from samlet.prompts import HINT_SIZE
+from samlet.preprocess import frame_of
 from samlet.sam_api.models import Module, predictor_of
 from samlet.sam_api.prompts import PromptBatch, as_array, one_box
 from samlet.sam_api.transform import ResizeLongestSide, Tensor
-from samlet.spec import ImageSpec
+from samlet.spec import ImageSpec, ModelSpec
 
-MaskCount: TypeAlias = Literal[1, 3, 4]
-
-COLUMNS: dict[int, tuple[int, ...]] = {1: (0,), 3: (1, 2, 3), 4: (0, 1, 2, 3)}  # of MaskLogits
+MaskCount: TypeAlias = int  # 1, 3 or 4 in SAM
 
 
 class SamPredictor:
@@ -36,7 +34,7 @@ class SamPredictor:
         self.model = sam_model
         self._predictor = predictor_of(sam_model)
         image = self._predictor.spec.image
-        self.transform = ResizeLongestSide(image.prompt_canvas, image.canvas)
+        self.transform = ResizeLongestSide(image.prompt_canvas, image.canvas, image.fit)
         self._embedding: Embedding | None = None
 
     @property
@@ -75,7 +73,7 @@ class SamPredictor:
         """Encode a tensor [1, 3, h, w], 0..255, resized already as `transform.apply_image` does, not yet normalized."""
         spec = self._predictor.spec
         height, width = original_image_size
-        frame = ImageFrame((int(height), int(width)), spec.image.canvas, spec.image.prompt_canvas)
+        frame = frame_of((int(height), int(width)), spec.image)
         image = as_array(transformed_image, "transformed_image")
         if image.shape != (1, 3, *frame.content_hw):
             raise ImageError(
@@ -98,9 +96,9 @@ class SamPredictor:
         use_stability_score: bool = False,
     ) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]:
         """Masks of one prompt, in image pixels: points [N, 2] (x, y) with labels [N] (1, 0), a box [4] XYXY, logits
-        [1, 256, 256] of an earlier answer, any of them or none.
+        [1, L, L] of an earlier answer, any of them or none.
 
-        Returns masks [C, H, W] (bool, or float32 logits), scores [C] and low-resolution logits [C, 256, 256]; C is
+        Returns masks [C, H, W] (bool, or float32 logits), scores [C] and low-resolution logits [C, L, L]; C is
         EdgeSAM's `num_multimask_outputs`, or 3 with `multimask_output`, else 1. Scores are predicted IoU, or with
         EdgeSAM's `use_stability_score` stability. PromptError for wrong shapes, InputError before `set_image`.
         """
@@ -111,8 +109,9 @@ class SamPredictor:
             None if labels is None else labels[None],
             None if box is None else self.transform.apply_boxes(one_box(box), size),
             None if hint is None else hint[None],
+            self._predictor.spec.image.low_res,
         )
-        columns = _columns(multimask_output, num_multimask_outputs)
+        columns = _columns(self._predictor.spec, multimask_output, num_multimask_outputs)
         masks, scores, low_res = self._masks_of(prompt, columns, return_logits, use_stability_score)
         return masks[0], scores[0], low_res[0]
 
@@ -129,19 +128,21 @@ class SamPredictor:
         use_stability_score: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Masks of B prompts given as tensors in the prompt square (`transform.apply_coords_torch`): points [B, N, 2],
-        labels [B, N], boxes [B, 4], low-resolution logits [B, 1, 256, 256] (or one for all B).
+        labels [B, N], boxes [B, 4], low-resolution logits [B, 1, L, L] (or one for all B).
 
-        Returns tensors on `device`: masks [B, C, H, W], scores [B, C], low-resolution logits [B, C, 256, 256]; C and
+        Returns tensors on `device`: masks [B, C, H, W], scores [B, C], low-resolution logits [B, C, L, L]; C and
         scores as in `predict` (EdgeSAM's own function of this name gives stability unasked; this one does not).
         """
         arrays = _arrays(point_coords=point_coords, point_labels=point_labels, boxes=boxes, mask_input=mask_input)
-        columns = _columns(multimask_output, num_multimask_outputs)
-        answer = self._masks_of(PromptBatch(*arrays), columns, return_logits, use_stability_score)
+        spec = self._predictor.spec
+        columns = _columns(spec, multimask_output, num_multimask_outputs)
+        prompts = PromptBatch(*arrays, low_res=spec.image.low_res)
+        answer = self._masks_of(prompts, columns, return_logits, use_stability_score)
         masks, scores, low_res = (self._tensor(array) for array in answer)
         return masks, scores, low_res
 
     def get_image_embedding(self) -> Tensor | NDArray[np.float32]:
-        """The image's embedding [1, 256, 64, 64], a tensor where torch is installed; InputError before `set_image`."""
+        """The image's embedding [1, C, G, G], a tensor where torch is installed; InputError before `set_image`."""
         embedding = self._image().features["image_embeddings"]
         try:
             return self._tensor(embedding)
@@ -173,16 +174,18 @@ class SamPredictor:
         chosen = logits.keep(np.arange(len(prompts)).repeat(len(columns)), np.tile(columns, len(prompts)))
         masks = _image_masks(chosen, embedding.frame, return_logits).reshape(*shape, *embedding.frame.size_hw)
         scores = chosen.stability() if use_stability_score else chosen.iou
-        return masks, scores.reshape(shape), chosen.low_res().reshape(*shape, HINT_SIZE, HINT_SIZE)
+        return masks, scores.reshape(shape), chosen.low_res().reshape(*shape, *chosen.low_res().shape[-2:])
 
 
-def _columns(multimask_output: bool, count: int | None) -> tuple[int, ...]:
-    """Which of the four candidates are asked for."""
+def _columns(spec: ModelSpec, multimask_output: bool, count: int | None) -> tuple[int, ...]:
+    """Which of the model's masks are asked for."""
+    by_count = {spec.mask_tokens: tuple(range(spec.mask_tokens)), len(spec.multimask): spec.multimask}
+    by_count[1] = (spec.single_column,)
     if count is None:
-        count = 3 if multimask_output else 1
-    if count not in COLUMNS:
-        raise InputError(f"num_multimask_outputs is {count}: use 1, 3 or 4.")
-    return COLUMNS[count]
+        return spec.multimask if multimask_output else by_count[1]
+    if count not in by_count:
+        raise InputError(f"num_multimask_outputs is {count}: use {', '.join(map(str, sorted(by_count)))}.")
+    return by_count[count]
 
 
 def _arrays(**given: Any) -> list[NDArray[np.float64] | None]:

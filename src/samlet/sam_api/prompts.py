@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlet.errors import PromptError
-from samlet.prompts import ABSENT_LABEL, HINT_SIZE, PointLabel
+from samlet.prompts import ABSENT_LABEL, PointLabel
 from samlet.tokens import PromptTokens
 
 POINT_LABELS = (PointLabel.PADDING, PointLabel.BACKGROUND, PointLabel.FOREGROUND)
@@ -22,7 +22,7 @@ POINT_LABELS = (PointLabel.PADDING, PointLabel.BACKGROUND, PointLabel.FOREGROUND
 @dataclass(frozen=True, eq=False)
 class PromptBatch:
     """B prompts: points [B, N, 2] (x, y) with labels [B, N] (1, 0, or -1: padding), boxes XYXY [B, 4], low-resolution
-    logits [B, 1, 256, 256] (or [1, 1, 256, 256] for all). Nothing at all is one empty prompt.
+    logits [B, 1, L, L] (or [1, 1, L, L] for all), L being `low_res`. Nothing at all is one empty prompt.
 
     PromptError unless the shapes are these and fit one another.
     """
@@ -31,15 +31,17 @@ class PromptBatch:
     labels: NDArray[np.float64] | None = None
     boxes_xyxy: NDArray[np.float64] | None = None
     mask_hint: NDArray[np.float64] | None = None
+    low_res: int = 256
 
     def __post_init__(self) -> None:
         if self.points_xy is not None or self.labels is not None:
             _check_points(self.points_xy, self.labels)
         if self.boxes_xyxy is not None and (self.boxes_xyxy.ndim != 2 or self.boxes_xyxy.shape[1] != 4):
             raise PromptError(f"Boxes have the shape {list(self.boxes_xyxy.shape)}: give [B, 4] (XYXY).")
-        if self.mask_hint is not None and self.mask_hint.shape[1:] != (1, HINT_SIZE, HINT_SIZE):
+        if self.mask_hint is not None and self.mask_hint.shape[1:] != (1, self.low_res, self.low_res):
             raise PromptError(
-                f"mask_input has the shape {list(self.mask_hint.shape[1:])}: give low-resolution logits [1, 256, 256]."
+                f"mask_input has the shape {list(self.mask_hint.shape[1:])}: give low-resolution logits "
+                f"{[1, self.low_res, self.low_res]}."
             )
         if len(set(self._counts().values())) > 1:
             numbers = " and ".join(f"{count} prompts by {name}" for name, count in self._counts().items())
@@ -68,10 +70,10 @@ class PromptBatch:
         )
 
     def _hint(self) -> NDArray[np.float32] | None:
-        """The mask hint of each prompt, float32 [B, 256, 256]."""
+        """The mask hint of each prompt, float32 [B, L, L]."""
         if self.mask_hint is None:
             return None
-        return np.broadcast_to(self.mask_hint[:, 0], (len(self), HINT_SIZE, HINT_SIZE)).astype(np.float32)
+        return np.broadcast_to(self.mask_hint[:, 0], (len(self), self.low_res, self.low_res)).astype(np.float32)
 
     def _counts(self) -> dict[str, int]:
         given = {"points": self.points_xy, "boxes": self.boxes_xyxy, "mask_input": self.mask_hint}

@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from samlet.geometry.frames import resized_hw
+from samlet.geometry.frames import ImageFrame
 from samlet.preprocess import resize
+from samlet.spec import Fit
 
 Tensor: TypeAlias = Any  # a torch.Tensor: this module must import without torch
 
@@ -17,16 +18,18 @@ class ResizeLongestSide:
     """Scales images and coordinates to the sizes the model works at.
 
     `target_length` is the side of the square of prompt coordinates, `canvas` that of the encoder's input. Both are 1024
-    in SAM; EfficientViT-SAM's smaller models encode 512 pixels and still take coordinates in 1024.
+    in SAM; EfficientViT-SAM's smaller models encode 512 pixels and still take coordinates in 1024. `fit` is that of the
+    `ImageSpec`: "stretch" scales each side by itself.
     """
 
-    def __init__(self, target_length: int, canvas: int | None = None) -> None:
+    def __init__(self, target_length: int, canvas: int | None = None, fit: Fit = "pad") -> None:
         self.target_length = target_length
+        self.fit: Fit = fit
         self.canvas = target_length if canvas is None else canvas
 
     def apply_image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """uint8 RGB [H, W, 3] → the same picture, its longest side `canvas` pixels (Pillow, antialiased bilinear)."""
-        return resize(image, resized_hw((image.shape[0], image.shape[1]), self.canvas))
+        return resize(image, self._frame((image.shape[0], image.shape[1])).content_hw)
 
     def apply_coords(self, coords: ArrayLike, original_size: tuple[int, int]) -> NDArray[np.float64]:
         """Points [..., 2] (x, y) from pixels of an image of `original_size` (H, W) to the prompt square."""
@@ -47,5 +50,8 @@ class ResizeLongestSide:
 
     def _scale_xy(self, original_size: tuple[int, int]) -> tuple[float, float]:
         height, width = original_size
-        new_height, new_width = resized_hw((height, width), self.target_length)
+        new_height, new_width = self._frame((height, width)).prompt_hw
         return new_width / width, new_height / height
+
+    def _frame(self, size_hw: tuple[int, int]) -> ImageFrame:
+        return ImageFrame(size_hw, self.canvas, self.target_length, fit=self.fit)

@@ -27,7 +27,6 @@ TABLES = ("manifest.tsv", "photos.tsv")
 """Where the licenses of a folder's images may stand: a table in it or in the folder above it, with a column `name`."""
 
 _LICENSES = ("license_class", "licence_class", "license", "licence")
-_EMBEDDING_BYTES = 256 * 64 * 64 * 2
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class DryRun:
     frozen: int
     state: int
     activations: int
+    embedding_bytes: int  # of one of the teacher's, float16; of the same size as the student's
     cache: Path | None
     notice: str | None
     broken: list[str]
@@ -97,7 +97,7 @@ class DryRun:
 
     def _cache(self) -> str:
         there = sum(1 for _ in self.cache.glob("*.npz")) if self.cache else 0
-        size = _mib(self.embeddings * _EMBEDDING_BYTES)
+        size = _mib(self.embeddings * self.embedding_bytes)
         return f"{self.embeddings:,} embeddings take {size}; {self.cache} holds {there:,}"
 
 
@@ -129,6 +129,7 @@ def describe_run(
         frozen=sum(parameter.numel() for parameter in student.parameters()) - learning,
         state=state_bytes(stage) // (count() if config.fsdp else 1),
         activations=activation_bytes(student, config),
+        embedding_bytes=2 * student.spec.image.channels * student.spec.image.grid**2,
         cache=None if start.teacher is None else start.teacher.folder(start.output),
         notice=learned.notice,
         broken=[] if broken is None else list(broken.reasons.values()),

@@ -61,7 +61,7 @@ def test_an_error_while_preparing_reaches_the_caller():
     [((512, 512), 64, 64), ((256, 512), 32, 64), ((4, 512), 0, 64), ((5, 512), 1, 64)],
 )
 def test_a_cell_is_valid_if_its_center_is_on_the_image(content_hw, rows, columns):
-    valid = valid_cells(content_hw, 512)
+    valid = valid_cells(content_hw, 512, 64)
     assert valid.sum() == rows * columns
     assert valid[:rows, :columns].all()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from samlet.nn.mask_decoder import MASK_TOKENS, MaskDecoder
+from samlet.nn.mask_decoder import MaskDecoder
 from samlet.nn.two_way_transformer import Attention, TwoWayBlock
 
 
@@ -32,7 +32,7 @@ def decode(decoder: MaskDecoder, image: Tensor, image_pe: Tensor, sparse: Tensor
     tokens = tokens + _attend(last, tokens + token_pe, pixels + pixels_pe, pixels)
     tokens = decoder.transformer.norm_final_attn(tokens)
     upscaled = decoder.output_upscaling(pixels.transpose(1, 2).reshape(prompts, channels, *image.shape[2:]))
-    mlps = zip(decoder.output_hypernetworks_mlps, tokens[:, 1 : 1 + MASK_TOKENS].unbind(1), strict=True)
+    mlps = zip(decoder.output_hypernetworks_mlps, tokens[:, 1 : 1 + decoder.masks].unbind(1), strict=True)
     directions = torch.stack([mlp(token) for mlp, token in mlps], dim=1)
     logits = (directions @ upscaled.flatten(2)).unflatten(2, upscaled.shape[2:])
     return logits, decoder.iou_prediction_head(tokens[:, 0])

@@ -9,25 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlet.backend import Embedding, MaskLogits, each_in_image
+from samlet.candidates import best_columns
 from samlet.errors import InputError
 from samlet.evaluation.metrics.overlap import mask_iou
 from samlet.geometry.frames import ImageFrame
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
 from samlet.segmenting import Refine
+from samlet.spec import ModelSpec
 
 PROMPTS_PER_BATCH = 32  # full-size masks of a batch are held at once: 32 of 10 megapixels are 320 MB
 
 Select = Literal["best", "first", "stability", "oracle"]
-"""Which mask counts: of three candidates the one of best predicted IoU, the single-mask answer, the most stable of the
-three, or the one nearest to the truth (what a user could have picked)."""
+"""Which mask counts: of three candidates the one of best predicted IoU, the single-mask answer, the most stable of
+the four, or the one nearest to the truth (what a user could have picked)."""
 
 Masks = list[NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What the model said to P prompts: full-size masks, predicted IoU [P], and low-resolution logits [P, 256, 256]."""
+    """What the model said to P prompts: full-size masks, predicted IoU [P], and low-resolution logits [P, L, L]."""
 
     masks: Masks
     iou: NDArray[np.float32]
@@ -37,7 +39,7 @@ class Answer:
 def ask(predictor: Predictor, embedding: Embedding, prompts: Prompts, select: Select, truths: Masks) -> Answer:
     """One decoder call for P prompts; of each prompt's candidates the one that `select` takes."""
     logits = predictor.decode(embedding, prompts)
-    columns = choose(logits, select, truths, embedding.frame)
+    columns = choose(logits, predictor.spec, select, truths, embedding.frame)
     chosen = logits.keep(np.arange(len(columns)), columns)
     masks = [image_logits > 0 for image_logits in each_in_image(chosen, embedding.frame)]
     return Answer(masks, chosen.iou[:, 0], chosen.low_res()[:, 0])
@@ -58,16 +60,17 @@ def check_select(select: str) -> None:
         raise InputError(f"Mask choice {select!r} is unknown; choose one of {', '.join(get_args(Select))}.")
 
 
-def choose(logits: MaskLogits, select: Select, truths: Masks, frame: ImageFrame) -> NDArray[np.int64]:
-    """The column [P] of the mask that counts: 0 is the single-mask answer, 1 to 3 the three candidates."""
+def choose(logits: MaskLogits, spec: ModelSpec, select: Select, truths: Masks, frame: ImageFrame) -> NDArray[np.int64]:
+    """The column [P] of the mask that counts."""
     count = len(logits.iou)
     if select == "first":
-        return np.zeros(count, np.int64)
+        return np.full(count, spec.single_column)
     if select == "best":
-        return 1 + logits.iou[:, 1:].argmax(axis=1)
-    three = logits.keep(np.arange(count).repeat(3), np.tile([1, 2, 3], count))
+        return best_columns(logits, spec, "iou")
     if select == "stability":
-        return 1 + three.stability().reshape(count, 3).argmax(axis=1)
-    candidates = (image_logits > 0 for image_logits in each_in_image(three, frame))
-    true_iou = [mask_iou(mask, truths[index // 3]) for index, mask in enumerate(candidates)]
-    return 1 + np.reshape(true_iou, (count, 3)).argmax(axis=1)
+        return best_columns(logits, spec, "stability")
+    columns = np.array(spec.multimask)
+    several = logits.keep(np.arange(count).repeat(len(columns)), np.tile(columns, count))
+    candidates = (image_logits > 0 for image_logits in each_in_image(several, frame))
+    true_iou = [mask_iou(mask, truths[index // len(columns)]) for index, mask in enumerate(candidates)]
+    return columns[np.reshape(true_iou, (count, len(columns))).argmax(axis=1)]

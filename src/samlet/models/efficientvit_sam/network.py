@@ -43,9 +43,9 @@ NECKS = {
 class SamNeck(nn.Module):
     """The last three stages, coarsest first, to [N, 256, 64, 64]."""
 
-    def __init__(self, in_channels: tuple[int, ...], config: NeckConfig) -> None:
+    def __init__(self, in_channels: tuple[int, ...], config: NeckConfig, grid: int) -> None:
         super().__init__()
-        self.input_ops = nn.ModuleList([OpSequential([ConvLayer(c, CHANNELS), ToGrid()]) for c in in_channels])
+        self.input_ops = nn.ModuleList([OpSequential([ConvLayer(c, CHANNELS), ToGrid(grid)]) for c in in_channels])
         # The light block follows the B backbones' later stages: hard swish, which phones and integer runtimes have, and
         # few norms, which cost more than the convolutions when training on a CPU.
         block, act = (MBConv, nn.Hardswish) if config.light else (FusedMBConv, tanh_gelu)
@@ -61,10 +61,10 @@ class SamNeck(nn.Module):
 class EfficientViTSamEncoder(nn.Module):
     """Backbone, neck and a last channel norm: [N, 3, S, S] -> [N, 256, 64, 64], for any S with three stages left."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, grid: int = 64) -> None:
         super().__init__()
         self.backbone = build_backbone(name)
-        self.neck = SamNeck(self.backbone.widths[:-4:-1], NECKS[name])
+        self.neck = SamNeck(self.backbone.widths[:-4:-1], NECKS[name], grid)
         self.norm = LayerNorm2d(CHANNELS)
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def build(spec: ModelSpec, backbone: str) -> Sam:
 
     That eps reaches every LayerNorm, the mask decoder's too, which in SAM itself are at 1e-5.
     """
-    model = Sam(spec, EfficientViTSamEncoder(backbone))
+    model = Sam(spec, EfficientViTSamEncoder(backbone, spec.image.grid))
     for module in model.modules():
         if isinstance(module, nn.LayerNorm | nn.BatchNorm2d):
             module.eps = NORM_EPS

@@ -28,12 +28,12 @@ class TimmEncoder(nn.Module):
     `backbone` gives a list of maps [N, C, H, W]; `channels` are their C by their place in it, for those that are used.
     """
 
-    def __init__(self, backbone: nn.Module, channels: dict[int, int]) -> None:
+    def __init__(self, backbone: nn.Module, channels: dict[int, int], grid: int = 64) -> None:
         super().__init__()
         self.backbone = backbone
         self.used = tuple(channels)
         self.projections = nn.ModuleList(
-            [nn.Sequential(nn.Conv2d(count, CHANNELS, 1), ToGrid()) for count in channels.values()]
+            [nn.Sequential(nn.Conv2d(count, CHANNELS, 1), ToGrid(grid)) for count in channels.values()]
         )
         self.norm = LayerNorm2d(CHANNELS)
 
@@ -66,7 +66,7 @@ def build(spec: ModelSpec, backbone: str) -> Sam:
         remedy = f"did you mean {', '.join(close)}?" if close else "`timm.list_models()` lists the names."
         raise UnknownModelError(f'timm has no model "{backbone}": {remedy}')
     channels = _used_channels(timm, backbone, spec.image.canvas)
-    return Sam(spec, TimmEncoder(_extractor(timm, backbone), channels))
+    return Sam(spec, TimmEncoder(_extractor(timm, backbone), channels, spec.image.grid))
 
 
 def _is_matrix(layer: object) -> bool:

@@ -24,7 +24,6 @@ from samlet.training.batches.prompts import draw_prompt
 from samlet.training.batches.views import View, draw_view, generator, jitter_color
 from samlet.training.config import PromptedConfig
 
-SIDE = 256
 MIN_AREA_SHARE = 2e-4
 TRIES = 100
 
@@ -33,8 +32,8 @@ TRIES = 100
 class MaskBatch(Batch):
     """pixels [B, 3, S, S] and P prompts with the masks they ask for.
 
-    points_xy [P, T, 2] on the prompt canvas, labels [P, T], image_index [P]; masks [P, 256, 256] in 0..1 over the
-    prompt canvas, valid [P, 256, 256] (False: padding). What chance decides in later rounds is drawn here, so that a
+    points_xy [P, T, 2] on the prompt canvas, labels [P, T], image_index [P]; masks [P, L, L] in 0..1 over the
+    prompt canvas, valid [P, L, L] (False: padding). What chance decides in later rounds is drawn here, so that a
     stage has no state of its own, all in 0..1: `clicks` [P, R] which wrong pixel is clicked, `hints` [P, R] whether
     the last mask is shown, `spots` [K, 2] where point-sampled losses may look.
     """
@@ -133,7 +132,7 @@ class MaskBatches(Batches[MaskBatch]):
             frame,
             prompts,
             np.stack([on_canvas(mask, frame) for mask in masks]),
-            valid_cells(frame.prompt_hw, frame.prompt_canvas, SIDE),
+            valid_cells(frame.prompt_hw, frame.prompt_canvas, frame.low_res),
             clicks,
             hints,
         )
@@ -184,9 +183,9 @@ def tokens_of(
 
 
 def on_canvas(mask: NDArray[np.bool_], frame: ImageFrame) -> NDArray[np.float32]:
-    """A mask [H, W] of the image as shares of covered area on the 256 grid over the prompt canvas: [256, 256]."""
-    height, width = (max(1, round(side * SIDE / frame.prompt_canvas)) for side in frame.prompt_hw)
-    canvas = np.zeros((SIDE, SIDE), np.float32)
+    """A mask [H, W] of the image as shares of covered area, over the prompt canvas at low resolution: [L, L]."""
+    height, width = (max(1, round(side * frame.low_res / frame.prompt_canvas)) for side in frame.prompt_hw)
+    canvas = np.zeros((frame.low_res, frame.low_res), np.float32)
     shrinks = height <= mask.shape[0]
     resampling = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     canvas[:height, :width] = cv2.resize(mask.astype(np.float32), (width, height), interpolation=resampling)

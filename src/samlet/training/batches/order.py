@@ -26,8 +26,6 @@ from samlet.training.batches.views import generator
 from samlet.training.config import TrainConfig
 from samlet.training.loop.processes import count, rank
 
-GRID = 64
-
 Item = TypeVar("Item")
 Made = TypeVar("Made", bound="Batch")
 Config = TypeVar("Config", bound=TrainConfig)
@@ -153,7 +151,7 @@ def one_ahead(at: Callable[[int], Item], first: int, end: int) -> Iterator[Item]
             yield batch
 
 
-def valid_cells(content_hw: tuple[int, int], canvas: int, grid: int = GRID) -> NDArray[np.bool_]:
+def valid_cells(content_hw: tuple[int, int], canvas: int, grid: int) -> NDArray[np.bool_]:
     """Which cells of a grid over the canvas have their center on the image: bool [grid, grid]."""
     centers = (np.arange(grid) + 0.5) / grid * canvas
     return (centers[:, None] < content_hw[0]) & (centers[None, :] < content_hw[1])

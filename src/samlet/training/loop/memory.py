@@ -55,8 +55,8 @@ def activation_bytes(student: Sam, config: TrainConfig) -> int:
 
 
 def _decode(student: Sam) -> object:
-    channels = student.prompt_encoder.no_mask_embed.weight.shape[1]
-    embedding = torch.empty(1, channels, 64, 64, requires_grad=True)
+    channels, grid = student.prompt_encoder.channels, student.prompt_encoder.grid
+    embedding = torch.empty(1, channels, grid, grid, requires_grad=True)
     points_xy, labels = torch.empty(1, _TOKENS, 2), torch.empty(1, _TOKENS, dtype=torch.long)
     _, tokens, keys = student.decode_tokens(embedding, points_xy, labels)
     return student.upscale(tokens, keys)

@@ -32,7 +32,7 @@ from samlet.training.stages.teacher import Teacher, TeacherFile
 
 @dataclass(frozen=True)
 class EmbeddingBatch(Batch):
-    """pixels [B, 3, S, S], the teacher's embeddings [B, 256, 64, 64], valid [B, 64, 64] (False: padding)."""
+    """pixels [B, 3, S, S], the teacher's embeddings [B, C, G, G], valid [B, G, G] (False: padding)."""
 
     pixels: Tensor
     target: Tensor
@@ -174,6 +174,6 @@ class EmbeddingBatches(Batches[EmbeddingBatch]):
             pixels, frame = to_pixels(
                 jitter_color(seen, generator(self._config.seed, "colour", position), self._config.color), canvas
             )
-            return sample.name, pixels, target, valid_cells(frame.content_hw, canvas.canvas)
+            return sample.name, pixels, target, valid_cells(frame.content_hw, canvas.canvas, canvas.grid)
 
         return self.images.make(index, make)

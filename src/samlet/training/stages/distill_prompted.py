@@ -23,7 +23,7 @@ from samlet.prompts import Prompts
 from samlet.spec import ImageSpec
 from samlet.tokens import PromptTokens
 from samlet.training.batches.feed import Batches
-from samlet.training.batches.masks import MIN_AREA_SHARE, SIDE, draw_prompt_of, masks_in_view, tokens_of
+from samlet.training.batches.masks import MIN_AREA_SHARE, draw_prompt_of, masks_in_view, tokens_of
 from samlet.training.batches.order import Batch, Readable, choose, drawn, positions_of, valid_cells
 from samlet.training.batches.prompts import click_on_errors
 from samlet.training.batches.views import draw_view, generator, jitter_color
@@ -39,9 +39,9 @@ MIN_TEACHER_IOU = 0.7
 
 @dataclass(frozen=True)
 class PromptedBatch(Batch):
-    """pixels [B, 3, S, S], the teacher's embedding [B, 256, 64, 64] of the same views, and P prompts.
+    """pixels [B, 3, S, S], the teacher's embedding [B, C, G, G] of the same views, and P prompts.
 
-    points_xy [P, T, 2] on the prompt canvas, labels [P, T], image_index [P]; valid [P, 256, 256] (False: padding);
+    points_xy [P, T, 2] on the prompt canvas, labels [P, T], image_index [P]; valid [P, L, L] (False: padding);
     clicks [P, rounds - 1] in 0..1 decide which pixel of a disagreement is clicked.
     """
 
@@ -199,7 +199,7 @@ class PromptedBatches(Batches[PromptedBatch]):
             frame,
             embedding,
             prompts,
-            valid_cells(frame.prompt_hw, frame.prompt_canvas, SIDE),
+            valid_cells(frame.prompt_hw, frame.prompt_canvas, frame.low_res),
             rng.random((len(prompts), config.rounds - 1), dtype=np.float32),
         )
 
@@ -224,10 +224,11 @@ def _proposed(
     tokens_xy, labels = Prompts.stack([Prompts.points(point) for point in points_xy[:, None]]).tokens()
     features = {"image_embeddings": embedding[None].astype(np.float32)}
     candidates = teacher.decode(features, PromptTokens(frame.to_prompt(tokens_xy), labels))
-    trust = np.asarray(candidates.iou)[:, 1:]
+    multimask = np.array(teacher.spec.multimask)
+    trust = np.asarray(candidates.iou)[:, multimask]
     draw = rng.random(trust.shape) + (trust >= MIN_TEACHER_IOU)
-    columns = np.where((trust >= MIN_TEACHER_IOU).any(axis=1), draw.argmax(axis=1), trust.argmax(axis=1)) + 1
-    masks = candidates.keep(np.arange(count), columns).to_image(frame)[:, 0] > 0
+    places = np.where((trust >= MIN_TEACHER_IOU).any(axis=1), draw.argmax(axis=1), trust.argmax(axis=1))
+    masks = candidates.keep(np.arange(count), multimask[places]).to_image(frame)[:, 0] > 0
     for mask, (x, y) in zip(masks, points_xy, strict=True):
         if not MIN_AREA_SHARE <= mask.mean() <= MAX_AREA_SHARE:
             mask[:] = False

@@ -15,6 +15,7 @@ from torch import Tensor
 from samlet.data import Broken, Sample
 from samlet.models import Sam
 from samlet.prompts import PointLabel
+from samlet.spec import ModelSpec
 from samlet.training.batches.masks import MaskBatch, MaskBatches
 from samlet.training.batches.prompts import click_on_errors
 from samlet.training.config import PARTS, FinetuneConfig
@@ -75,7 +76,7 @@ class Finetune(Stage):
             )
             logits = self.student.upscale(tokens, keys)
             rounds.append(self._losses(logits, iou, batch))
-            shown = _chosen(logits, iou)
+            shown = _chosen(self.student.spec, logits, iou)
         prompts = torch.tensor(float(len(labels)), device=labels.device)
         weight = prompts / average(prompts)  # of several processes, each prompt of the step counts the same
         return {name: weight * torch.stack([losses[name] for losses in rounds]).mean() for name in rounds[0]}
@@ -85,18 +86,19 @@ class Finetune(Stage):
         return click_on_errors(shown > 0, batch.masks > 0.5, batch.valid, batch.clicks[:, turn], canvas)
 
     def _losses(self, logits: Tensor, iou: Tensor, batch: MaskBatch) -> dict[str, Tensor]:
-        """Mask 0 counts, and of masks 1 to 3 the best (for boxes all, if so configured); every IoU is regressed."""
+        """The single mask counts, and of the multimask ones the best (for boxes all, if so configured)."""
         masks, valid = batch.masks[:, None], batch.valid[:, None]
         bce, dice = self._mask_losses(logits, masks, valid, batch.spots)
         bce, dice = self._config.bce_weight * bce, self._config.dice_weight * dice
-        weights = F.one_hot((bce + dice)[:, 1:].argmin(dim=1), bce.shape[1] - 1).to(bce.dtype)
+        single, multimask = self.student.spec.single_column, list(self.student.spec.multimask)
+        weights = F.one_hot((bce + dice)[:, multimask].argmin(dim=1), len(multimask)).to(bce.dtype)
         if self._config.boxes_teach_all:
             boxed = (batch.labels == PointLabel.BOX_TOP_LEFT).any(dim=1, keepdim=True)
             weights = torch.where(boxed, torch.full_like(weights, 1 / weights.shape[1]), weights)
         target = true_iou(logits, masks, valid)
         return {
-            "bce": (bce[:, 0] + (weights * bce[:, 1:]).sum(dim=1)).mean() / 2,
-            "dice": (dice[:, 0] + (weights * dice[:, 1:]).sum(dim=1)).mean() / 2,
+            "bce": (bce[:, single] + (weights * bce[:, multimask]).sum(dim=1)).mean() / 2,
+            "dice": (dice[:, single] + (weights * dice[:, multimask]).sum(dim=1)).mean() / 2,
             "iou": self._config.iou_weight * (iou - target).square().mean(),
         }
 
@@ -108,7 +110,8 @@ class Finetune(Stage):
         return mask_losses(logits, masks, torch.ones_like(masks, dtype=torch.bool), focal)
 
 
-def _chosen(logits: Tensor, iou: Tensor) -> Tensor:
-    """Of masks 1 to 3 the one of best predicted IoU, as a user would see it: logits [P, 256, 256], no gradient."""
-    best = iou[:, 1:].argmax(dim=1) + 1
+def _chosen(spec: ModelSpec, logits: Tensor, iou: Tensor) -> Tensor:
+    """Of the multimask ones the mask of best predicted IoU, as a user would see it: logits [P, L, L], no gradient."""
+    multimask = torch.tensor(spec.multimask, device=iou.device)
+    best = multimask[iou[:, multimask].argmax(dim=1)]
     return logits.detach()[torch.arange(len(best), device=best.device), best].float()
