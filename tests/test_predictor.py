@@ -11,7 +11,7 @@ from PIL import Image
 from tests.fake_backend import IOU, FakeBackend
 
 from samlet.backend import Embedding
-from samlet.errors import ImageError, InputError, PromptError
+from samlet.errors import ImageError, InputError, ModelError, PromptError
 from samlet.everything import MaskGenerator
 from samlet.geometry.box_prior import BOXES, SCORES
 from samlet.models.registry import get_spec
@@ -103,6 +103,28 @@ class TestPredict:
         assert masks.iou.tolist() == pytest.approx(ious)
         assert [mask.prompt_index for mask in masks] == rows
         assert len(masks.low_res_logits) == len(rows)
+
+    @pytest.mark.parametrize(
+        ("prompts", "ambiguous", "expected"),
+        [
+            (Prompts.points([[100, 60], [90, 50]], [1, 0]), None, IOU[0]),
+            (Prompts.points([[100, 60], [90, 50]], [1, 0]), True, IOU[2]),
+            (Prompts.points([[100, 60]]), None, IOU[2]),
+            (Prompts.points([[100, 60]]), False, IOU[0]),
+            (Prompts.boxes([10, 10, 90, 90], [[20, 20], [30, 30]]), None, IOU[2]),
+        ],
+    )
+    def test_several_clicks_leave_no_doubt(self, model, embedding, prompts, ambiguous, expected):
+        assert model.predict(embedding, prompts, ambiguous=ambiguous).iou.tolist() == pytest.approx([expected])
+
+    def test_a_box_that_overhangs_reaches_the_backend_clipped(self, model, embedding, backend):
+        model.predict(embedding, Prompts.boxes([-0.6, 10, 200.6, 120]))
+        np.testing.assert_allclose(backend.decoded[-1][0][0], [[0, 51.2], [1024, 614]], rtol=1e-3)
+
+    def test_a_model_for_another_task_is_no_predictor(self, backend):
+        backend.spec = replace(backend.spec, task="classification")
+        with pytest.raises(ModelError, match="efficientvit-sam-b0 is a model for classification"):
+            Predictor(backend)
 
     @pytest.mark.parametrize(("earlier", "now"), [("all", "multimask"), ("four", "every")])
     def test_words_of_earlier_versions_are_understood(self, model, embedding, earlier, now):

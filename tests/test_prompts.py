@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from samlet.errors import PromptError
+from samlet.geometry.frames import ImageFrame
 from samlet.prompts import ABSENT_LABEL, PointLabel, Prompts
 
 SIZE_HW = (480, 640)
@@ -126,6 +128,7 @@ INSIDE = {
     "the first pixel": Prompts.points([[0, 0]]),
     "the last pixel": Prompts.points([[639, 479]]),
     "within the last pixel": Prompts.points([[639.9, 479.9]]),
+    "a box that overhangs by a pixel": Prompts.boxes([-1, -0.3, 640.6, 481]),
     "the whole image": Prompts.boxes([0, 0, 640, 480]),
     "filler": Prompts.stack([Prompts.points([[1, 2]]), Prompts.points([[1, 2], [3, 4]])]),
     "only a hint": Prompts(np.zeros((1, 0, 2)), np.zeros((1, 0)), HINT[None]),
@@ -143,8 +146,10 @@ OUTSIDE = {
     "negative": (Prompts.points([[-0.5, 10]]), r"Point \(-0\.5, 10\)"),
     "the second of a row": (Prompts.points([[[1, 1], [2, 2]], [[3, 3], [999, 5]]]), r"Point \(999, 5\)"),
     "y before x": (Prompts.points([[400, 600]]), "x comes first"),
-    "a box corner": (Prompts.boxes([10, 10, 641, 400]), r"Box corner \(641, 400\)"),
-    "a box corner above": (Prompts.boxes([10, -1, 64, 400]), r"Box corner \(10, -1\)"),
+    "a box corner": (Prompts.boxes([10, 10, 641.5, 400]), r"Box corner \(641\.5, 400\)"),
+    "a box corner above": (Prompts.boxes([10, -1.5, 64, 400]), r"Box corner \(10, -1\.5\)"),
+    "a box in the overhang": (Prompts.boxes([640, 10, 640.5, 400]), r"Box corner \(640, 10\)"),
+    "a box in the overhang above": (Prompts.boxes([10, -1, 64, 0]), r"Box corner \(64, 0\)"),
     "a large number in full": (Prompts.points([[12345678, 1]]), r"\(12345678, 1\)"),
     "no row": (Prompts(np.zeros((0, 0, 2)), np.zeros((0, 0))), "No prompt given"),
     "an empty row": (Prompts([[[1, 2]], [[0, 0]]], [[1], [-1]]), "No prompt given"),
@@ -155,6 +160,74 @@ OUTSIDE = {
 def test_check_refuses(prompts, sentence):
     with pytest.raises(PromptError, match=sentence):
         prompts.check(SIZE_HW)
+
+
+def test_a_box_that_overhangs_is_clipped_and_points_are_not():
+    prompts = Prompts.boxes([[-0.5, 10, 640.6, 481]], [[639.9, 3]])
+    assert prompts.clipped(SIZE_HW).points_xy.tolist() == [[[639.9, 3], [0, 10], [640, 480]]]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "several"),
+    [
+        (Prompts.points([[1, 2]]), [False]),
+        (Prompts.points([[1, 2], [3, 4]], [1, 0]), [True]),
+        (Prompts.boxes([1, 2, 30, 40], [[3, 4], [5, 6]]), [False]),
+        (Prompts.stack([Prompts.points([[1, 2]]), Prompts.points([[1, 2], [3, 4]])]), [False, True]),
+        (Prompts(np.zeros((0, 2, 2)), np.zeros((0, 2))), []),
+    ],
+)
+def test_several_clicks(prompts, several):
+    assert prompts.several_clicks.tolist() == several
+
+
+@pytest.mark.parametrize("prompts", [Prompts.points([[0.5, 0.25]]), Prompts.boxes([0, 0.1, 0.9, 1])])
+def test_shares_of_the_image_are_noticed(prompts):
+    with pytest.warns(UserWarning, match="between 0 and 1"):
+        prompts.warn_if_normalized()
+
+
+@pytest.mark.parametrize("prompts", [Prompts.points([[0, 0]]), Prompts.points([[0.5, 7]]), INSIDE["only a hint"]])
+def test_pixels_near_the_corner_are_no_shares(prompts):
+    prompts.warn_if_normalized()
+
+
+def test_a_mask_becomes_a_hint():
+    frame = ImageFrame((100, 200), 512)
+    mask = np.zeros((100, 200), bool)
+    mask[:50, 100:] = True
+    prompts = Prompts.points([[150, 20]])
+    hint = prompts.with_mask(mask, frame).mask_hint
+    assert (hint.shape, hint.dtype) == ((1, 256, 256), np.float32)
+    assert (hint[0, 1:63, 129:] == 10).all()
+    assert (hint[0, 65:] == -10).all()  # the rest of the image, and the padding
+    assert (hint[0, :, :127] == -10).all()
+    inside = np.zeros((256, 256), bool)
+    inside[:64, 128:] = True
+    np.testing.assert_array_equal(hint[0] > 0, inside)
+    two = Prompts.points([[[150, 20]], [[1, 1]]]).with_mask(np.stack([mask, ~mask]), frame)
+    np.testing.assert_array_equal(two.mask_hint[0], hint[0])
+
+
+@pytest.mark.parametrize("shape", [(256, 256), (2, 100, 200), (1, 100, 199), (100,)])
+def test_a_mask_of_another_size_is_refused(shape):
+    with pytest.raises(PromptError, match=r"\[1, 100, 200\], one mask of the image's size"):
+        Prompts.points([[1, 2]]).with_mask(np.ones(shape, bool), ImageFrame((100, 200), 512))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16, torch.int32, torch.uint8])
+def test_tensors_of_any_type_are_points(dtype):
+    assert Prompts.points(torch.tensor([[200, 128]], dtype=dtype)).points_xy.tolist() == [[[200, 128]]]
+
+
+def test_tensors_that_need_a_gradient_are_points():
+    points = torch.tensor([[250.0, 225]], requires_grad=True)
+    assert Prompts.points(points, torch.tensor([1])).points_xy.tolist() == [[[250, 225]]]
+
+
+def test_text_is_no_box():
+    with pytest.raises(PromptError, match="boxes are not a regular array"):
+        Prompts.boxes("70,10,485,390")
 
 
 def test_tokens_of_points_end_in_padding():

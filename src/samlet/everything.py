@@ -152,6 +152,14 @@ class MaskGenerator:
                 f"point_grids holds {len(self.point_grids)} grids, but crop_n_layers={self.crop_n_layers} needs "
                 f"{self.crop_n_layers + 1}: one for the image and one for each layer."
             )
+        for grid in () if self.point_grids is None else self.point_grids:
+            points = np.asarray(grid, np.float64)
+            if points.ndim != 2 or points.shape[1] != 2 or not ((points >= 0) & (points <= 1)).all():
+                largest = f", and reaches {points.max():g}" if points.size else ""
+                raise InputError(
+                    f"A grid of point_grids has the shape {list(points.shape)}{largest}: give [K, 2] (x, y) as shares, "
+                    "0 to 1, of the image's width and height, not pixels."
+                )
         for name, (low, high) in _BOUNDS.items():
             value = getattr(self, name)
             if value is not None and not (isfinite(value) and low <= value <= high):

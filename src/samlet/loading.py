@@ -60,7 +60,7 @@ def load(
     "cpu", "cuda" or (torch) "mps". `threads`: not for torch. `precision`: "float32", "bfloat16" or (torch) "float16",
     with openvino and torch named as the backend. `images_kept`: for how many images what all their prompts share waits
     for more prompts (31 MB each in SAM's sizes). Raises BackendError (UnknownBackendError, MissingExtraError),
-    UnknownModelError, WeightsError, CheckpointError, InputError.
+    UnknownModelError, ModelError (the model is for another task), WeightsError, CheckpointError, InputError.
     """
     wish = _Wish(backend, device, threads, precision, images_kept)
     wish.check()
@@ -70,6 +70,7 @@ def load(
         name, checkpoint = None if checkpoint is None else name, folder.resolve()
     else:
         spec = get_spec(DEFAULT_MODEL if name is None else os.fspath(name))
+        spec.check_task("promptable")
         checkpoint = None if checkpoint is None else Path(checkpoint).resolve()
         predictor = _load_named(spec, wish) if checkpoint is None else _load_torch(spec, wish, checkpoint)
     return predictor.reloaded_by(partial(load, name, checkpoint=checkpoint, **asdict(wish)))

@@ -38,11 +38,13 @@ class Predictor:
 
     `weights` identifies the weights (a sha256) that its embeddings are made with, None where nobody knows. `reload`
     makes the same predictor again, in another process: a pickled predictor is that call, not its weights.
+    ModelError for a model of another task.
     """
 
     def __init__(
         self, backend: Backend, weights: str | None = None, reload: Callable[[], Predictor] | None = None
     ) -> None:
+        backend.spec.check_task("promptable")
         self.backend: Backend = backend
         self.spec: ModelSpec = backend.spec
         self.weights: str | None = weights
@@ -91,7 +93,7 @@ class Predictor:
         self._check(embedding, prompts)
         frame = embedding.frame
         prompts.check(frame.size_hw, frame.low_res)
-        points_xy, labels = prompts.tokens()
+        points_xy, labels = prompts.clipped(frame.size_hw).tokens()
         tokens = PromptTokens(frame.to_prompt(points_xy), labels, prompts.mask_hint)
         if box_prior:
             tokens = with_box_prior(embedding.features, tokens)
@@ -121,7 +123,13 @@ class Predictor:
             )
 
     def predict(
-        self, embedding: Embedding, prompts: Prompts, *, candidates: Candidates = "best", select: Select = "iou"
+        self,
+        embedding: Embedding,
+        prompts: Prompts,
+        *,
+        candidates: Candidates = "best",
+        select: Select = "iou",
+        ambiguous: bool | None = None,
     ) -> MaskSet:
         """Masks of P prompts in image pixels, prompt by prompt, with their low-resolution logits.
 
@@ -129,16 +137,20 @@ class Predictor:
         "multimask" = those of an ambiguous prompt (three each in SAM); "every" = all it has (four each in SAM).
         `select` says which is best: "iou" = of the multimask ones the one with the highest predicted IoU; "stability" =
         of every one the one that changes least with the threshold, as EdgeSAM, whose predicted IoU was not distilled.
-        Errors as `decode`, InputError for other words.
+        `ambiguous`: whether a prompt may mean several things; if not, the best by predicted IoU is the single mask.
+        None follows SAM's advice: two or more clicks without a box leave no doubt. Errors as `decode`, InputError for
+        other words; a UserWarning if all coordinates look like shares of the image.
         """
         self._check(embedding, prompts)
         prompts.check(embedding.frame.size_hw, embedding.frame.low_res)  # all of them, before the first is decoded
+        prompts.warn_if_normalized()
         wanted = known_candidates(candidates)
         masks: list[Mask] = []
         low_res = []
         for number, batch in enumerate(prompts.batches(PROMPTS_AT_ONCE)):
             logits = self.decode(embedding, batch)
-            rows, columns = answers(logits, self.spec, wanted, select)
+            unambiguous = batch.several_clicks if ambiguous is None else np.full(len(batch), not ambiguous)
+            rows, columns = answers(logits, self.spec, wanted, select, unambiguous)
             chosen = logits.keep(rows, columns)
             low_res.append(chosen.low_res()[:, 0])
             for logits_map, iou, row in zip(low_res[-1], chosen.iou[:, 0], rows, strict=True):
@@ -173,6 +185,7 @@ class Predictor:
         from samlet.segmenting import segment
 
         asked = _prompts(prompts, points, labels, boxes)
+        asked.warn_if_normalized()
         photo = read_image(image)
         size_hw = photo.shape[0], photo.shape[1]
         asked.check(size_hw)

@@ -1,22 +1,30 @@
 """Prompts: what the user points at. Points and box corners in image pixels, x before y, and what each one means.
 
-Knows shapes, labels and ranges. Does not know the canvases (geometry.frames) or how a decoder embeds a token.
+Knows shapes, labels and ranges. Does not know how a decoder embeds a token.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from samlet.errors import PromptError
+from samlet.geometry.frames import ImageFrame
 
 ABSENT_LABEL = -10
 """Label of a token that only fills up a row of `Prompts.tokens()`; the decoder masks it out of attention."""
+BOX_OVERHANG_PX = 1.0
+"""How far a box may reach beyond the image: it is clipped. More is taken for a mistake."""
+
+HINT_SCALE = 10.0
+"""Of the logits that stand for a given mask: inside +10, outside -10, as SAM 2 scales masks that it is shown."""
 
 
 class PointLabel(IntEnum):
@@ -123,11 +131,49 @@ class Prompts:
         hint = _numbers(logits, "mask hint")
         return replace(self, mask_hint=hint[None] if hint.ndim == 2 else hint)
 
+    def with_mask(self, masks: ArrayLike, frame: ImageFrame) -> Prompts:
+        """The same prompts, each with a mask of its object: bool or 0 and 1, [P, H, W], or [H, W] for a single prompt.
+
+        The masks are in image pixels; `frame` is that of the image's embedding (`embedding.frame`). PromptError if they
+        are of another size.
+        """
+        array = _numbers(masks, "mask")
+        array = array[None] if array.ndim == 2 else array
+        if array.shape != (len(self), *frame.size_hw):
+            raise PromptError(
+                f"The masks have the shape {list(array.shape)}: {len(self)} prompt(s) about this image take "
+                f"{[len(self), *frame.size_hw]}, one mask of the image's size each."
+            )
+        return replace(self, mask_hint=np.stack([mask_to_hint(mask > 0, frame) for mask in array]))
+
+    @property
+    def several_clicks(self) -> NDArray[np.bool_]:
+        """Which prompts are two or more clicks and no box, and so leave little doubt what is meant: bool [P]."""
+        clicks = (self.labels == PointLabel.FOREGROUND) | (self.labels == PointLabel.BACKGROUND)
+        return (clicks.sum(axis=1) > 1) & ~(self.labels >= PointLabel.BOX_TOP_LEFT).any(axis=1)
+
+    def clipped(self, size_hw: tuple[int, int]) -> Prompts:
+        """The same prompts, box corners that overhang an image of `size_hw` moved to its border."""
+        corner = (self.labels >= PointLabel.BOX_TOP_LEFT)[..., None]
+        inside = self.points_xy.clip(0, [size_hw[1], size_hw[0]])
+        return replace(self, points_xy=np.where(corner, inside, self.points_xy))
+
+    def warn_if_normalized(self) -> None:
+        """UserWarning if every coordinate is in 0..1 and some are fractions: they are meant to be pixels."""
+        given = self.points_xy[self.labels != PointLabel.PADDING]
+        if given.size and (given >= 0).all() and (given <= 1).all() and ((given > 0) & (given < 1)).any():
+            warnings.warn(
+                "All coordinates are between 0 and 1: prompts are in pixels of the image, so multiply shares by its "
+                "width and height.",
+                stacklevel=3,
+            )
+
     def check(self, size_hw: tuple[int, int], low_res: int | None = None) -> None:
         """Raise PromptError unless every prompt says something and lies inside an image of `size_hw`.
 
         `low_res`: the side L of the model's logits, which a mask hint must have; None leaves that out.
-        A point's pixel must exist (x < width); a box corner may lie on the far border (x <= width).
+        A point's pixel must exist (x < width); a box may overhang the border by up to `BOX_OVERHANG_PX`, as detectors
+        write it, if some of it is inside.
         """
         real = self.labels != PointLabel.PADDING
         if len(self) == 0 or (self.mask_hint is None and not real.any(axis=1).all()):
@@ -139,8 +185,12 @@ class Prompts:
             )
         far_xy = np.array([size_hw[1], size_hw[0]])
         corner = self.labels >= PointLabel.BOX_TOP_LEFT
-        beyond = np.where(corner[..., None], self.points_xy > far_xy, self.points_xy >= far_xy)
-        outside = real & ((self.points_xy < 0) | beyond).any(axis=-1)
+        low_xy = np.where(corner[..., None], -BOX_OVERHANG_PX, 0)
+        beyond = np.where(corner[..., None], self.points_xy > far_xy + BOX_OVERHANG_PX, self.points_xy >= far_xy)
+        # A box that lies in the overhang alone has nothing inside.
+        beyond |= (self.labels == PointLabel.BOX_TOP_LEFT)[..., None] & (self.points_xy >= far_xy)
+        beyond |= (self.labels == PointLabel.BOX_BOTTOM_RIGHT)[..., None] & (self.points_xy <= 0)
+        outside = real & ((self.points_xy < low_xy) | beyond).any(axis=-1)
         if outside.any():
             row, column = np.argwhere(outside)[0]
             raise PromptError(_outside_sentence(self.points_xy[row, column], bool(corner[row, column]), size_hw))
@@ -166,7 +216,11 @@ class Prompts:
 
 
 def _numbers(values: Any, what: str) -> NDArray[np.float64]:
+    if hasattr(values, "detach"):  # a torch tensor, of any type, on any device, with or without gradient
+        values = values.detach().cpu().double().numpy()
     try:
+        if isinstance(values, str | bytes):
+            raise TypeError
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError):
         raise PromptError(
@@ -175,6 +229,16 @@ def _numbers(values: Any, what: str) -> NDArray[np.float64]:
     if not np.isfinite(array).all():
         raise PromptError(f"The {what} contain {array[~np.isfinite(array)][0]}: every value must be a finite number.")
     return array
+
+
+def mask_to_hint(mask: NDArray[np.bool_], frame: ImageFrame) -> NDArray[np.float32]:
+    """A mask bool [H, W] in image pixels as low-resolution logits float32 [L, L], padding included, for `mask_hint`."""
+    height, width = frame.low_res_hw
+    shrinks = height <= mask.shape[0] and width <= mask.shape[1]
+    resampling = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    share = np.zeros((frame.low_res, frame.low_res), np.float32)
+    share[:height, :width] = cv2.resize(mask.astype(np.float32), (width, height), interpolation=resampling)
+    return HINT_SCALE * (2 * share - 1)
 
 
 def _frozen(array: NDArray[Any], kind: type) -> NDArray[Any]:
@@ -200,9 +264,11 @@ def _click_labels(labels: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[n
 def _hint(values: Any, rows: int) -> NDArray[np.float32]:
     hint = _numbers(values, "mask hint")
     if hint.ndim != 3 or len(hint) != rows or hint.shape[1] != hint.shape[2]:
+        side = hint.shape[-1] if hint.ndim > 1 and hint.shape[-1] == hint.shape[-2] else "L"
         raise PromptError(
-            f"A mask hint for {rows} prompt(s) must have the shape {[rows, *hint.shape[-2:]]}, square as a model's "
-            f"low-res logits, not {list(hint.shape)}: give the low-res logits of an earlier answer."
+            f"A mask hint for {rows} prompt(s) must have the shape [{rows}, {side}, {side}], as the model's low-res "
+            f"logits, not {list(hint.shape)}: give the low-res logits of an earlier answer, or to with_mask a "
+            "mask in image pixels."
         )
     return _frozen(hint, np.float32)
 

@@ -162,6 +162,14 @@ class ModelSpec:
         others = tuple(column for column in range(self.mask_tokens) if column != self.single_column)
         return others or (self.single_column,)
 
+    def check_task(self, task: Task) -> None:
+        """ModelError unless the model is for `task`."""
+        if self.task != task:
+            raise ModelError(
+                f"{self.name} is a model for {self.task.replace('_', ' ')}; this needs one whose task is "
+                f'"{task}": `samlet models` lists the names.'
+            )
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values, nested specs included."""
         return asdict(self) | {

@@ -67,7 +67,7 @@ def test_a_report_is_written(model, data: Path, tmp_path: Path, capsys) -> None:
     assert report["metrics"]["mean_of_sources"] == 1.0
     assert report["metrics"]["boundary_miou"]["all"] == 1.0
     assert set(report["left_out"].values()) == {0}
-    assert report["protocol"] == {"start": "box", "clicks": 0, "select": "best", "feed_mask_back": False}
+    assert report["protocol"] == {"start": "box", "clicks": 0, "select": "iou", "feed_mask_back": False}
     assert (report["model"], report["backend"], report["weights_sha256"]) == ("rectangles", "fake", "0" * 64)
     assert set(report["seconds"]) == {"read", "embed", "predict", "score"}
     assert "numpy" in report["versions"]
@@ -90,10 +90,10 @@ def test_masks_left_out_are_told(model, data: Path, tmp_path: Path, capsys) -> N
 
 def test_options_reach_the_protocol(model, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run_app("--protocol", "point", "--clicks", 3, "--policy", "first", "--feed-mask-back", "--data", data,
+    run_app("--protocol", "point", "--clicks", 3, "--policy", "single", "--feed-mask-back", "--data", data,
             "--output", out, "--limit", 2, "--max-masks-per-image", 1)  # fmt: skip
     report = report_of(out)
-    assert report["protocol"] == {"start": "point", "clicks": 3, "select": "first", "feed_mask_back": True}
+    assert report["protocol"] == {"start": "point", "clicks": 3, "select": "single", "feed_mask_back": True}
     assert report["images"] == 2
     assert report["metrics"]["instances"]["all"] == 2
 
@@ -222,7 +222,7 @@ def test_compare_shows_the_recalls_of_everything_mode(model, data: Path, tmp_pat
 
 def test_compare_refuses_another_protocol(model, data: Path, tmp_path: Path) -> None:
     run_app("--data", data, "--output", tmp_path / "a")
-    run_app("--data", data, "--output", tmp_path / "b", "--select", "first")
+    run_app("--data", data, "--output", tmp_path / "b", "--select", "single")
     with pytest.raises(InputError, match="another protocol"):
         run_app("compare", tmp_path / "a", tmp_path / "b")
 

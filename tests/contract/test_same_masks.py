@@ -53,7 +53,7 @@ def answer(photo: str, kind: str, values: list) -> dict:
         prompts = samlet.Prompts.boxes(values[0])
     else:
         prompts = samlet.Prompts.boxes(values[1], [values[0]])
-    masks = model().predict(embedding(photo), prompts)
+    masks = model().predict(embedding(photo), prompts, ambiguous=True)  # the best of the three, also for two points
     array = masks[0].to_array()
     rle = coco_mask.encode(np.asfortranarray(array.astype(np.uint8)))
     return {

@@ -43,10 +43,11 @@ def test_a_box_is_measured_in_image_pixels() -> None:
 @pytest.mark.parametrize(
     ("select", "iou", "expected"),
     [
-        ("best", (0.1, 0.9, 0.5, 0.3), 1.0),
-        ("best", (0.99, 0.1, 0.2, 0.3), 4000 / SIDE**2),  # the single-mask answer is no candidate
-        ("best", (0.99, 0.1, 0.3, 0.2), 0.0),
-        ("first", (0.0, 0.9, 0.5, 0.3), 0.5),
+        ("iou", (0.1, 0.9, 0.5, 0.3), 1.0),
+        ("iou", (0.99, 0.1, 0.2, 0.3), 4000 / SIDE**2),  # the single-mask answer is no candidate
+        ("iou", (0.99, 0.1, 0.3, 0.2), 0.0),
+        ("multimask", (0.1, 0.9, 0.5, 0.3), 1.0),
+        ("single", (0.0, 0.9, 0.5, 0.3), 0.5),
         ("oracle", (0.9, 0.0, 0.5, 0.6), 1.0),
     ],
 )
@@ -78,7 +79,7 @@ def test_one_embedding_and_one_decode_a_round_for_all_masks_of_an_image() -> Non
 
 def test_a_boundary_is_measured_and_a_category_kept() -> None:
     half = replace(annotation(20, 30, 70, 110), category="cat")
-    [instance] = run.evaluate_image(predictor(), sample(half), Box(select="first")).instances
+    [instance] = run.evaluate_image(predictor(), sample(half), Box(select="single")).instances
     # 7 px deep on a diagonal of 362: of the left half, 25 x 80, the rim is 1274 px, of which the truth shares 80 x 7
     # on the left and 18 x 7 above and below; the truth's own rim is 1624 px.
     shared = 80 * 7 + 2 * 18 * 7

@@ -79,11 +79,13 @@ def run(
         ),
     ] = None,
     select: Annotated[
-        Literal["best", "first", "stability", "oracle"] | None,
+        Literal["iou", "stability", "single", "multimask", "oracle", "best", "first"] | None,
         Parameter(
             name=("--select", "--policy"),
-            help="Which mask counts: best predicted IoU (the default), the single-mask answer, most stable, nearest to "
-            "the truth.",
+            help="Which mask counts: iou = as `samlet segment` chooses (the default), stability = the most stable, "
+            "single, multimask = always the best of the three by predicted IoU, oracle = of those the nearest to the "
+            "truth. In 0.1.0, best and first meant multimask (or iou) and single.",
+            show_choices=False,
         ),
     ] = None,
     feed_mask_back: Annotated[bool, Parameter(help="Each click also sees the mask before.", negative=())] = False,

@@ -22,8 +22,14 @@ def upgraded(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def upgraded_protocol(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON fields of a protocol: `policy` became `select`, options without meaning are no longer written."""
+    """The JSON fields of a protocol: `policy` became `select`, its words too; options without meaning are gone."""
+    from samlet.evaluation.protocols.answers import select_of_earlier
+
     renamed = {"select" if key == "policy" else key: value for key, value in fields.items()}
+    clicks = renamed.get("clicks")
+    several = renamed.get("start") in ("point", "center") and isinstance(clicks, int) and clicks > 1
+    if "select" in renamed:
+        renamed["select"] = select_of_earlier(renamed["select"], several)
     meant = _MEANT.get(str(renamed.get("start")))
     return renamed if meant is None else {key: value for key, value in renamed.items() if key in ("start", *meant)}
 
@@ -35,8 +41,11 @@ def Protocol(  # noqa: N802 (it was a class)
     from samlet.evaluation.protocols.registry import make_protocol
 
     warnings.warn("Protocol(...) became Box(), Point(), …: use those, or make_protocol.", DeprecationWarning, 2)
+    from samlet.evaluation.protocols.answers import select_of_earlier
+
     given = {"clicks": clicks or None, "feed_mask_back": feed_mask_back or None}
     given["select"] = None if start == "everything" and policy == "best" else policy
+    given["select"] = select_of_earlier(given["select"], start in ("point", "center") and (clicks or 1) > 1)
     return make_protocol(start, **{option: value for option, value in given.items() if value is not None})
 
 

@@ -85,8 +85,10 @@ class PromptBatch:
 
 def as_array(values: Any, name: str) -> NDArray[np.float64]:
     """Numbers, or a torch tensor on any device, as float64; PromptError unless all are finite."""
+    if hasattr(values, "detach"):  # a torch tensor, of any type, with or without gradient
+        values = values.detach().cpu().double().numpy()
     if not isinstance(values, (np.ndarray, list, tuple)):
-        values = values.detach().float().cpu().numpy()
+        raise PromptError(f"{name} is {values!r}: give an array of numbers.")
     try:
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError):

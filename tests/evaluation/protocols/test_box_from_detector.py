@@ -42,7 +42,7 @@ def test_each_box_becomes_a_mask_that_keeps_its_score() -> None:
 
 
 def test_the_choice_of_mask_is_kept() -> None:
-    [left_half] = measured(FOUND[0], protocol=BoxFromDetector(select="first")).detections
+    [left_half] = measured(FOUND[0], protocol=BoxFromDetector(select="single")).detections
     np.testing.assert_array_equal(mask_of(left_half), rectangle(20, 30, 40, 90))
 
 

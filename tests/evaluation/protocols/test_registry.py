@@ -46,7 +46,7 @@ def test_default_clicks_are_the_fewest(start, clicks) -> None:
     ("fields", "message"),
     [
         ({"name": "text"}, "'text' is unknown; choose one of box, point, center"),
-        ({"name": "box", "select": "worst"}, "'worst' is unknown; choose one of best"),
+        ({"name": "box", "select": "worst"}, "'worst' is unknown; choose one of iou"),
         ({"name": "point", "clicks": 0}, "point takes 1 to 20 clicks, not 0"),
         ({"name": "center", "clicks": 21}, "center takes 1 to 20 clicks, not 21"),
         ({"name": "box", "clicks": -1}, "box takes 0 to 20 clicks, not -1"),
@@ -80,9 +80,9 @@ def test_options_are_in_the_json() -> None:
 @pytest.mark.parametrize(
     ("protocol", "title"),
     [
-        (Box(), "box, select best"),
-        (Center(1, "first"), "center, 1 click, select first"),
-        (Point(3, feed_mask_back=True), "point, 3 clicks, select best, mask fed back"),
+        (Box(), "box, select iou"),
+        (Center(1, "single"), "center, 1 click, select single"),
+        (Point(3, feed_mask_back=True), "point, 3 clicks, select iou, mask fed back"),
         (Everything(), "everything"),
         (BoxFromDetector(select="stability"), "box_from_detector, select stability"),
     ],

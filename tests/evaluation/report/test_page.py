@@ -89,7 +89,7 @@ def test_the_page_is_whole_and_escaped(tmp_path: Path) -> None:
     text = write_page(
         tmp_path, report_of(results), results, [picture], [replace(picture, name="worst one")]
     ).read_text()
-    assert "&lt;m&gt;: point, 3 clicks, select best" in text
+    assert "&lt;m&gt;: point, 3 clicks, select iou" in text
     assert 'alt="a&lt;b&gt;, annotation 0: IoU 50.0% (predicted 50.0%)"' in text
     assert "source pets &amp; co" in text
     assert "58.3%" in text  # mean of 0.5, 1.0, 0.25

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,10 @@ from samlet.spec import ModelSpec
 
 PROMPTS_PER_BATCH = 32  # full-size masks of a batch are held at once: 32 of 10 megapixels are 320 MB
 
-Select = Literal["best", "first", "stability", "oracle"]
-"""Which mask counts: of three candidates the one of best predicted IoU, the single-mask answer, the most stable of
-the four, or the one nearest to the truth (what a user could have picked)."""
+Select = Literal["iou", "stability", "single", "multimask", "oracle"]
+"""Which mask counts: what `Predictor.predict` chooses by predicted IoU ("iou") or by stability, the single mask, of the
+multimask ones always the one of best predicted IoU (the papers' way, also after several clicks), or of those the one
+nearest to the truth (what a user could have picked)."""
 
 Masks = list[NDArray[np.bool_]]
 
@@ -39,7 +41,7 @@ class Answer:
 def ask(predictor: Predictor, embedding: Embedding, prompts: Prompts, select: Select, truths: Masks) -> Answer:
     """One decoder call for P prompts; of each prompt's candidates the one that `select` takes."""
     logits = predictor.decode(embedding, prompts)
-    columns = choose(logits, predictor.spec, select, truths, embedding.frame)
+    columns = choose(logits, predictor.spec, select, prompts, truths, embedding.frame)
     chosen = logits.keep(np.arange(len(columns)), columns)
     masks = [image_logits > 0 for image_logits in each_in_image(chosen, embedding.frame)]
     return Answer(masks, chosen.iou[:, 0], chosen.low_res()[:, 0])
@@ -54,21 +56,37 @@ def ask_refined(
     return Answer([mask.to_array() for mask in found], found.iou, found.low_res_logits)
 
 
-def check_select(select: str) -> None:
-    """InputError for a word that is none of `Select`."""
-    if select not in get_args(Select):
-        raise InputError(f"Mask choice {select!r} is unknown; choose one of {', '.join(get_args(Select))}.")
+def known_select(word: str, several_clicks: bool) -> Select:
+    """The word itself, or what an earlier version's means now (DeprecationWarning); InputError for any other.
+
+    `several_clicks`: whether the last prompt is two or more clicks without a box, where "iou" takes the single mask.
+    """
+    if word in ("best", "first"):
+        now = select_of_earlier(word, several_clicks)
+        warnings.warn(f'select="{word}" became select="{now}".', DeprecationWarning, 4)
+        return now
+    known: Any = word
+    if known not in get_args(Select):
+        raise InputError(f"Mask choice {word!r} is unknown; choose one of {', '.join(get_args(Select))}.")
+    return known
 
 
-def choose(logits: MaskLogits, spec: ModelSpec, select: Select, truths: Masks, frame: ImageFrame) -> NDArray[np.int64]:
+def select_of_earlier(word: Any, several_clicks: bool) -> Any:
+    """What a choice of 0.1.0 is called today; its "best" never took the single mask."""
+    return {"first": "single", "best": "multimask" if several_clicks else "iou"}.get(word, word)
+
+
+def choose(
+    logits: MaskLogits, spec: ModelSpec, select: Select, prompts: Prompts, truths: Masks, frame: ImageFrame
+) -> NDArray[np.int64]:
     """The column [P] of the mask that counts."""
     count = len(logits.iou)
-    if select == "first":
+    if select == "single":
         return np.full(count, spec.single_column)
-    if select == "best":
+    if select == "multimask":
         return best_columns(logits, spec, "iou")
-    if select == "stability":
-        return best_columns(logits, spec, "stability")
+    if select != "oracle":
+        return best_columns(logits, spec, select, prompts.several_clicks)
     columns = np.array(spec.multimask)
     several = logits.keep(np.arange(count).repeat(len(columns)), np.tile(columns, count))
     candidates = (image_logits > 0 for image_logits in each_in_image(several, frame))

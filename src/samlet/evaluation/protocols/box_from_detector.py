@@ -16,7 +16,7 @@ from samlet.data.detections import read_detections, with_detections
 from samlet.errors import InputError
 from samlet.evaluation.metrics.average_precision import GroundTruth
 from samlet.evaluation.metrics.means import measure
-from samlet.evaluation.protocols.answers import PROMPTS_PER_BATCH, Select, ask, check_select
+from samlet.evaluation.protocols.answers import PROMPTS_PER_BATCH, Select, ask, known_select
 from samlet.evaluation.protocols.protocol import EvaluationProtocol
 from samlet.evaluation.results import DetectionResult, ImageResult, InstanceResult
 from samlet.evaluation.selection import Scope, Selection, evenly
@@ -35,13 +35,13 @@ class BoxFromDetector(EvaluationProtocol):
     Images without annotation are measured too: what is found there is wrong.
     """
 
-    select: Select = "best"
+    select: Select = "iou"
 
     name: ClassVar[str] = "box_from_detector"
     score: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
-        check_select(self.select)
+        object.__setattr__(self, "select", known_select(self.select, several_clicks=False))
         if self.select == "oracle":
             raise InputError("Protocol box_from_detector knows no truth: choose another mask than the oracle's.")
 

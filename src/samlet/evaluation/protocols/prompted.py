@@ -15,7 +15,7 @@ from samlet.data import Annotation, Sample
 from samlet.errors import InputError
 from samlet.evaluation.metrics.means import measure
 from samlet.evaluation.metrics.scoring import score
-from samlet.evaluation.protocols.answers import PROMPTS_PER_BATCH, Answer, Select, ask, ask_refined, check_select
+from samlet.evaluation.protocols.answers import PROMPTS_PER_BATCH, Answer, Select, ask, ask_refined, known_select
 from samlet.evaluation.protocols.interaction import Interaction
 from samlet.evaluation.protocols.protocol import EvaluationProtocol
 from samlet.evaluation.results import ImageResult, InstanceResult
@@ -34,14 +34,13 @@ _MOST_CLICKS = 20  # what the clicking papers report at most
 class PromptedProtocol(EvaluationProtocol):
     """Prompts each annotated mask, and clicks where the answer is wrong; every round sees all clicks so far.
 
-    Only the last mask is scored. `select`: of the three masks of an ambiguous prompt the one of "best" predicted IoU,
-    the most stable ("stability") or the nearest to the truth ("oracle"); "first" is the decoder's single-mask answer.
+    Only the last mask is scored. `select` says which mask that is, see `samlet.evaluation.protocols.answers.Select`.
     `feed_mask_back`: each round also sees the mask before. `refine`: the masks are those of `Predictor.segment`, which
     chooses and feeds back by itself; None measures the network's own answers.
     """
 
     clicks: int = 0
-    select: Select = "best"
+    select: Select = "iou"
     feed_mask_back: bool = False
     refine: Refine | None = None
 
@@ -49,8 +48,9 @@ class PromptedProtocol(EvaluationProtocol):
     fewest_clicks: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
-        check_select(self.select)
-        if self.refine is not None and (self.select != "best" or self.feed_mask_back):
+        several = self.fewest_clicks > 0 and self.clicks > 1  # without a box
+        object.__setattr__(self, "select", known_select(self.select, several))
+        if self.refine is not None and (self.select != "iou" or self.feed_mask_back):
             raise InputError("--refine chooses masks and feeds them back itself: leave --select and --feed-mask-back.")
         if self.refine is not None and self.refine not in REFINE:
             raise InputError(f"refine is {self.refine!r}; it must be one of {', '.join(REFINE)}.")
