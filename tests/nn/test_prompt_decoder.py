@@ -7,7 +7,7 @@ import torch
 from tests.tiny import tiny_model
 from torch import Tensor
 
-from samlet.nn.prompt_decoder import ImageProjector, MaskUpscaler, Mixture, PromptDecoder, _shares_of_tokens
+from samlet.nn.prompt_decoder import ImageProjector, MaskUpscaler, Mixture, PromptDecoder, _softmax_over_tokens
 from samlet.nn.sam import token_bias
 
 POINTS = torch.tensor([[[300.0, 200], [0, 0], [0, 0]], [[5, 900], [700, 40], [0, 0]], [[10, 20], [500, 900], [60, 70]]])
@@ -69,9 +69,9 @@ def test_only_the_wanted_masks_are_made() -> None:
 
 
 @pytest.mark.parametrize("factor", [1.0, 30.0, 1e4])
-def test_shares_of_tokens_are_a_softmax_however_far_scores_are_apart(factor: float) -> None:
+def test_softmax_over_tokens_is_a_softmax_however_far_scores_are_apart(factor: float) -> None:
     scores = torch.randn(2, 8, 5, 7, generator=torch.Generator().manual_seed(0)) * factor
-    torch.testing.assert_close(_shares_of_tokens(scores), scores.softmax(2).flatten(1, 2), atol=1e-6, rtol=0)
+    torch.testing.assert_close(_softmax_over_tokens(scores), scores.softmax(2).flatten(1, 2), atol=1e-6, rtol=0)
 
 
 def test_the_image_matters() -> None:

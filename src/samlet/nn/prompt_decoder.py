@@ -2,8 +2,9 @@
 
 A prompt changes the image in two attention steps, and each adds to every pixel a mix of a few vectors: one for each
 head and token. So the image of a prompt is never made. With X the image [N pixels, C], X1 = norm(X + A1 M1), where A1
-[N, heads * tokens] are attention weights and M1 [heads * tokens, C] what the tokens say. A layer norm centers,
-multiplies by one number r for each pixel, scales and shifts; hence every product of the official decoder splits,
+[N, heads * tokens] are attention weights and M1 [heads * tokens, C] the projected values of the tokens. A layer norm
+centers, multiplies by one number r for each pixel, scales and shifts; hence every product of the official decoder
+splits,
 
     X1 W = r (X W') + r A1 (M1 W') + constant,
 
@@ -30,10 +31,10 @@ HEADS = 8  # of every attention; those between tokens and image have 16 channels
 class ImageSide(NamedTuple):
     """What all prompts of an image share; H heads of D channels, N pixels. 31 MB in float32.
 
-    Numbered by block; block 3 is the last look. `keys`, `queries`, `cross`: [H, D, N] (the first half of `cross2`
-    [2 H, D, N] meets what tokens said in block 1); `position_…` are the parts that come from positions; queries of
-    block 1 and those of positions have a row of ones more, for the token bias. `values`: [H, N, D]. `lengths` [3, N]:
-    the image's parts of squared lengths. `upscaled` [N, 4 * 64]: its part of the first upscaling.
+    Numbered by block; 3 is the final attention of the tokens. `keys`, `queries`, `cross`: [H, D, N] (the first half of
+    `cross2` [2 H, D, N] meets the token values of block 1); `position_…` are the parts that come from positions;
+    queries of block 1 and those of positions have a row of ones more, for the token bias. `values`: [H, N, D].
+    `lengths` [3, N]: the image's parts of squared lengths. `upscaled` [N, 4 * 64]: its part of the first upscaling.
     """
 
     keys1: Tensor
@@ -56,7 +57,7 @@ class ImageSide(NamedTuple):
 class Mixture(NamedTuple):
     """An image X = r X' + weights^T vectors: r `scale` [P, 1, N], `weights` [P, R, N], `vectors` [P, R, C].
 
-    X' is the part of `ImageSide`, the same for all prompts. What the norm's shift adds is left to the reader.
+    X' is the part of `ImageSide`, the same for all prompts. What the norm's shift adds is not in it.
     """
 
     weights: Tensor
@@ -70,51 +71,55 @@ class ImageProjector(nn.Module):
     def __init__(self, decoder: MaskDecoder, prompt_encoder: PromptEncoder) -> None:
         super().__init__()
         first, second = _blocks(decoder)
-        looks = first.cross_attn_token_to_image, second.cross_attn_token_to_image
-        answers = first.cross_attn_image_to_token, second.cross_attn_image_to_token
+        token_to_image = first.cross_attn_token_to_image, second.cross_attn_token_to_image
+        image_to_token = first.cross_attn_image_to_token, second.cross_attn_image_to_token
         last = decoder.transformer.final_attn_token_to_image
         self.prompt_encoder = prompt_encoder
-        self.first_look, self.first_answer = looks[0], answers[0]
-        self.position_keys = _fixed(torch.cat([looks[1].k_proj.weight, answers[1].q_proj.weight, last.k_proj.weight]))
-        shifted = answers[1].q_proj.weight @ first.norm4.bias + answers[1].q_proj.bias
+        self.first_token_to_image, self.first_image_to_token = token_to_image[0], image_to_token[0]
+        self.position_keys = _fixed(
+            torch.cat([token_to_image[1].k_proj.weight, image_to_token[1].q_proj.weight, last.k_proj.weight])
+        )
+        shifted = image_to_token[1].q_proj.weight @ first.norm4.bias + image_to_token[1].q_proj.bias
         self.position_bias = _fixed(F.pad(shifted, (len(shifted), len(shifted)))[:, None])
         # The norms as matrices that act on a column of channels: centered; then scaled; then centered again; and so on.
         centered = torch.eye(len(first.norm4.weight)).to(first.norm4.weight) - 1 / len(first.norm4.weight)
         scaled = first.norm4.weight[:, None] * centered
         recentered = centered @ scaled
         rescaled = second.norm4.weight[:, None] * recentered
-        said = answers[0].out_proj.weight, answers[1].out_proj.weight
+        projections = image_to_token[0].out_proj.weight, image_to_token[1].out_proj.weight
         keys = [
-            said[0].T @ centered,
-            looks[1].k_proj.weight @ scaled,
-            answers[1].q_proj.weight @ scaled,
-            said[0].T @ scaled.T @ centered @ recentered,
-            said[1].T @ recentered,
+            projections[0].T @ centered,
+            token_to_image[1].k_proj.weight @ scaled,
+            image_to_token[1].q_proj.weight @ scaled,
+            projections[0].T @ scaled.T @ centered @ recentered,
+            projections[1].T @ recentered,
             last.k_proj.weight @ rescaled,
         ]
         self.keys = _fixed(torch.cat(keys))
-        self.values = _fixed(torch.cat([looks[1].v_proj.weight @ scaled, last.v_proj.weight @ rescaled]).T)
+        self.values = _fixed(torch.cat([token_to_image[1].v_proj.weight @ scaled, last.v_proj.weight @ rescaled]).T)
         self.scale = _fixed(first.norm4.weight)
         self.shift = _fixed(_shift(decoder))
         self.upscaling = _fixed((_first_upscaling(decoder) @ rescaled).T)
 
     def forward(self, image: Tensor) -> ImageSide:
-        """The first look sees the image itself; what follows sees it with the bias of the first answer."""
+        """The first attention reads the image itself; what follows with the bias of image-to-token attention."""
         positions = self.prompt_encoder.get_dense_pe().flatten(2)[0]
         pixels = image.flatten(2)[0]
         placed = pixels + positions
-        queries1 = _heads(self.first_answer.q_proj.weight @ placed + self.first_answer.q_proj.bias[:, None])
-        values1 = _by_head(self.first_look.v_proj(pixels.T))
+        queries1 = _heads(
+            self.first_image_to_token.q_proj.weight @ placed + self.first_image_to_token.q_proj.bias[:, None]
+        )
+        values1 = _by_head(self.first_token_to_image.v_proj(pixels.T))
         position_keys = self.position_keys @ positions + self.position_bias
         position_keys2, position_queries2, position_keys3 = (_heads(part) for part in position_keys.chunk(3))
-        biased = pixels + self.first_answer.out_proj.bias[:, None]
+        biased = pixels + self.first_image_to_token.out_proj.bias[:, None]
         centered = _centered(biased.T)
         rescaled = _centered(centered * self.scale)
         lengths = torch.stack([_length(centered), _length(rescaled), (rescaled * self.shift).mean(-1)])
         cross1, keys2, queries2, *cross2, keys3 = (_heads(part) for part in (self.keys @ biased).chunk(6))
         values2, values3 = (_by_head(part) for part in (biased.T @ self.values).chunk(2, dim=-1))
         return ImageSide(
-            keys1=_heads(self.first_look.k_proj.weight @ placed),
+            keys1=_heads(self.first_token_to_image.k_proj.weight @ placed),
             queries1=_with_ones(queries1),
             cross1=cross1,
             keys2=keys2,
@@ -151,63 +156,67 @@ class PromptDecoder(nn.Module):
         token_pe = torch.cat([output_tokens.expand(sparse.shape[0], -1, -1), sparse], dim=1)
 
         tokens = first.norm1(first.self_attn(token_pe, token_pe, token_pe, token_bias))
-        look = first.cross_attn_token_to_image
-        seen = (_queries(look, tokens + token_pe) @ image.keys1).softmax(-1) @ image.values1
-        tokens = _after_look(first, tokens, look.out_proj(_joined(seen)))
-        answer = first.cross_attn_image_to_token
-        weights = _shares_of_tokens(_keys(answer, tokens + token_pe, token_bias) @ image.queries1)
-        said1 = _by_head(answer.v_proj(tokens))
-        left1 = self._after_first(image, weights, said1)
+        token_to_image = first.cross_attn_token_to_image
+        attended = (_queries(token_to_image, tokens + token_pe) @ image.keys1).softmax(-1) @ image.values1
+        tokens = _norm_and_mlp(first, tokens, token_to_image.out_proj(_joined(attended)))
+        image_to_token = first.cross_attn_image_to_token
+        weights = _softmax_over_tokens(_keys(image_to_token, tokens + token_pe, token_bias) @ image.queries1)
+        token_values1 = _by_head(image_to_token.v_proj(tokens))
+        mixture1 = self._image_after_block1(image, weights, token_values1)
 
         queries = tokens + token_pe
         tokens = second.norm1(tokens + second.self_attn(queries, queries, tokens, token_bias))
-        look = second.cross_attn_token_to_image
+        token_to_image = second.cross_attn_token_to_image
         parts = image.keys2, image.position_keys2, image.values2
-        tokens = _after_look(second, tokens, _look(look, tokens + token_pe, left1, parts, first.norm4.bias))
-        answer = second.cross_attn_image_to_token
-        keys = _keys(answer, tokens + token_pe, token_bias)
-        scores = _scores(keys[..., :-1], answer.q_proj.weight, left1, image.queries2)
+        tokens = _norm_and_mlp(
+            second, tokens, _attend_to_image(token_to_image, tokens + token_pe, mixture1, parts, first.norm4.bias)
+        )
+        image_to_token = second.cross_attn_image_to_token
+        keys = _keys(image_to_token, tokens + token_pe, token_bias)
+        scores = _scores(keys[..., :-1], image_to_token.q_proj.weight, mixture1, image.queries2)
         scores = scores + (keys @ image.position_queries2).flatten(1, 2)
-        weights = _shares_of_tokens(scores.unflatten(1, (HEADS, -1)))
-        said2 = _by_head(answer.v_proj(tokens))
-        left2 = self._after_second(image, left1, weights, said1, said2)
+        weights = _softmax_over_tokens(scores.unflatten(1, (HEADS, -1)))
+        token_values2 = _by_head(image_to_token.v_proj(tokens))
+        mixture2 = self._image_after_block2(image, mixture1, weights, token_values1, token_values2)
 
-        look = transformer.final_attn_token_to_image
+        token_to_image = transformer.final_attn_token_to_image
         parts = image.keys3, image.position_keys3, image.values3
-        tokens = tokens + _look(look, tokens + token_pe, left2, parts, second.norm4.bias)
+        tokens = tokens + _attend_to_image(token_to_image, tokens + token_pe, mixture2, parts, second.norm4.bias)
         tokens = transformer.norm_final_attn(tokens)
-        return decoder.iou_prediction_head(tokens[:, 0]), tokens[:, 1 : 1 + decoder.masks], left2
+        return decoder.iou_prediction_head(tokens[:, 0]), tokens[:, 1 : 1 + decoder.masks], mixture2
 
-    def _after_first(self, image: ImageSide, weights: Tensor, said: Tensor) -> Mixture:
+    def _image_after_block1(self, image: ImageSide, weights: Tensor, token_values: Tensor) -> Mixture:
         """The image after block 1; weights [P, H * T, N].
 
-        The squared length of a pixel of X + A M is that of X, plus A (M M^T A + 2 M X^T); M X^T is what the tokens said
+        The squared length of a pixel of X + A M is that of X, plus A (M M^T A + 2 M X^T); M X^T is the token values
         times a projection of the image.
         """
         block = _blocks(self.decoder)[0]
-        vectors = _vectors(block.cross_attn_image_to_token, said)
-        crossed = vectors @ vectors.mT @ weights + (2 * said @ image.cross1).flatten(1, 2)
-        variance = image.lengths[0] + _summed(weights * crossed) / vectors.shape[-1]
+        vectors = _projected_values(block.cross_attn_image_to_token, token_values)
+        crossed = vectors @ vectors.mT @ weights + (2 * token_values @ image.cross1).flatten(1, 2)
+        variance = image.lengths[0] + _sum_over_rows(weights * crossed) / vectors.shape[-1]
         scale = (variance + block.norm4.eps).rsqrt()
         return Mixture(weights * scale, vectors * block.norm4.weight, scale)
 
-    def _after_second(self, image: ImageSide, left: Mixture, weights: Tensor, said1: Tensor, said2: Tensor) -> Mixture:
-        """The image after block 2, from that after block 1 and weights [P, H * T, N] of what tokens said since.
+    def _image_after_block2(
+        self, image: ImageSide, mixture1: Mixture, weights: Tensor, token_values1: Tensor, token_values2: Tensor
+    ) -> Mixture:
+        """The image after block 2, from that after block 1 and weights [P, H * T, N] of attention to the tokens since.
 
-        Weights sum to one in each head, so what is added to every pixel can be a part of what every token says.
+        Weights sum to one in each head, so what is added to every pixel can be a part of the values of every token.
         """
         block = _blocks(self.decoder)[1]
-        before = _centered(left.vectors)
-        said = _vectors(block.cross_attn_image_to_token, said2)
-        both = torch.cat([left.weights, weights], dim=1)
-        lengths = torch.cat([before, said], dim=1) @ torch.cat([before, said + 2 / HEADS * self.shift], dim=1).mT
-        crossed = (torch.cat([said1, said2], dim=1) @ image.cross2).flatten(1, 2)
-        crossed = lengths @ both + 2 * left.scale * crossed
-        variance = left.scale * (left.scale * image.lengths[1] + 2 * image.lengths[2]) + _length(self.shift)
-        variance = variance + _summed(both * crossed) / before.shape[-1]
+        before = _centered(mixture1.vectors)
+        added = _projected_values(block.cross_attn_image_to_token, token_values2)
+        both = torch.cat([mixture1.weights, weights], dim=1)
+        lengths = torch.cat([before, added], dim=1) @ torch.cat([before, added + 2 / HEADS * self.shift], dim=1).mT
+        crossed = (torch.cat([token_values1, token_values2], dim=1) @ image.cross2).flatten(1, 2)
+        crossed = lengths @ both + 2 * mixture1.scale * crossed
+        variance = mixture1.scale * (mixture1.scale * image.lengths[1] + 2 * image.lengths[2]) + _length(self.shift)
+        variance = variance + _sum_over_rows(both * crossed) / before.shape[-1]
         root = (variance + block.norm4.eps).rsqrt()
-        vectors = torch.cat([before, said + self.shift / HEADS], dim=1)
-        return Mixture(both * root, vectors * block.norm4.weight, left.scale * root)
+        vectors = torch.cat([before, added + self.shift / HEADS], dim=1)
+        return Mixture(both * root, vectors * block.norm4.weight, mixture1.scale * root)
 
 
 class MaskUpscaler(nn.Module):
@@ -251,7 +260,9 @@ class MaskUpscaler(nn.Module):
         return logits.reshape(prompts, columns.shape[0], 4 * side, 4 * side)
 
 
-def _look(attention: Attention, tokens: Tensor, image: Mixture, parts: tuple[Tensor, ...], shift: Tensor) -> Tensor:
+def _attend_to_image(
+    attention: Attention, tokens: Tensor, image: Mixture, parts: tuple[Tensor, ...], shift: Tensor
+) -> Tensor:
     """The attention of tokens [P, T, C] on an image in pieces -> [P, T, C].
 
     `parts` are the shared keys, keys of positions, values. A shift of all keys moves the scores of a query alike and
@@ -263,8 +274,8 @@ def _look(attention: Attention, tokens: Tensor, image: Mixture, parts: tuple[Ten
     weights = scores.softmax(-1)
     shared = (weights * image.scale).unflatten(1, (HEADS, -1)) @ values
     mixed = (weights @ image.weights.mT).unflatten(1, (HEADS, -1)) @ _by_head(image.vectors @ attention.v_proj.weight.T)
-    seen = _joined(shared + mixed) + attention.v_proj(shift)
-    return attention.out_proj(seen)
+    attended = _joined(shared + mixed) + attention.v_proj(shift)
+    return attention.out_proj(attended)
 
 
 def _scores(tokens: Tensor, weight: Tensor, image: Mixture, shared: Tensor) -> Tensor:
@@ -273,7 +284,7 @@ def _scores(tokens: Tensor, weight: Tensor, image: Mixture, shared: Tensor) -> T
     return image.scale * (tokens @ shared).flatten(1, 2) + mixed
 
 
-def _after_look(block: TwoWayBlock, tokens: Tensor, update: Tensor) -> Tensor:
+def _norm_and_mlp(block: TwoWayBlock, tokens: Tensor, update: Tensor) -> Tensor:
     tokens = block.norm2(tokens + update)
     return block.norm3(tokens + block.mlp(tokens))
 
@@ -289,23 +300,23 @@ def _keys(attention: Attention, tokens: Tensor, token_bias: Tensor) -> Tensor:
     return torch.cat([keys, token_bias.transpose(2, 3).expand(-1, HEADS, -1, -1)], dim=-1)
 
 
-def _shares_of_tokens(scores: Tensor) -> Tensor:
+def _softmax_over_tokens(scores: Tensor) -> Tensor:
     """Softmax over tokens of scores [P, H, T, N]: [P, H * T, N].
 
     Written out, as it is four times faster in ONNX Runtime than its own along an axis that is not the last.
     """
     powers = (scores - scores.amax(2, keepdim=True)).exp()
-    return (powers / _summed(powers)).flatten(1, 2)
+    return (powers / _sum_over_rows(powers)).flatten(1, 2)
 
 
-def _summed(rows: Tensor) -> Tensor:
-    """[..., R, N] -> [..., 1, N], as a product, for the reason that `_shares_of_tokens` gives."""
+def _sum_over_rows(rows: Tensor) -> Tensor:
+    """[..., R, N] -> [..., 1, N], as a product, for the reason that `_softmax_over_tokens` gives."""
     return torch.ones_like(rows[..., :1]).mT @ rows
 
 
-def _vectors(attention: Attention, said: Tensor) -> Tensor:
+def _projected_values(attention: Attention, values: Tensor) -> Tensor:
     """What tokens add to a pixel that attends to them, centered: [P, H, T, D] -> [P, H * T, C]."""
-    return _centered((said @ attention.out_proj.weight.T.unflatten(0, (HEADS, -1))).flatten(1, 2))
+    return _centered((values @ attention.out_proj.weight.T.unflatten(0, (HEADS, -1))).flatten(1, 2))
 
 
 def _by_head(rows: Tensor) -> Tensor:
