@@ -184,7 +184,9 @@ def _columns(spec: ModelSpec, multimask_output: bool, count: int | None) -> tupl
     if count is None:
         return spec.multimask if multimask_output else by_count[1]
     if count not in by_count:
-        raise InputError(f"num_multimask_outputs is {count}: use {', '.join(map(str, sorted(by_count)))}.")
+        *few, most = sorted(by_count)
+        words = f"{', '.join(map(str, few))} or {most}" if few else str(most)
+        raise InputError(f"num_multimask_outputs is {count}: use {words}.")
     return by_count[count]
 
 
