@@ -180,7 +180,7 @@ def test_results_of_an_earlier_run_are_replaced(samlet, loads, photo, workplace)
         (["--box", "1,2,3"], '--box "1,2,3"'),
         (["--box", "10,10,5,20"], "Box (10, 10, 5, 20)"),
         (["--box", "10,10,10,20"], "Box (10, 10, 10, 20)"),
-        (["--box", "10,10,20,193"], "outside the image"),
+        (["--box", "10,10,20,193.5"], "outside the image"),
         (["--box", "nan,10,20,30"], "nan"),
     ],
 )
