@@ -268,10 +268,10 @@ def test_a_predictor_of_a_backend_of_ones_own_is_pickled_with_it():
 def test_many_prompts_are_decoded_some_at_a_time(model, backend, embedding, monkeypatch):
     points = np.stack(np.meshgrid(np.arange(10, 90, 20), np.arange(10, 90, 20)), -1).reshape(-1, 1, 2)
     prompts = Prompts.points(points)
-    whole = model.predict(embedding, prompts, candidates="all")
+    whole = model.predict(embedding, prompts, candidates="multimask")
     backend.decoded.clear()
     monkeypatch.setattr("samlet.predictor.PROMPTS_AT_ONCE", 3)
-    masks = model.predict(embedding, prompts, candidates="all")
+    masks = model.predict(embedding, prompts, candidates="multimask")
     assert [len(labels) for _, labels, _ in backend.decoded] == [3, 3, 3, 3, 3, 1]
     assert [mask.prompt_index for mask in masks] == [mask.prompt_index for mask in whole]
     assert [mask.rle for mask in masks] == [mask.rle for mask in whole]
