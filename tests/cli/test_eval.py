@@ -268,5 +268,6 @@ def test_an_output_that_cannot_be_is_refused_before_the_model_is_loaded(
 
 
 def test_the_old_option_still_works(model, data: Path, tmp_path: Path) -> None:
-    run_app("--data", data, "--output", tmp_path / "out", "--policy", "first")
-    assert report_of(tmp_path / "out")["protocol"]["select"] == "first"
+    with pytest.warns(DeprecationWarning, match='select="single"'):
+        run_app("--data", data, "--output", tmp_path / "out", "--policy", "first")
+    assert report_of(tmp_path / "out")["protocol"]["select"] == "single"

@@ -82,7 +82,7 @@ def report(folder: Path, **changes) -> Path:
 def test_every_report_is_a_row(generator, tmp_path) -> None:
     paths = [report(tmp_path / "a"), report(tmp_path / "b", per_source={"pets": {"miou": 0.1, "instances": 4}})]
     rows = [line for line in generator["ours"](paths).splitlines() if line.startswith(("| a", "| b"))]
-    numbers = "`mobile-sam`, n/a | point, 3 clicks, select best | 9 | 50.0 | n/a | 25.0 | 100.0 | 12.5 | 72.5"
+    numbers = "`mobile-sam`, n/a | point, 3 clicks, select iou | 9 | 50.0 | n/a | 25.0 | 100.0 | 12.5 | 72.5"
     assert rows == [f"| a | {numbers} | 75.0 (4) |", f"| b | {numbers} | n/a |"]
 
 

@@ -43,7 +43,7 @@ def resizing():
     given = [helper.make_tensor_value_info(f"given_{value.name}", 1, OUTPUTS[value.name]) for value in (masks, iou)]
     nodes = [helper.make_node("Identity", [source.name], [source.name[6:]]) for source in given]
     graph = helper.make_graph(nodes, "decoder", given, [iou, masks])
-    _append_resizing(graph, canvas=1024)
+    _append_resizing(graph, tiny_model().spec)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.checker.check_model(model, full_check=True)
     assert [output.name for output in model.graph.output] == list(OUTPUTS)
