@@ -44,12 +44,12 @@ RENAMED: dict[str, str] = {
             "memory",
             "precision",
             "processes",
-            "sharding",
             "stopping",
             "trainer",
         )
     },
     "training.optimization": "training.loop.optimizer",
+    "training.sharding": "training.loop.fsdp",
     "training.mask_batches": "training.batches.masks",
     "training.prompt_sampling": "training.batches.prompts",
     "training.sources": "training.batches.sources",

@@ -162,7 +162,7 @@ def test_frozen_parts_get_no_gradient(frozen, learning):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"frozen": ("decoder",)}, 'no part "decoder"'),
+        ({"frozen": ("decoder",)}, "no part 'decoder'"),
         ({"frozen": ("image_encoder", "mask_decoder")}, "leave one of them to learn"),
         ({"rounds": 0}, "rounds is 0"),
         ({"lora": -1}, "lora is -1"),
