@@ -76,7 +76,7 @@ class OfficialDecoder(nn.Module):
         """[1, C, G, G], [B, N, 2], [B, N], [1, 1, L, L], [1] → IoU [B, M], masks [B, M, L, L]."""
         hinted, unhinted = self.prompt_encoder.embed_mask(mask_input), self.prompt_encoder.no_mask(1)
         image = image_embeddings + has_mask * hinted + (1 - has_mask) * unhinted
-        image = image.expand(len(point_coords), -1, -1, -1)
+        image = image.expand(point_coords.shape[0], -1, -1, -1)
         sparse = self.prompt_encoder.embed_tokens(point_coords, point_labels)
         iou, tokens, keys = self.mask_decoder.decode_tokens(image, self.prompt_encoder.get_dense_pe(), sparse)
         return iou, self.mask_decoder.upscale(tokens, keys)

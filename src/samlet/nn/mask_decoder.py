@@ -78,10 +78,11 @@ class MaskDecoder(nn.Module):
         pixels = act(_per_pixel(second, pixels)).unflatten(3, (4, -1)).flatten(1, 3)
         tokens = zip(self.output_hypernetworks_mlps, mask_tokens.unbind(1), strict=True)
         logits = pixels @ torch.stack([mlp(token) for mlp, token in tokens], dim=2)
+        prompts = keys.shape[0]  # len() would be a constant of an exported graph
         logits = logits.reshape(
-            len(keys), side, side, 2, 2, 2, 2, self.masks
+            prompts, side, side, 2, 2, 2, 2, self.masks
         )  # y, x, y in 2, x in 2, y in 2, x in 2, mask
-        return logits.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(len(keys), self.masks, 4 * side, 4 * side)
+        return logits.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(prompts, self.masks, 4 * side, 4 * side)
 
     def forward(
         self,
