@@ -50,7 +50,7 @@ def resizing():
     return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("size_hw", [(120, 200), (333, 77), (64, 64), (1, 300), (900, 1300)])
+@pytest.mark.parametrize("size_hw", [(120, 200), (333, 77), (64, 64), (1, 300), (1, 3000), (900, 1300)])
 def test_masks_are_resized_as_the_frame_does(resizing, size_hw):
     logits = RANDOM.standard_normal((1, 4, 256, 256)).astype(np.float32)
     inputs = {
