@@ -14,6 +14,8 @@ from tests.filler import fill_, image
 import samlet
 from samlet.backend import Embedding
 from samlet.cli.eval import app as eval_app
+from samlet.cli.options.model import ModelOptions
+from samlet.cli.segment import segment
 from samlet.errors import ExportError, InputError, PromptError
 from samlet.export.onnx import export_onnx
 from samlet.export.parity import PHOTOS
@@ -147,3 +149,13 @@ def test_export_to_onnx_and_back(name, model, checkpoint, tmp_path, clicks):
     assert ours.low_res_logits.shape == theirs.low_res_logits.shape
     with pytest.raises(ExportError, match="stretches images"):
         export_onnx(model.backend.module, tmp_path / "official", layout="official", photos=PHOTOS[:1])
+
+
+def test_segment_writes_as_many_masks_as_the_model_has(name, checkpoint, tmp_path):
+    photo, model = (
+        next(TINY.glob("*.jpg")),
+        ModelOptions(model=f"tests.fake_family:{name}", checkpoint=checkpoint, backend="torch"),
+    )
+    segment([photo], point=("9,9",), candidates="every", model=model, output=tmp_path / "out")
+    [record] = (tmp_path / "out").glob("*.json")
+    assert len(json.loads(record.read_text())["annotations"]) == SPECS[name].mask_tokens

@@ -27,7 +27,7 @@ from samlet.files import sha256_of
 from samlet.hub import weights
 from samlet.models.registry import DEFAULT_MODEL, get_spec, shipped_folder
 from samlet.predictor import Predictor
-from samlet.runtime.artifact import precision_of, weights_of
+from samlet.runtime.artifact import precision_of, read_manifest, weights_of
 from samlet.runtime.shared import IMAGES_KEPT
 from samlet.spec import ModelSpec
 
@@ -74,6 +74,14 @@ def load(
         checkpoint = None if checkpoint is None else Path(checkpoint).resolve()
         predictor = _load_named(spec, wish) if checkpoint is None else _load_torch(spec, wish, checkpoint)
     return predictor.reloaded_by(partial(load, name, checkpoint=checkpoint, **asdict(wish)))
+
+
+def spec_of(name: str | os.PathLike[str] | None = None, checkpoint: str | os.PathLike[str] | None = None) -> ModelSpec:
+    """The description of the model that `load` would make ready: nothing is loaded. Errors as there."""
+    folder = _artifact_folder(name, checkpoint)
+    if folder is not None:
+        return ModelSpec.from_json(read_manifest(folder))
+    return get_spec(DEFAULT_MODEL if name is None else os.fspath(name))
 
 
 def artifact_backend(precision: str = "float32") -> tuple[str, str]:

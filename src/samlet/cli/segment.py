@@ -13,6 +13,7 @@ import numpy as np
 from cyclopts import Parameter
 from numpy.typing import NDArray
 
+from samlet.candidates import Candidates, columns_of
 from samlet.cli.formats import FormatFiles, Formats, with_digests
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.cli.options.photos import Photos, find_photos
@@ -35,14 +36,6 @@ if TYPE_CHECKING:
     from samlet.predictor import Predictor
     from samlet.prompts import Prompts
 
-# Of each choice the word of `Predictor.predict`, and how many masks it gives a prompt.
-CANDIDATES: dict[str | None, tuple[Literal["best", "single", "multimask", "every"] | None, int]] = {
-    None: (None, 1),
-    "best": ("best", 1),
-    "single": ("single", 1),
-    "multimask": ("multimask", 3),
-    "every": ("every", 4),
-}
 COLUMNS = (
     ("mask", "right"),
     ("predicted IoU", "right"),
@@ -111,7 +104,8 @@ def segment(
     another photo, is not replaced without --overwrite.
     """
     prompts = parse_prompts(point, box)
-    asked, masks_per_prompt = CANDIDATES[_one_choice(candidates, all_masks, raw)]
+    asked = _one_choice(candidates, all_masks, raw)
+    masks_per_prompt = 1 if asked in (None, "best") else len(columns_of(model.spec(), asked))
     files = FormatFiles(output, formats, overwrite)
     photos = find_photos(images)
     plans = plan_outputs(photos, files, len(prompts) * masks_per_prompt)
@@ -136,9 +130,9 @@ def segment(
     broken.tell()
 
 
-def _one_choice(candidates: str | None, all_masks: bool, raw: bool) -> str | None:
+def _one_choice(candidates: Candidates | None, all_masks: bool, raw: bool) -> Candidates | None:
     """The candidates that are wanted, by whichever option; InputError if two options want different ones."""
-    older = "multimask" if all_masks else "best" if raw else None
+    older: Candidates | None = "multimask" if all_masks else "best" if raw else None
     if None not in (candidates, older) and candidates != older:
         option = "--all-masks" if all_masks else "--raw"
         raise InputError(f"{option} means --candidates {older}, not {candidates}: give one of the two.")
@@ -151,7 +145,7 @@ class _Answer:
 
     predictor: Predictor
     prompts: Prompts
-    candidates: Literal["best", "single", "multimask", "every"] | None
+    candidates: Candidates | None
     select: Literal["iou", "stability"]
     refine: Literal["auto", "none", "edges", "look"]
 

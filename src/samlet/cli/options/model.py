@@ -13,6 +13,7 @@ from samlet.cli.pull import with_weights
 
 if TYPE_CHECKING:
     from samlet.predictor import Predictor
+    from samlet.spec import ModelSpec
 
 ModelName: TypeAlias = Annotated[str, Parameter(help="A name from `samlet models`, or an exported folder.")]
 BackendName: TypeAlias = Annotated[
@@ -52,6 +53,12 @@ class ModelOptions:
             "precision": self.precision,
             "threads": self.threads,
         }
+
+    def spec(self) -> ModelSpec:
+        """What the model's description says, before anything is loaded or fetched."""
+        from samlet import loading
+
+        return loading.spec_of(self.model, self.checkpoint)
 
     def load(self, **changed: Any) -> Predictor:
         """The model, ready. Published weights that are not here are fetched once all else is known to fit."""
