@@ -42,7 +42,7 @@ def test_of_a_stage_stay_half_precision_weights_and_a_row(tmp_path):
     assert kept["count"] == 3
     ledger = tmp_path / "docs" / "ledger.md"
     views, hours = f"{config.steps * config.batch_size:,}", f"{config.steps / 100:.1f}"
-    assert enter(stage, ledger, {"box": 0.7123}).endswith(f"| {views} | {hours} | 2.000 | 71.2 | – |")
+    assert enter(stage, ledger, {"box": 0.7123}).endswith(f"| {views} | {hours} | 2.500 | 71.2 | – |")
     enter(stage, ledger, {})
     lines = ledger.read_text().splitlines()
     assert lines[0].startswith("# ")

@@ -19,19 +19,20 @@ from samlet.files import make_folder, write_aside, write_files
 from samlet.models.checkpoints import read_state_dict
 from samlet.training.config import TrainConfig
 from samlet.training.loop.checkpoint import CONFIG, LOG, STUDENT
+from samlet.training.loop.log import VALIDATION
 from samlet.training.recipes.default import STAGES
 from samlet.training.stages.registry import StageEntry, stage_of
 from samlet.training.widen import widen
 
 FIRST = "efficientvit-sam-b0"
 NAMES = tuple(recipe.__name__ for recipe in STAGES)
-LAST_ROWS = 10  # of a log, for the loss a stage ended with
+LAST_ROWS = 10  # of a log, for the loss a stage ended with where none was held out
 HEAD = """\
 # What the default model was trained on
 
 A row for each stage, written by `just train-default`. Views are images as the student saw them; hours are those of
-the steps alone. Losses of different kinds of stages do not compare. Box and click are mIoU in percent on `val`, the
-mean of sources, of 134 photos and at most 3 masks each:
+the steps alone. The loss is that of held-out views, where there are any; losses of different kinds of stages do not
+compare. Box and click are mIoU in percent on `val`, the mean of sources, of 134 photos and at most 3 masks each:
 `samlet eval --data ../shared/data/val --protocol box --limit 134 --max-masks-per-image 3`, then `--protocol point`.
 
 | stage | finished | views | hours | loss | box | click |
@@ -91,13 +92,14 @@ def enter(stage: StageRun, ledger: Path, val: Mapping[str, float]) -> str:
     """Add a finished stage's row to the ledger, with `val` mIoU by protocol, and return it."""
     config = TrainConfig.load(stage.output / CONFIG)
     rows = [json.loads(line) for line in (stage.output / LOG).read_text(encoding="utf-8").splitlines()]
-    hours = config.steps * sum(row["seconds"] for row in rows) / len(rows) / 3600
-    last = rows[-LAST_ROWS:]
+    steps, held_out = [row for row in rows if "seconds" in row], [row[VALIDATION] for row in rows if VALIDATION in row]
+    hours = config.steps * sum(row["seconds"] for row in steps) / len(steps) / 3600
+    last = held_out[-1:] or [row["loss"] for row in steps[-LAST_ROWS:]]
     measured = [f"{100 * val[name]:.1f}" if name in val else "–" for name in ("box", "point")]
     finished = f"{datetime.now().astimezone():%Y-%m-%d}"
-    loss = sum(row["loss"] for row in last) / len(last)
     views = config.steps * config.batch_size
-    row = f"| {' | '.join([stage.name, finished, f'{views:,}', f'{hours:.1f}', f'{loss:.3f}', *measured])} |"
+    cells = [stage.name, finished, f"{views:,}", f"{hours:.1f}", f"{sum(last) / len(last):.3f}", *measured]
+    row = f"| {' | '.join(cells)} |"
     before = ledger.read_text(encoding="utf-8") if ledger.exists() else HEAD
     make_folder(ledger.parent)
     write_files({ledger: f"{before}{row}\n".encode()})
