@@ -246,3 +246,9 @@ def test_what_a_training_run_goes_on_with_names_the_model_beside_it(tmp_path: Pa
     kept = {"step": 3, "stage": {}, "ema": {}, "optimizer": {}, "scaler": {}, "best": None}
     with pytest.raises(CheckpointError, match=r"goes on, not a model: give .*student\.safetensors"):
         read_state_dict(saved(kept, tmp_path / "checkpoint.pt"))
+
+
+def test_names_of_transformers_are_told_where_the_weights_are_of_no_known_model(tmp_path: Path, model: Sam) -> None:
+    theirs = {"vision_encoder.pos_embed": torch.zeros(1, 2, 2, 8), "mask_decoder.iou_token.weight": torch.zeros(1, 256)}
+    with pytest.raises(CheckpointError, match="names of transformers' SamModel"):
+        load_checkpoint(model, saved(theirs, tmp_path / "theirs.pt"))

@@ -37,12 +37,18 @@ def load_checkpoint(model: Sam, path: str | Path) -> None:
 
     Raises CheckpointError when the file cannot be read, holds code, or is of another model, which it then names.
     """
-    state = read_state_dict(path)
+    stored = read_state_dict(path)
+    state = to_official_names(stored)
     differences = _differences(model, state)
     if differences and not _differences(_fused_skeleton(model.spec), state):
         fuse(model)
     elif differences:
-        raise CheckpointError(_another_model(path, model.spec.name, state, differences))
+        named = (
+            ""
+            if state.keys() == stored.keys()
+            else " (It has the names of transformers' SamModel, here made official.)"
+        )
+        raise CheckpointError(_another_model(path, model.spec.name, state, differences) + named)
     model.load_state_dict(model.state_dict() | state)
 
 
@@ -66,7 +72,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             content = content[wrapper]
     if not _is_state_dict(content):
         raise CheckpointError(_no_state_dict(path, content))
-    return to_official_names(_without_prefixes(content))
+    return _without_prefixes(content)
 
 
 def identify(state: Mapping[str, Tensor]) -> str | None:
