@@ -22,6 +22,23 @@ def test_counts_below_one_are_refused_by_name(name):
         config(**{name: 0})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", -1),  # no generator takes it
+        ("images", -5),  # would mean nearly all
+        ("batch_size", 10**9),
+        ("learning_rate", float("nan")),
+        ("learning_rate", float("inf")),
+        ("ema_decay", 1.5),
+        ("min_crop", -0.1),
+    ],
+)
+def test_numbers_out_of_bounds_are_refused_by_name(name, value):
+    with pytest.raises(TrainingError, match=f"{name} is "):
+        config(**{name: value})
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_takes_changes_and_leaves_the_rest(name):
     recipe = RECIPES[name]()

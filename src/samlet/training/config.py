@@ -40,6 +40,16 @@ def _with_prompt_encoder(parts: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("prompt_encoder", *parts)))
 
 
+_MOST = 10**12
+BOUNDS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("steps", "views", "checkpoint_every", "keep"), (1, _MOST)),
+    **dict.fromkeys(("batch_size", "grad_accum_steps"), (1, 65_536)),
+    **dict.fromkeys(("seed", "images", "validation_images", "max_broken", "warmup_steps"), (0, _MOST)),
+    **dict.fromkeys(("learning_rate", "final_learning_rate", "decoder_rate", "weight_decay"), (0, 1_000)),
+    **dict.fromkeys(("ema_decay", "layer_decay", "min_crop", "color"), (0, 1)),
+}
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """What every stage has. Images are counted, not batches: `batch_size` images make one optimizer step.
@@ -89,9 +99,10 @@ class TrainConfig:
     keep: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "views", "checkpoint_every", "grad_accum_steps", "keep"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} is {shown(getattr(self, name))}: give at least 1.")
+        for name, (low, high) in BOUNDS.items():
+            value = getattr(self, name)
+            if not low <= value <= high:  # NaN lies nowhere
+                raise TrainingError(f"{name} is {shown(value)}: give at least {low:,} and at most {high:,}.")
         for name, kind in (("precision", Precision), ("batch_norm", BatchNorm), ("no_weight_decay", NoWeightDecay)):
             if getattr(self, name) not in get_args(kind):
                 raise TrainingError(f"{name} is {shown(getattr(self, name))}: use {', '.join(get_args(kind))}.")
