@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import inf, isfinite
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -52,8 +52,8 @@ _BOUNDS = {
     "crop_n_layers": (0, 6),
     "crop_overlap_ratio": (0, 1),
     "min_mask_region_area": (0, 10**9),
-    "pred_iou_thresh": (-10, 10),
-    "stability_score_thresh": (-10, 10),
+    "pred_iou_thresh": (-inf, inf),  # what callers of segment_anything pass for "no threshold" has no end
+    "stability_score_thresh": (-inf, inf),
     "stability_score_offset": (0, 1000),
     "box_nms_thresh": (0, 10),
     "crop_nms_thresh": (0, 10),
