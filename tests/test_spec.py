@@ -9,6 +9,8 @@ import pytest
 from samlet.errors import ModelError
 from samlet.spec import LATER_NUMBERS, Checkpoint, ImageSpec, ModelSpec
 
+LATER = {*LATER_NUMBERS, "single_column", "multimask_columns", "task"}  # manifests of before state none of these
+
 SPEC = ModelSpec(
     name="tiny",
     family="test",
@@ -47,9 +49,13 @@ def test_thresholds_of_everything_mode_are_sams_where_a_manifest_tells_none():
     )
 
 
-@pytest.mark.parametrize(
-    "name", [field.name for field in dataclasses.fields(ModelSpec) if field.name not in LATER_NUMBERS]
-)
+def test_a_manifest_of_before_is_of_a_promptable_model_with_sams_masks():
+    record = {name: value for name, value in SPEC.to_json().items() if name not in LATER}
+    spec = ModelSpec.from_json(record)
+    assert (spec.task, spec.single_column, spec.multimask) == ("promptable", 0, (1, 2, 3))
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(ModelSpec) if field.name not in LATER])
 def test_a_missing_field_is_named(name):
     record = SPEC.to_json()
     del record[name]

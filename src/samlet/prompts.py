@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from samlet.errors import PromptError
 from samlet.geometry.frames import ImageFrame
+from samlet.opencv import cv2
 
 ABSENT_LABEL = -10
 """Label of a token that only fills up a row of `Prompts.tokens()`; the decoder masks it out of attention."""

@@ -126,7 +126,8 @@ def test_how_a_target_is_loaded(target, options):
 
 def test_random_weights_are_opened_without_a_file(monkeypatch):
     fused = []
-    built = SimpleNamespace(spec="spec")
+    spec = SimpleNamespace(check_task=lambda task: None)
+    built = SimpleNamespace(spec=spec)
     parts = {
         "samlet.runtime.torch": SimpleNamespace(
             TorchBackend=lambda *given: SimpleNamespace(spec=given[1], given=given)
@@ -136,5 +137,5 @@ def test_random_weights_are_opened_without_a_file(monkeypatch):
     monkeypatch.setattr(module, "import_with_extra", lambda name, extra, purpose: parts[name])
     monkeypatch.setattr(module, "load_module", lambda name: built)
     predictor = opened(Target("mobile-sam", "torch", random_weights=True, device="cuda"))
-    assert predictor.backend.given == (built, "spec", "cuda", "float32")
+    assert predictor.backend.given == (built, spec, "cuda", "float32")
     assert fused == [built]

@@ -56,12 +56,13 @@ def _deepest(error: NDArray[np.bool_], clicked: Sequence[tuple[int, int]]) -> tu
     # Outside its bounding box a region is background, so the distances inside the padded box are the exact ones.
     rows, columns = _extent(error)
     padded = np.pad(error[rows, columns].astype(np.uint8), 1)
-    distances = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # OpenCV's last digit differs from call to call, and with it the first of equal distances; squares are whole numbers.
+    distances = np.rint(np.square(cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), dtype=np.float64))
     for x, y in clicked:
         if rows.start <= y < rows.stop and columns.start <= x < columns.stop:
             distances[y - rows.start + 1, x - columns.start + 1] = 0
     distances = distances[1:-1, 1:-1]
-    largest = float(distances.max())
+    largest = float(np.sqrt(distances.max()))
     return (_first_maximum(distances, rows, columns) if largest > 0 else (0, 0)), largest
 
 
