@@ -56,8 +56,9 @@ def _deepest(error: NDArray[np.bool_], clicked: Sequence[tuple[int, int]]) -> tu
     # Outside its bounding box a region is background, so the distances inside the padded box are the exact ones.
     rows, columns = _extent(error)
     padded = np.pad(error[rows, columns].astype(np.uint8), 1)
-    # OpenCV's last digit differs from call to call, and with it the first of equal distances; squares are whole numbers.
-    distances = np.rint(np.square(cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), dtype=np.float64))
+    # OpenCV's last digit differs from call to call, and so does the first of equal distances; squares are whole.
+    distances = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distances = np.rint(np.square(distances, dtype=np.float64))
     for x, y in clicked:
         if rows.start <= y < rows.stop and columns.start <= x < columns.stop:
             distances[y - rows.start + 1, x - columns.start + 1] = 0
