@@ -100,7 +100,6 @@ def wait_for_step(process, step):
 
 def test_after_sigkill_and_sigterm_a_resumed_run_still_gives_the_same_weights(tmp_path):
     """SIGKILL at a random step in another process; resumed here, stopped by SIGTERM at a step no checkpoint is due."""
-    settings = toy_config(steps=2000, checkpoint_every=10)
     step = random.Random(os.getpid()).randint(11, 39)
     process = started(tmp_path / "cut")
     wait_for_step(process, step)
@@ -110,22 +109,32 @@ def test_after_sigkill_and_sigterm_a_resumed_run_still_gives_the_same_weights(tm
     assert killed_at >= step // 10 * 10
 
     end = killed_at + 15
-    states = [state_at(end, Trainer(Doubling(noise=0.1), settings, tmp_path / "cut", resume=True), settings)]
-    states.append(state_at(end, Trainer(Doubling(noise=0.1), settings, tmp_path / "whole"), settings))
+    states = [stopped_at(end, tmp_path / "cut"), stopped_at(end, tmp_path / "whole")]
     assert same(states[0]["stage"], states[1]["stage"])
     assert same(states[0]["ema"], states[1]["ema"])
 
 
-def state_at(end, trainer, settings):
-    """What a run's checkpoint holds when it is asked to stop after a step."""
+STOPPED = """
+import signal
+import sys
+from pathlib import Path
+from samlet.training.loop.trainer import Trainer
+from tests.training.toy_stage import Doubling, stream, toy_config
 
-    def stop(step, values):
-        if step == end - 1:
-            signal.raise_signal(signal.SIGTERM)
+settings = toy_config(steps=2000, checkpoint_every=10)
+folder, last = Path(sys.argv[1]), int(sys.argv[2]) - 1
+trainer = Trainer(Doubling(noise=0.1), settings, folder, resume=folder.exists())
+trainer.run(stream(settings), lambda step, values: step == last and signal.raise_signal(signal.SIGTERM))
+"""
 
-    with pytest.raises(StoppedError, match=f"SIGTERM after step {end}"):
-        trainer.run(stream(settings), stop)
-    return checkpoint_of(trainer.folder)
+
+def stopped_at(end, folder):
+    """What a run's checkpoint holds when it is asked to stop after a step; in a process of its own, as it may die."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    program = [sys.executable, "-c", STOPPED, str(folder), str(end)]
+    result = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    assert f"SIGTERM after step {end}" in result.stderr, result
+    return checkpoint_of(folder)
 
 
 @pytest.fixture
