@@ -23,6 +23,9 @@ def runtimes(monkeypatch):
     )
     found = {"onnxruntime": onnx, "openvino": SimpleNamespace(Core=lambda: core), "torch": torch}
 
+    def openvino_core():
+        return import_module("openvino").Core()
+
     def import_module(name):
         if isinstance(found.get(name), Exception):
             raise found[name]
@@ -30,6 +33,7 @@ def runtimes(monkeypatch):
 
     monkeypatch.setattr(machine, "import_module", import_module)
     monkeypatch.setattr(machine, "import_without_telemetry", import_module)
+    monkeypatch.setattr(machine, "openvino_core", openvino_core)
     monkeypatch.setattr("samlet.cli.doctor.artifact_backend", lambda: ("abacus", "it is the only one"))
     return found
 

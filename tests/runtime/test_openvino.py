@@ -24,19 +24,19 @@ class Cpu:
 
 @pytest.mark.parametrize("precision", [None, "float32"])
 def test_float32_is_asked_for_even_where_there_is_bfloat16(monkeypatch, precision):
-    monkeypatch.setattr(runtime.openvino, "Core", lambda: Cpu("FP32", "BF16"))
+    monkeypatch.setattr(runtime, "openvino_core", lambda: Cpu("FP32", "BF16"))
     options = {} if precision is None else {"precision": precision}
     assert OpenVinoBackend.from_folder(tiny_artifact(), **options)._config["INFERENCE_PRECISION_HINT"] == "f32"
 
 
 def test_bfloat16_where_the_cpu_has_it(monkeypatch):
-    monkeypatch.setattr(runtime.openvino, "Core", lambda: Cpu("FP32", "BF16"))
+    monkeypatch.setattr(runtime, "openvino_core", lambda: Cpu("FP32", "BF16"))
     backend = OpenVinoBackend.from_folder(tiny_artifact(), precision="bfloat16")
     assert backend._config["INFERENCE_PRECISION_HINT"] == "bf16"
 
 
 def test_bfloat16_is_refused_where_the_cpu_lacks_it(monkeypatch):
-    monkeypatch.setattr(runtime.openvino, "Core", lambda: Cpu("FP32", "INT8"))
+    monkeypatch.setattr(runtime, "openvino_core", lambda: Cpu("FP32", "INT8"))
     with pytest.raises(BackendError, match="cannot compute in bfloat16"):
         OpenVinoBackend.from_folder(tiny_artifact(), precision="bfloat16")
 

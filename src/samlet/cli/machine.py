@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from samlet.runtime.openvino_core import openvino_core
 from samlet.runtime.telemetry import import_without_telemetry
 
 PACKAGES = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "openvino", "torch")
@@ -84,7 +85,7 @@ def _onnx_devices() -> str:
 
 def _openvino_devices() -> str:
     """The CPU and what it computes in: the backend runs nothing else, whatever OpenVINO finds."""
-    core = import_without_telemetry("openvino").Core()
+    core = openvino_core()
     name = core.get_property("CPU", "FULL_DEVICE_NAME").strip()
     precisions = [word for word in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") if word in PRECISIONS]
     return f"CPU ({name}; {', '.join(precisions)})"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from samlet.errors import BackendError
 from samlet.runtime.artifact import Artifact
 from samlet.runtime.graphs import Graph, GraphBackend
+from samlet.runtime.openvino_core import openvino_core
 from samlet.runtime.shared import IMAGES_KEPT
 from samlet.runtime.telemetry import import_without_telemetry
 
@@ -46,7 +47,7 @@ class OpenVinoBackend(GraphBackend):
         images_kept: int = IMAGES_KEPT,
     ) -> None:
         super().__init__(artifact, threads, images_kept=images_kept)
-        self._core = openvino.Core()
+        self._core = openvino_core()
         self._config = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": _usable(precision, self._core),
