@@ -29,6 +29,10 @@ test *paths:
 test-all:
     python -m pytest -m "slow or not slow"
 
+# build the page into the package (node 20 or later); its result is committed
+web:
+    cd web && npm ci && npm run check && npm run lint && npm test && npm run build
+
 # what the gate does: a fresh environment, the lints, the tests
 gate:
     .ci/run
