@@ -23,16 +23,18 @@ sys.meta_path.insert(0, Block())
 IMPORT_EVERYTHING = """
 import pkgutil
 from importlib import import_module
+from importlib.util import find_spec
 
 import samlet
 
 TORCH = ("samlet.nn", "samlet.training", "samlet.export", "samlet.runtime.torch", "samlet.benchmarking.reference")
 SPECS = (".registry", ".own", ".spec")
 PROGRAMS = ("samlet.__main__",)
+OPTIONAL = () if find_spec("fastapi") else ("samlet.web",)
 
 def torch_free(path, prefix):
     for module in pkgutil.iter_modules(path, prefix):
-        if module.name.startswith(TORCH) or module.name in PROGRAMS:
+        if module.name.startswith((*TORCH, *OPTIONAL)) or module.name in PROGRAMS:
             continue
         if module.name.startswith("samlet.models.") and not (module.ispkg or module.name.endswith(SPECS)):
             continue

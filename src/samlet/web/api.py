@@ -1,0 +1,148 @@
+"""samlet's own routes: what can be asked of an image."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from threading import Event
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from samlet import __version__
+from samlet.errors import SamletError
+from samlet.models.registry import MODELS
+from samlet.web.schemas import Ask, Embedded, EverythingAsk, Failure, Health, Info, MaskAnswers, PredictAsk
+from samlet.web.service import Asked, Service
+from samlet.web.waiting import Result, result_for
+
+_FAILURES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Failure, "description": "What is wrong with the request, in one sentence."},
+    429: {"model": Failure, "description": "Too many wait: ask again after `Retry-After` seconds."},
+}
+_IMAGE_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "The bytes of an image file: JPEG, PNG, TIFF, WebP, BMP, GIF or AVIF.",
+        "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+_NDJSON: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Progress, then the masks.",
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    }
+}
+
+
+def api_routes(service: Service) -> APIRouter:
+    """The routes of a service: /health and /api/…."""
+    router, routes = APIRouter(responses=_FAILURES), _Routes(service)
+    router.add_api_route("/health", routes.health, response_model=Health)
+    router.add_api_route("/api/info", routes.info, response_model=Info)
+    router.add_api_route(
+        "/api/embed", routes.embed, methods=["POST"], response_model=Embedded, openapi_extra=_IMAGE_BODY
+    )
+    router.add_api_route("/api/predict", routes.predict, methods=["POST"], response_model=MaskAnswers)
+    router.add_api_route("/api/segment", routes.segment, methods=["POST"], response_model=MaskAnswers)
+    router.add_api_route(
+        "/api/everything", routes.everything, methods=["POST"], response_class=StreamingResponse, responses=_NDJSON
+    )
+    return router
+
+
+class _Routes:
+    """The routes as methods; their docstrings are the documentation."""
+
+    def __init__(self, service: Service) -> None:
+        self._service, self._settings = service, service.settings
+
+    async def health(self) -> Any:
+        """Whether the server takes requests."""
+        return {"status": "STOPPING" if self._service.stopping.is_set() else "UP"}
+
+    async def info(self) -> Any:
+        """Which model answers, and what may be sent."""
+        return {
+            "version": __version__,
+            "model": self._service.model.spec.name,
+            "models": [spec.name for spec in MODELS if spec.task == "promptable"],
+            "limits": {"body_bytes": self._settings.body_bytes, "pixels": self._settings.pixels},
+            "page": self._settings.page is not None,
+        }
+
+    async def embed(self, request: Request) -> Any:
+        """Encode an image, so that it can be asked about. The same image again costs nothing."""
+        kept = await self._result(request, self._service.embed(await request.body()))
+        return {"embedding": kept.key, "size": kept.embedding.frame.size_hw}
+
+    async def predict(self, request: Request, ask: PredictAsk) -> Response:
+        """The network's own answer to a prompt, or all candidates: quick, for hovering."""
+        kept = self._service.kept(ask.embedding)
+        future = self._service.predict(kept, _asked(ask), multimask=ask.multimask)
+        return JSONResponse(await self._result(request, future))
+
+    async def segment(self, request: Request, ask: Ask) -> Response:
+        """A clean mask with sharp edges, then the network's candidates, best first."""
+        future = self._service.segment(self._service.kept(ask.embedding), _asked(ask))
+        return JSONResponse(await self._result(request, future))
+
+    async def everything(self, ask: EverythingAsk) -> Response:
+        """Find everything, without prompts. Lines of JSON: `{"done", "total"}` as it goes, `{"masks"}` at the end.
+
+        Closing the connection ends the work. A failure on the way is a last line `{"error"}`.
+        """
+        work = EverythingStream(self._service, ask)
+        return StreamingResponse(work.lines(), media_type="application/x-ndjson")
+
+    async def _result(self, request: Request, future: Future[Result]) -> Result:
+        return await result_for(request, future, self._settings.answer_seconds)
+
+
+def _asked(ask: Ask) -> Asked:
+    return Asked(ask.points, ask.labels, ask.box, ask.hint)
+
+
+class EverythingStream:
+    """Everything mode as lines of JSON; it stops when the lines are not read any more."""
+
+    def __init__(self, service: Service, ask: EverythingAsk) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._lines: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._stop = Event()
+        options = ask.model_dump(exclude={"embedding"})
+        self._future = service.everything(service.kept(ask.embedding), options, self._progress, self._stop)
+        self._result = asyncio.wrap_future(self._future)
+
+    def _progress(self, done: int, total: int) -> None:
+        self._loop.call_soon_threadsafe(self._lines.put_nowait, {"done": done, "total": total})
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """Progress as it comes, then the masks or the error."""
+        try:
+            while not self._result.done() or not self._lines.empty():
+                waiting = asyncio.ensure_future(self._lines.get())
+                await asyncio.wait({waiting, self._result}, return_when=asyncio.FIRST_COMPLETED)
+                if waiting.done():
+                    yield _line(waiting.result())
+                else:
+                    waiting.cancel()
+            yield _line(self._last())
+        finally:
+            self._stop.set()
+            self._future.cancel()
+
+    def _last(self) -> dict[str, Any]:
+        error = self._result.exception()
+        if error is None:
+            return self._result.result()
+        if isinstance(error, SamletError):
+            return {"error": str(error)}
+        raise error
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value).encode() + b"\n"

@@ -1,0 +1,106 @@
+"""How requests come in and answers go out: bounds on bytes and on time, so that no client holds up another.
+
+Middleware: bodies are counted as they arrive, whatever Content-Length says; a client that sends or reads too slowly is
+let go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from samlet.web.failures import failure
+from samlet.web.settings import Settings
+
+
+class _Refused(Exception):  # noqa: N818 - it never leaves this module
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status, self.sentence = status, sentence
+
+
+class Intake:
+    """Answers 413, 408 or 429 for bodies that are too large, too slow, or too many at once."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+        self._bytes = 0  # of the bodies of all requests that are being answered
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI application."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body, started = _Body(self, receive), False
+
+        async def send_in_time(message: Message) -> None:
+            nonlocal started
+            started = True
+            await asyncio.wait_for(send(message), self._settings.send_seconds)
+
+        try:
+            self._check_length(Headers(scope=scope))
+            await self._app(scope, body.receive, send_in_time)
+        except _Refused as refused:
+            if started:
+                raise
+            answer = failure(refused.status, refused.sentence, {"Connection": "close", "Retry-After": "1"})
+            await answer(scope, receive, send_in_time)
+        finally:
+            self._bytes -= body.bytes
+
+    def _check_length(self, headers: Headers) -> None:
+        length = headers.get("content-length", "0")
+        if not length.isdecimal():
+            raise _Refused(400, "Content-Length must be a whole number.")
+        if len(length) > 18 or int(length) > self._settings.body_bytes:
+            raise _Refused(413, self.too_large)
+
+    @property
+    def too_large(self) -> str:
+        """The sentence for a body that is too large."""
+        return f"The body is larger than {self._settings.body_bytes / 1e6:.0f} MB: send a smaller file."
+
+    def take(self, size: int, so_far: int) -> None:
+        """Count bytes that have come in; raises if they are too many, of one body or of all."""
+        if so_far > self._settings.body_bytes:
+            raise _Refused(413, self.too_large)
+        if self._bytes + size > self._settings.bodies_bytes:
+            raise _Refused(429, "The server takes in too much at once: ask again in a second.")
+        self._bytes += size
+
+    @property
+    def receive_seconds(self) -> float:
+        """How long a body may take."""
+        return self._settings.receive_seconds
+
+
+class _Body:
+    """The body of one request as it comes in."""
+
+    def __init__(self, intake: Intake, receive: Receive) -> None:
+        self._intake, self._receive = intake, receive
+        self._deadline: float | None = None
+        self._complete = False
+        self.bytes = 0
+
+    async def receive(self) -> Message:
+        """ASGI's receive. Once the body is complete, it waits as long as it takes for the client to go."""
+        if self._complete:
+            return await self._receive()
+        loop = asyncio.get_running_loop()
+        self._deadline = self._deadline or loop.time() + self._intake.receive_seconds
+        try:
+            message = await asyncio.wait_for(self._receive(), self._deadline - loop.time())
+        except asyncio.TimeoutError:
+            raise _Refused(408, f"The body took longer than {self._intake.receive_seconds:g} s to arrive.") from None
+        if message["type"] == "http.request":
+            size = len(message.get("body", b""))
+            self._intake.take(size, self.bytes + size)
+            self.bytes += size
+            self._complete = not message.get("more_body", False)
+        else:
+            self._complete = True
+        return message

@@ -1,0 +1,107 @@
+"""What a server keeps between requests: embeddings with their photos, and logits that later prompts refer to.
+
+Both are bounded by bytes and forget what was used longest ago. Ids of logits cannot be guessed: who was told one may
+use it. Safe to use from many threads.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samlet.backend import Embedding
+
+Value = TypeVar("Value")
+
+
+class BoundedCache(Generic[Value]):
+    """A mapping of at most `most_bytes`, as `size_of` measures values; what was used longest ago goes first.
+
+    The newest value stays even where it alone is larger.
+    """
+
+    def __init__(self, most_bytes: int, size_of: Callable[[Value], int]) -> None:
+        self._most_bytes, self._size_of = most_bytes, size_of
+        self._values: OrderedDict[str, Value] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all values."""
+        return self._bytes
+
+    def get(self, key: str) -> Value | None:
+        """The value, now the one that was used last; None if it is not here (any more)."""
+        with self._lock:
+            value = self._values.get(key)
+            if value is not None:
+                self._values.move_to_end(key)
+            return value
+
+    def put(self, key: str, value: Value) -> None:
+        """Keep a value, and forget others if it takes their room."""
+        with self._lock:
+            self._forget(key)
+            self._values[key] = value
+            self._bytes += self._size_of(value)
+            while self._bytes > self._most_bytes and len(self._values) > 1:
+                self._forget(next(iter(self._values)))
+
+    def _forget(self, key: str) -> None:
+        value = self._values.pop(key, None)
+        if value is not None:
+            self._bytes -= self._size_of(value)
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedPhoto:
+    """A photo uint8 RGB [H, W, 3] and its embedding, known as `key`."""
+
+    key: str
+    photo: NDArray[np.uint8]
+    embedding: Embedding
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in memory."""
+        return self.photo.nbytes + sum(array.nbytes for array in self.embedding.features.values())
+
+
+@dataclass(frozen=True, eq=False)
+class _Hint:
+    embedding: str
+    logits: NDArray[np.float32]
+
+
+class Hints:
+    """Low-resolution logits [L, L] of masks that were answered, by the id that went out with each mask."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._kept: BoundedCache[_Hint] = BoundedCache(most_bytes, lambda hint: hint.logits.nbytes)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all logits."""
+        return self._kept.bytes
+
+    def add(self, embedding: str, logits: NDArray[np.float32]) -> str:
+        """Keep the logits of a mask of the embedding with this key; returns their id."""
+        name = secrets.token_urlsafe(12)
+        self._kept.put(name, _Hint(embedding, np.array(logits, np.float32)))
+        return name
+
+    def get(self, name: str, embedding: str) -> NDArray[np.float32] | None:
+        """The logits, None if they are forgotten or of another image."""
+        hint = self._kept.get(name)
+        return None if hint is None or hint.embedding != embedding else hint.logits

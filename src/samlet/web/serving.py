@@ -1,0 +1,85 @@
+"""Running an application under uvicorn: where it listens, who may reach it, how it stops."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass, replace
+from typing import Any
+
+import uvicorn
+
+from samlet.errors import InputError
+from samlet.predictor import Predictor
+from samlet.web.app import create_app
+from samlet.web.settings import LOOPBACK_HOSTS, Settings
+
+SHORTEST_TOKEN = 16
+_GRACE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Listening:
+    """A bound socket, its address for people, and the settings that go with where it listens."""
+
+    socket: socket.socket
+    url: str
+    settings: Settings
+
+
+def listen(
+    host: str, port: int, token: str | None, allowed_hosts: tuple[str, ...] = (), settings: Settings | None = None
+) -> Listening:
+    """Bind a socket, before a model is loaded. InputError if the address is taken, or reaches out without a token."""
+    local = _is_loopback(host)
+    if not local and token is None:
+        raise InputError(
+            f"--host {host} can be reached from other machines: give a --token too, for example one that "
+            "`openssl rand -hex 16` makes."
+        )
+    if token is not None and (len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable()):
+        raise InputError(f"The token must be {SHORTEST_TOKEN} plain characters or more.")
+    bound = _bound(host, port)
+    name = f"[{host}]" if ":" in host else host
+    hosts = (*LOOPBACK_HOSTS, host.lower(), *(each.lower() for each in allowed_hosts))
+    known = replace(settings or Settings(), token=token, hosts=hosts, any_address=not local)
+    return Listening(bound, f"http://{name}:{bound.getsockname()[1]}", known)
+
+
+def run(listening: Listening, model: Predictor, project: Any = None) -> None:
+    """Serve until a signal says stop; requests that are being answered end first, for some seconds at most."""
+    app = create_app(model, settings=listening.settings, project=project)
+    app.state.service.warm_up()
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[listening.socket])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        raise InputError(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}. Choose another --host or --port."
+        ) from error
+    return bound
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
