@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,15 @@ class Sample:
     def __repr__(self) -> str:
         height, width = self.size_hw
         return f"Sample({self.name!r}, {width} x {height} pixels, {len(self.annotations)} annotations)"
+
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """What else tells this sample from others, as JSON values: a class, say. Empty where masks tell all."""
+        return ()
+
+    def stored_truth(self) -> bytes:
+        """The file that says what is true of the image, where that is no annotation; DataError if it is unreadable."""
+        return b""
 
     def read_image(self) -> NDArray[np.uint8]:
         """The image as uint8 RGB `[H, W, 3]`; DataError if unreadable or of another size than stated."""

@@ -22,7 +22,8 @@ def content_sha256(sample: Sample) -> str:
         for item in sample.annotations
     ]
     boxes = [[item.category_id, item.score, item.box_xywh] for item in sample.detections]
-    digest.update(json.dumps([masks, boxes]).encode())
+    digest.update(json.dumps([masks, boxes, *sample.facts]).encode())
+    digest.update(sample.stored_truth())
     return digest.hexdigest()
 
 

@@ -111,7 +111,7 @@ def hash_of(samples: Sequence[Sample]) -> str:
         facts = [sample.name, sample.source, sample.size_hw, masks]
         if sample.detections:
             facts.append([(found.category_id, found.score, found.box_xywh) for found in sample.detections])
-        digest.update(json.dumps(facts).encode())
+        digest.update(json.dumps([*facts, *sample.facts]).encode())
     return digest.hexdigest()
 
 
