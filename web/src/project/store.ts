@@ -35,6 +35,8 @@ export interface Layer {
   rle: Rle;
   iou?: number;
   prompts?: { points: [number, number][]; labels: number[]; box?: [number, number, number, number] };
+  /** what a brush added to the model's answer and took away from it */
+  strokes?: { added?: Rle; removed?: Rle };
   /** not kept yet: the page goes on with it after a reload */
   draft?: boolean;
 }
