@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,12 @@ from samlet.geometry.outlines import Polygon, Ring
 from samlet.masks import MaskSet
 
 
-def to_collection(masks: MaskSet, label: str, tolerance_px: float = 1.0) -> dict[str, Any]:
-    """A FeatureCollection, ready for `json.dump`: polygons with holes, and what is known of a mask as properties."""
+def to_collection(masks: MaskSet, labels: str | Sequence[str], tolerance_px: float = 1.0) -> dict[str, Any]:
+    """A FeatureCollection, ready for `json.dump`: polygons with holes, and what is known of a mask as properties.
+
+    `labels` is one for all masks or one for each.
+    """
+    each = [labels] * len(masks) if isinstance(labels, str) else labels
     return {
         "type": "FeatureCollection",
         "features": [
@@ -28,7 +33,7 @@ def to_collection(masks: MaskSet, label: str, tolerance_px: float = 1.0) -> dict
                     "stability_score": mask.stability,
                 },
             }
-            for number, mask in enumerate(masks)
+            for number, (mask, label) in enumerate(zip(masks, each, strict=True))
         ],
     }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
@@ -182,15 +183,18 @@ def _circle(center: tuple[float, float], rim: tuple[float, float]) -> Polygon:
     return [c for a in angles for c in (center[0] + radius * math.cos(a), center[1] + radius * math.sin(a))]
 
 
-def to_record(masks: MaskSet, image_path: str, label: str, tolerance_px: float = 1.0) -> dict[str, Any]:
+def to_record(
+    masks: MaskSet, image_path: str, labels: str | Sequence[str], tolerance_px: float = 1.0
+) -> dict[str, Any]:
     """A labelme file, ready for `json.dump`: a polygon for each connected part, those of one mask in one group.
 
-    `image_path` is the image's place as seen from the file's folder. labelme knows no holes: each is reached over a
-    bridge of no width. Empty masks have no shape.
+    `labels` is one for all masks or one for each; `image_path` is the image's place as seen from the file's folder.
+    labelme knows no holes: each is reached over a bridge of no width. Empty masks have no shape.
     """
     height, width = masks.size_hw
     shapes = []
-    for number, mask in enumerate(masks):
+    each = [labels] * len(masks) if isinstance(labels, str) else labels
+    for number, (mask, label) in enumerate(zip(masks, each, strict=True)):
         polygons = mask.polygons(tolerance_px)
         group = number if len(polygons) > 1 else None
         shapes += [_shape(as_one_ring(polygon).tolist(), label, group) for polygon in polygons]

@@ -7,6 +7,7 @@ numbers is a box, which is no mask. An empty file says that the image holds noth
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from samlet.data.fields import image_size_hw
@@ -48,15 +49,16 @@ def read_yolo(file: Path, name: str, image: Path) -> Sample:
     return Sample(name, source_of(name), image, (height, width), annotations)
 
 
-def to_text(masks: MaskSet, class_number: int = 0, tolerance_px: float = 1.0) -> str:
-    """The label file of one image, all its masks of one class.
+def to_text(masks: MaskSet, class_numbers: int | Sequence[int] = 0, tolerance_px: float = 1.0) -> str:
+    """The label file of one image; `class_numbers` is one for all masks or one for each.
 
     A line holds one polygon only, so the parts and holes of a mask are joined over bridges of no width. Empty masks
     have no line.
     """
     height, width = masks.size_hw
     lines = []
-    for mask in masks:
+    each = [class_numbers] * len(masks) if isinstance(class_numbers, int) else class_numbers
+    for mask, class_number in zip(masks, each, strict=True):
         rings = [as_one_ring(polygon) for polygon in mask.polygons(tolerance_px)]
         if rings:
             shares = (joined(rings) / (width, height)).ravel()
