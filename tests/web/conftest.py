@@ -19,12 +19,12 @@ def photo_file(width: int = 320, height: int = 200, shade: int = 90, kind: str =
     return file.getvalue()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model() -> Predictor:
     return Predictor(FakeBackend())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def open_client(model):
     """A function that makes a client of a new application, as the page would be one; keywords are its settings."""
     testclient = pytest.importorskip("starlette.testclient")
@@ -40,10 +40,19 @@ def open_client(model):
     return client
 
 
-@pytest.fixture
-def client(open_client):
+@pytest.fixture(scope="module")
+def shared_client(open_client):
     with open_client() as opened:
         yield opened
+
+
+@pytest.fixture
+def client(shared_client):
+    """A client of an application that the tests of a module share, as its users would."""
+    headers, cookies = shared_client.headers.copy(), shared_client.cookies
+    yield shared_client
+    shared_client.headers = headers
+    cookies.clear()
 
 
 @pytest.fixture

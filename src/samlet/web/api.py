@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from threading import Event
-from typing import Any
+from typing import Any, TypeAlias
 
 from fastapi import APIRouter, Request
+from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from samlet import __version__
-from samlet.errors import SamletError
+from samlet.errors import InputError, SamletError
 from samlet.models.registry import MODELS
-from samlet.web.schemas import Ask, Embedded, EverythingAsk, Failure, Health, Info, MaskAnswers, PredictAsk
-from samlet.web.service import Asked, Service
+from samlet.web.hints import Asked
+from samlet.web.schemas import (
+    Ask,
+    Embedded,
+    EverythingAsk,
+    Failure,
+    Health,
+    Info,
+    MaskAnswers,
+    PredictAsk,
+    ProjectImage,
+)
+from samlet.web.service import Service
 from samlet.web.waiting import Result, result_for
 
+ImageBytes: TypeAlias = Callable[[str], bytes]
 _FAILURES: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": Failure, "description": "What is wrong with the request, in one sentence."},
     429: {"model": Failure, "description": "Too many wait: ask again after `Retry-After` seconds."},
@@ -26,8 +39,11 @@ _FAILURES: dict[int | str, dict[str, Any]] = {
 _IMAGE_BODY = {
     "requestBody": {
         "required": True,
-        "description": "The bytes of an image file: JPEG, PNG, TIFF, WebP, BMP, GIF or AVIF.",
-        "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+        "description": "The bytes of an image file: JPEG, PNG, TIFF, WebP, BMP, GIF, AVIF. Or an image of the project.",
+        "content": {
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "application/json": {"schema": ProjectImage.model_json_schema()},
+        },
     }
 }
 _NDJSON: dict[int | str, dict[str, Any]] = {
@@ -38,9 +54,9 @@ _NDJSON: dict[int | str, dict[str, Any]] = {
 }
 
 
-def api_routes(service: Service) -> APIRouter:
-    """The routes of a service: /health and /api/…."""
-    router, routes = APIRouter(responses=_FAILURES), _Routes(service)
+def api_routes(service: Service, image_bytes: ImageBytes | None = None) -> APIRouter:
+    """The routes of a service: /health and /api/…. `image_bytes` reads the file of a project's image by its id."""
+    router, routes = APIRouter(responses=_FAILURES), _Routes(service, image_bytes)
     router.add_api_route("/health", routes.health, response_model=Health)
     router.add_api_route("/api/info", routes.info, response_model=Info)
     router.add_api_route(
@@ -57,8 +73,8 @@ def api_routes(service: Service) -> APIRouter:
 class _Routes:
     """The routes as methods; their docstrings are the documentation."""
 
-    def __init__(self, service: Service) -> None:
-        self._service, self._settings = service, service.settings
+    def __init__(self, service: Service, image_bytes: ImageBytes | None) -> None:
+        self._service, self._settings, self._image_bytes = service, service.settings, image_bytes
 
     async def health(self) -> Any:
         """Whether the server takes requests."""
@@ -76,7 +92,10 @@ class _Routes:
 
     async def embed(self, request: Request) -> Any:
         """Encode an image, so that it can be asked about. The same image again costs nothing."""
-        kept = await self._result(request, self._service.embed(await request.body()))
+        body = await request.body()
+        if _is_json(request):
+            body = await asyncio.to_thread(self._image_of_project, body)
+        kept = await self._result(request, self._service.embed(body))
         return {"embedding": kept.key, "size": kept.embedding.frame.size_hw}
 
     async def predict(self, request: Request, ask: PredictAsk) -> Response:
@@ -98,8 +117,21 @@ class _Routes:
         work = EverythingStream(self._service, ask)
         return StreamingResponse(work.lines(), media_type="application/x-ndjson")
 
+    def _image_of_project(self, body: bytes) -> bytes:
+        try:
+            named = ProjectImage.model_validate_json(body)
+        except ValidationError:
+            raise InputError('Send the bytes of an image file, or {"project_image": ID} as JSON.') from None
+        if self._image_bytes is None:
+            raise InputError("There is no project here: send the bytes of an image file.")
+        return self._image_bytes(named.project_image)
+
     async def _result(self, request: Request, future: Future[Result]) -> Result:
         return await result_for(request, future, self._settings.answer_seconds)
+
+
+def _is_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
 def _asked(ask: Ask) -> Asked:

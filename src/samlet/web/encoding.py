@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Lock
@@ -52,10 +51,10 @@ class EncodeQueue:
         lane: Lane,
         batch: int,
         most_pixels: int,
-        encoded: Callable[[int], None],
     ) -> None:
         self._model, self._cache, self._lane = model, cache, lane
-        self._batch, self._most_pixels, self._encoded = batch, most_pixels, encoded
+        self._batch, self._most_pixels = batch, most_pixels
+        self.encoded = 0  # photos so far
         self._jobs: dict[str, _Job] = {}
         self._waiting: deque[_Job] = deque()
         self._lock = Lock()
@@ -117,7 +116,7 @@ class EncodeQueue:
             for job, _ in read:
                 self._end(job, error)
             return
-        self._encoded(len(read))
+        self.encoded += len(read)
         for (job, photo), embedding in zip(read, embeddings, strict=True):
             self._end(job, EmbeddedPhoto(job.key, photo, embedding))
 

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from samlet.errors import InputError, SamletError
 from samlet.web.lanes import BusyError
+from samlet.web.logs import LOGGER
 from samlet.web.service import ForgottenError, StopAskedError
 from samlet.web.waiting import ClientGoneError, TooSlowError
 
@@ -25,7 +26,7 @@ _STATUS: dict[type[SamletError], int] = {
     TooSlowError: 503,
     StopAskedError: 503,
 }
-_logger = logging.getLogger("samlet.web")
+_logger = logging.getLogger(LOGGER)
 
 
 def failure(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -71,4 +72,5 @@ async def _of_http(_: Request, error: Exception) -> Response:
 
 
 async def _of_defect(_: Request, error: Exception) -> Response:
+    _logger.error("defect", exc_info=error)
     return failure(500, f"This is a defect of samlet, please report it ({type(error).__name__}).")

@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from samlet.web.failures import failure
 from samlet.web.settings import Settings
 
 
-class _Refused(Exception):  # noqa: N818 - it never leaves this module
+class _Refused(HTTPException):
+    """An HTTPException, because FastAPI lets those pass where it reads a body."""
+
     def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status, self.sentence = status, sentence
+        # The rest of the body may still be on its way, so the connection cannot be used again.
+        super().__init__(status, sentence, {"Connection": "close"} | ({"Retry-After": "1"} if status == 429 else {}))
 
 
 class Intake:
@@ -46,8 +49,9 @@ class Intake:
         except _Refused as refused:
             if started:
                 raise
-            answer = failure(refused.status, refused.sentence, {"Connection": "close", "Retry-After": "1"})
-            await answer(scope, receive, send_in_time)
+            await failure(refused.status_code, refused.detail, dict(refused.headers or {}))(
+                scope, receive, send_in_time
+            )
         finally:
             self._bytes -= body.bytes
 

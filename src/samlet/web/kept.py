@@ -1,12 +1,10 @@
-"""What a server keeps between requests: embeddings with their photos, and logits that later prompts refer to.
+"""What a server keeps between requests, within a bound of bytes: what was used longest ago is forgotten first.
 
-Both are bounded by bytes and forget what was used longest ago. Ids of logits cannot be guessed: who was told one may
-use it. Safe to use from many threads.
+Safe to use from many threads.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,32 +74,3 @@ class EmbeddedPhoto:
     def bytes(self) -> int:
         """What it takes in memory."""
         return self.photo.nbytes + sum(array.nbytes for array in self.embedding.features.values())
-
-
-@dataclass(frozen=True, eq=False)
-class _Hint:
-    embedding: str
-    logits: NDArray[np.float32]
-
-
-class Hints:
-    """Low-resolution logits [L, L] of masks that were answered, by the id that went out with each mask."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self._kept: BoundedCache[_Hint] = BoundedCache(most_bytes, lambda hint: hint.logits.nbytes)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of all logits."""
-        return self._kept.bytes
-
-    def add(self, embedding: str, logits: NDArray[np.float32]) -> str:
-        """Keep the logits of a mask of the embedding with this key; returns their id."""
-        name = secrets.token_urlsafe(12)
-        self._kept.put(name, _Hint(embedding, np.array(logits, np.float32)))
-        return name
-
-    def get(self, name: str, embedding: str) -> NDArray[np.float32] | None:
-        """The logits, None if they are forgotten or of another image."""
-        hint = self._kept.get(name)
-        return None if hint is None or hint.embedding != embedding else hint.logits

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from dataclasses import dataclass, replace
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -12,10 +13,14 @@ import uvicorn
 from samlet.errors import InputError
 from samlet.predictor import Predictor
 from samlet.web.app import create_app
+from samlet.web.connections import BoundedConnection
+from samlet.web.logs import log_to_stderr
+from samlet.web.service import Service
 from samlet.web.settings import LOOPBACK_HOSTS, Settings
 
 SHORTEST_TOKEN = 16
 _GRACE_SECONDS = 10
+_MOST_CONNECTIONS = 500  # a process may have 1,024 files open where nobody raised that
 
 
 @dataclass(frozen=True)
@@ -52,15 +57,30 @@ def run(listening: Listening, model: Predictor, project: Any = None) -> None:
     app.state.service.warm_up()
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=BoundedConnection,
         ws="none",
         loop="asyncio",
         log_config=None,
         access_log=False,
         server_header=False,
+        limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    uvicorn.Server(config).run(sockets=[listening.socket])
+    log_to_stderr()
+    _Server(config, app.state.service).run(sockets=[listening.socket])
+
+
+class _Server(uvicorn.Server):
+    """Ends long work as soon as a signal comes, so that the connections which wait for it can end too."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """As uvicorn's."""
+        self._service.stopping.set()
+        super().handle_exit(sig, frame)
 
 
 def _bound(host: str, port: int) -> socket.socket:
