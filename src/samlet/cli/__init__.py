@@ -34,6 +34,7 @@ VERBS = (
     ("export", "samlet.cli.export:export", "Write a model as files that run without torch."),
     ("eval", "samlet.cli.eval:app", "Measure how good a model's masks are, by the papers' protocols."),
     ("bench", "samlet.cli.bench:app", "Measure how fast models are on this machine."),
+    ("app", "samlet.cli.app:app", "Open a page where photos are segmented by clicking."),
     ("serve", "samlet.cli.serve:serve", "Answer over HTTP, for other tools and many users at once."),
     ("doctor", "samlet.cli.doctor:doctor", "Say what this machine can run, and why not."),
     ("completion", "samlet.cli.completion:completion", "Print what makes a shell complete samlet's words."),

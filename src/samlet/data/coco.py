@@ -48,13 +48,7 @@ def read_samples(
     Raises DataError for an empty file, ids that do not match, damaged records and a file that two images share; it
     names `path` and the record.
     """
-    images = _by_id(_records(content, "images", path), "image", path)
-    if not images:
-        raise DataError(f"{path} lists no image: there is nothing to measure.")
-    names = {number: str(item.get("name")) for number, item in _categories(content, path).items()}
-    owned = _annotations_by_image(content, images, names, path)
-    del content["annotations"]  # each is freed once its sample is made
-    check_fractions(owned, path)
+    images, names, owned = _checked(content, path)
     places = {number: place_of(images[number], f"{path}, image {number}") for number in sorted(images)}
     files = ImageFolder(folder, places.values())
     samples, missing = [], []
@@ -75,6 +69,31 @@ def read_samples(
             f"path, as {name} in {file}."
         )
     return Opened(samples, missing)
+
+
+def parse_samples(content: Any, path: Path) -> list[Sample]:
+    """The images of a decoded COCO file with their annotations, wherever the files are: `image` is what the file says.
+
+    `content` is used up. Errors as `read_samples`.
+    """
+    images, names, owned = _checked(content, path)
+    places = {number: place_of(images[number], f"{path}, image {number}") for number in sorted(images)}
+    return [
+        _sample(images[number], owned.pop(number, []), place, Path(place), names, path)
+        for number, place in places.items()
+    ]
+
+
+def _checked(content: Any, path: Path) -> tuple[dict[int, Record], dict[int, str], dict[int, list[Record]]]:
+    """Images by id, names of categories by id, annotations by image; they are taken out of `content`."""
+    images = _by_id(_records(content, "images", path), "image", path)
+    if not images:
+        raise DataError(f"{path} lists no image: there is nothing to measure.")
+    names = {number: str(item.get("name")) for number, item in _categories(content, path).items()}
+    owned = _annotations_by_image(content, images, names, path)
+    del content["annotations"]  # each is freed once its sample is made
+    check_fractions(owned, path)
+    return images, names, owned
 
 
 def place_of(image: Record, where: str) -> str:

@@ -60,7 +60,7 @@ def _add_routes(app: FastAPI, service: Service, project: Any) -> None:
     app.include_router(api_routes(service, None if project is None else project.image_bytes))
     app.include_router(docs_routes(app))
     if project is not None:
-        from samlet.web.project import project_routes  # pyright: ignore[reportMissingImports]  # lands with the page
+        from samlet.web.project import project_routes
 
         app.include_router(project_routes(project))
 

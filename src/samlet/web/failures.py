@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from samlet.errors import InputError, SamletError
+from samlet.errors import DataError, InputError, SamletError
 from samlet.web.lanes import BusyError
 from samlet.web.logs import LOGGER
 from samlet.web.service import ForgottenError, StopAskedError
@@ -20,6 +20,7 @@ from samlet.web.waiting import ClientGoneError, TooSlowError
 CLIENT_CLOSED = 499  # nginx's number for it; nobody is there to read it
 _STATUS: dict[type[SamletError], int] = {
     InputError: 422,
+    DataError: 422,
     ForgottenError: 404,
     BusyError: 429,
     ClientGoneError: CLIENT_CLOSED,
