@@ -1,0 +1,79 @@
+/** Clean-up of a mask, as `samlet.geometry.clean`: islands and holes go that no click asked for. */
+
+import { partsOf, type Parts } from "./components";
+import type { BoxXyxy } from "./frame";
+import { boxOf, decodeWindow, encodeWindow, type Rle } from "./rle";
+
+/** A mask [height, width] of bytes 0 and 1, row by row. */
+export interface Mask {
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+export type Point = readonly [number, number];
+
+/** What is too small to stay: shares of the largest part (island), of the mask (hole), and of the photo (both). */
+const SMALL = 0.1;
+const SMALL_OF_PHOTO = 0.01;
+
+/**
+ * The mask without islands and holes that no click asks for; the same object if there are none. `photoPx` counts the
+ * pixels of the photo the mask is cut from; clicks are pixels of the mask, those outside of it say nothing.
+ */
+export function cleaned(mask: Mask, photoPx: number, positive: readonly Point[], negative: readonly Point[]): Mask {
+  return withoutHoles(withoutIslands(mask, photoPx, positive, negative), photoPx, negative);
+}
+
+function withoutIslands(mask: Mask, photoPx: number, positive: readonly Point[], negative: readonly Point[]): Mask {
+  const parts = partsOf(mask.data, mask.width, mask.height, 8);
+  if (parts.count < 2) return mask;
+  const largest = parts.area.reduce((best, area, part) => (area > parts.area[best] ? part : best), 1);
+  const wanted = hit(parts, mask, positive);
+  const unwanted = hit(parts, mask, negative);
+  const kept = Array.from(parts.area, (area, part) => {
+    const large = area >= SMALL * parts.area[largest] || area >= SMALL_OF_PHOTO * photoPx;
+    return part > 0 && ((large && !unwanted.has(part)) || wanted.has(part));
+  });
+  if (!kept.includes(true)) kept[largest] = true;
+  if (!kept.includes(false, 1)) return mask;
+  return { ...mask, data: Uint8Array.from(parts.map, (part) => (kept[part] ? 1 : 0)) };
+}
+
+function withoutHoles(mask: Mask, photoPx: number, negative: readonly Point[]): Mask {
+  const parts = partsOf(mask.data, mask.width, mask.height, 4, 0);
+  const maskPx = mask.data.reduce((sum, inside) => sum + inside, 0);
+  const stays = hit(parts, mask, negative);
+  const filled = Array.from(parts.area, (area, part) => {
+    const inner =
+      parts.left[part] > 0 && parts.top[part] > 0 && parts.right[part] < mask.width && parts.bottom[part] < mask.height;
+    return part > 0 && inner && area < SMALL * maskPx && area < SMALL_OF_PHOTO * photoPx && !stays.has(part);
+  });
+  if (!filled.includes(true)) return mask;
+  return { ...mask, data: mask.data.map((inside, place) => (inside || filled[parts.map[place]] ? 1 : 0)) };
+}
+
+function hit(parts: Parts, { width, height }: Mask, points: readonly Point[]): Set<number> {
+  const found = new Set<number>();
+  for (const [x, y] of points) {
+    const [column, row] = [Math.floor(x), Math.floor(y)];
+    if (column >= 0 && row >= 0 && column < width && row < height) found.add(parts.map[row * width + column]);
+  }
+  found.delete(0);
+  return found;
+}
+
+/** The same for a code, whose clicks are pixels of the photo. */
+export function cleanedCode(rle: Rle, positive: readonly Point[]): Rle {
+  const [left, top, width, height] = boxOf(rle);
+  if (width === 0) return rle;
+  const window: BoxXyxy = [left, top, left + width, top + height];
+  const mask = { data: decodeWindow(rle, window), width, height };
+  const clean = cleaned(
+    mask,
+    rle.size[0] * rle.size[1],
+    positive.map(([x, y]) => [x - left, y - top]),
+    [],
+  );
+  return clean === mask ? rle : encodeWindow(clean.data, window, rle.size);
+}

@@ -1,0 +1,86 @@
+/** Everything mode, as `samlet.everything` with its defaults: a grid of clicks, and filters that leave one mask for each thing. */
+
+import type { Point } from "./clean";
+import type { BoxXyxy } from "./frame";
+import type { Features, Graphs } from "./graphs";
+import { Patch } from "./patch";
+import { Prompt } from "./prompts";
+import type { Rle } from "./rle";
+
+const BOX_NMS_THRESH = 0.7;
+const CLICKS_PER_RUN = 4;
+
+/** A mask that passed the filters; its pixels are made at the end. */
+interface Sketch {
+  readonly box: BoxXyxy;
+  readonly iou: number;
+  readonly patch: Patch;
+  readonly click: Point;
+}
+
+export interface Found {
+  readonly rle: Rle;
+  readonly iou: number;
+  /** What asked for it, in pixels of the photo. */
+  readonly click: Point;
+}
+
+/**
+ * All masks of a photo, best predicted IoU first. `advance` is told the clicks done and their total, and is waited for:
+ * it may let other work pass, or throw to stop.
+ */
+export async function everything(
+  graphs: Graphs,
+  features: Features,
+  pointsPerSide: number,
+  advance: (done: number, total: number) => Promise<void>,
+): Promise<Found[]> {
+  const [height, width] = features.frame.sizeHw;
+  const clicks = grid(pointsPerSide).map(([x, y]) => new Prompt([[x * width, y * height]], [1], null));
+  const found: Sketch[] = [];
+  for (let start = 0; start < clicks.length; start += CLICKS_PER_RUN) {
+    const some = clicks.slice(start, start + CLICKS_PER_RUN);
+    found.push(...(await sketches(graphs, features, some)));
+    await advance(start + some.length, clicks.length);
+  }
+  return suppressed(found).map(({ patch, iou, click }) => ({ rle: patch.answer().rle, iou, click }));
+}
+
+async function sketches(graphs: Graphs, features: Features, prompts: readonly Prompt[]): Promise<Sketch[]> {
+  const { pred_iou_thresh: leastIou = 0.88, stability_score_thresh: leastStability = 0.95 } = graphs.manifest;
+  const found: Sketch[] = [];
+  const answers = await graphs.decodeAll(features, prompts);
+  for (const [row, answer] of answers.entries()) {
+    const columns = graphs.multimask.filter((column) => leastIou <= 0 || answer.iou[column] > leastIou);
+    (await answer.lowRes(columns)).forEach((logits, k) => {
+      const patch = Patch.cut(logits, features.frame, -1);
+      if (!patch.isStable(leastStability)) return;
+      found.push({ box: patch.imageBox(), iou: answer.iou[columns[k]], patch, click: prompts[row].clicks[0] });
+    });
+  }
+  return found;
+}
+
+/** Of masks whose boxes overlap more than the threshold the one with the best predicted IoU, best first. */
+function suppressed(found: readonly Sketch[]): Sketch[] {
+  const kept: Sketch[] = [];
+  for (const sketch of [...found].sort((a, b) => b.iou - a.iou)) {
+    if (kept.every((better) => overlap(better.box, sketch.box) <= BOX_NMS_THRESH)) kept.push(sketch);
+  }
+  return kept;
+}
+
+/** Intersection over union of two boxes in float32, as torchvision and the library compare them. */
+function overlap(one: BoxXyxy, other: BoxXyxy): number {
+  const wide = Math.max(0, Math.min(one[2], other[2]) - Math.max(one[0], other[0]));
+  const high = Math.max(0, Math.min(one[3], other[3]) - Math.max(one[1], other[1]));
+  const area = ([left, top, right, bottom]: BoxXyxy) => Math.fround((right - left) * (bottom - top));
+  const both = Math.fround(wide * high);
+  const either = Math.fround(Math.fround(area(one) + area(other)) - both);
+  return either > 0 ? Math.fround(both / either) : 0;
+}
+
+function grid(perSide: number): [number, number][] {
+  const ticks = Array.from({ length: perSide }, (_, k) => (k + 0.5) / perSide);
+  return ticks.flatMap((y) => ticks.map((x): [number, number] => [x, y]));
+}

@@ -1,0 +1,184 @@
+/** The guided filter, as `samlet.geometry.guided_filter`: an edge of a mask moves to where the photo has one. */
+
+import { type BoxXyxy, type Logits, type SizeHw, roundEven, warped } from "./frame";
+import type { Photo } from "./resize";
+import { sizeOf } from "./windows";
+
+/**
+ * Where the filtered probability is above one half: bytes 0 and 1 of a window of the photo. `probability` lies over the
+ * window and may be coarser; `radiusPx` counts its pixels; `eps` is the variance of a color (0..1) that is an edge.
+ */
+export function guidedMask(
+  probability: Logits,
+  photo: Photo,
+  window: BoxXyxy,
+  radiusPx: number,
+  eps: number,
+): Uint8Array {
+  const { slopes, offset } = coefficients(
+    probability,
+    shrunk(photo, window, [probability.height, probability.width]),
+    radiusPx,
+    eps,
+  );
+  const [height, width] = sizeOf(window);
+  const mask = new Uint8Array(height * width);
+  eachEnlargedRow(slopes, probability, 3, [height, width], (y, slope, copies) => {
+    const base = copies.offset(offset, y);
+    const start = ((window[1] + y) * photo.width + window[0]) * 4;
+    for (let x = 0; x < width; x++) {
+      let sum = base[x];
+      for (let c = 0; c < 3; c++) sum += slope[3 * x + c] * (photo.data[start + 4 * x + c] / 255);
+      mask[y * width + x] = sum > 0.5 ? 1 : 0;
+    }
+  });
+  return mask;
+}
+
+/** Where logits, enlarged to `sizeHw`, are above 0: bytes 0 and 1. */
+export function plainMask(logits: Logits, sizeHw: SizeHw): Uint8Array {
+  const mask = new Uint8Array(sizeHw[0] * sizeHw[1]);
+  eachEnlargedRow(logits.data, logits, 1, sizeHw, (y, row) => {
+    for (let x = 0; x < sizeHw[1]; x++) mask[y * sizeHw[1] + x] = row[x] > 0 ? 1 : 0;
+  });
+  return mask;
+}
+
+/** A map enlarged to `sizeHw` a row at a time, so that a large photo needs no map of its own size. */
+function eachEnlargedRow(
+  values: Float32Array,
+  size: Logits,
+  channels: number,
+  [height, width]: SizeHw,
+  each: (y: number, row: Float32Array, more: { offset: (other: Float32Array, y: number) => Float32Array }) => void,
+): void {
+  const row = (map: Float32Array, of: number, y: number): Float32Array => {
+    if (size.height === height && size.width === width) return map.subarray(y * width * of, (y + 1) * width * of);
+    const [scaleX, scaleY] = [size.width / width, size.height / height];
+    const place = { scaleX, scaleY: 0, fromX: scaleX / 2 - 0.5, fromY: (y + 0.5) * scaleY - 0.5 };
+    return warped(map, size, of, [1, width], place);
+  };
+  const more = { offset: (other: Float32Array, y: number) => row(other, 1, y) };
+  for (let y = 0; y < height; y++) each(y, row(values, channels, y), more);
+}
+
+/** Slopes [h, w, 3] and offset [h, w], each the mean over the windows that a pixel lies in. */
+function coefficients(
+  probability: Logits,
+  guide: Float32Array,
+  radiusPx: number,
+  eps: number,
+): { slopes: Float32Array; offset: Float32Array } {
+  const { width, height, data } = probability;
+  const mean = (values: Float32Array, channels: number) => boxMean(values, width, height, channels, radiusPx);
+  const pixels = width * height;
+  const [colors, shares] = [mean(guide, 3), mean(data, 1)];
+  const products = (make: (pixel: number, c: number) => number) => {
+    const made = new Float32Array(3 * pixels);
+    for (let p = 0; p < pixels; p++) for (let c = 0; c < 3; c++) made[3 * p + c] = make(p, c);
+    return mean(made, 3);
+  };
+  const withShare = products((p, c) => guide[3 * p + c] * data[p]);
+  const squares = products((p, c) => guide[3 * p + c] * guide[3 * p + c]);
+  const mixed = products((p, c) => guide[3 * p + c] * guide[3 * p + ((c + 1) % 3)]);
+  const slopes = new Float32Array(3 * pixels);
+  const offset = new Float32Array(pixels);
+  for (let p = 0; p < pixels; p++) {
+    const i = 3 * p;
+    const [r, g, b, share] = [colors[i], colors[i + 1], colors[i + 2], shares[p]];
+    const rr = squares[i] - r * r + eps;
+    const gg = squares[i + 1] - g * g + eps;
+    const bb = squares[i + 2] - b * b + eps;
+    const rg = mixed[i] - r * g;
+    const gb = mixed[i + 1] - g * b;
+    const br = mixed[i + 2] - b * r;
+    const [y0, y1, y2] = [withShare[i] - r * share, withShare[i + 1] - g * share, withShare[i + 2] - b * share];
+    const [c0, c1, c2] = [gg * bb - gb * gb, gb * br - rg * bb, rg * gb - gg * br];
+    const [d1, d12, d2] = [rr * bb - br * br, br * rg - rr * gb, rr * gg - rg * rg];
+    const determinant = rr * c0 + rg * c1 + br * c2;
+    slopes[i] = (c0 * y0 + c1 * y1 + c2 * y2) / determinant;
+    slopes[i + 1] = (c1 * y0 + d1 * y1 + d12 * y2) / determinant;
+    slopes[i + 2] = (c2 * y0 + d12 * y1 + d2 * y2) / determinant;
+    offset[p] = share - (slopes[i] * r + slopes[i + 1] * g + slopes[i + 2] * b);
+  }
+  return { slopes: mean(slopes, 3), offset: mean(offset, 1) };
+}
+
+/** The mean over a square of 2 · radius + 1 pixels a side; beyond the border the map is mirrored, border and all. */
+export function boxMean(
+  values: Float32Array,
+  width: number,
+  height: number,
+  channels: number,
+  radius: number,
+): Float32Array {
+  const side = 2 * radius + 1;
+  const line = width * channels;
+  const across = new Float64Array(line * height);
+  for (let y = 0; y < height; y++) {
+    for (let c = 0; c < channels; c++) {
+      const at = (x: number) => values[y * line + mirrored(x, width) * channels + c];
+      let sum = 0;
+      for (let x = -radius; x <= radius; x++) sum += at(x);
+      for (let x = 0; x < width; x++) {
+        across[y * line + x * channels + c] = sum;
+        sum += at(x + radius + 1) - at(x - radius);
+      }
+    }
+  }
+  const result = new Float32Array(line * height);
+  const sums = new Float64Array(line);
+  const add = (y: number, sign: number) => {
+    const start = mirrored(y, height) * line;
+    for (let x = 0; x < line; x++) sums[x] = sums[x] + sign * across[start + x];
+  };
+  for (let y = -radius; y <= radius; y++) add(y, 1);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < line; x++) result[y * line + x] = sums[x] / (side * side);
+    add(y + radius + 1, 1);
+    add(y - radius, -1);
+  }
+  return result;
+}
+
+function mirrored(place: number, count: number): number {
+  while (place < 0 || place >= count) place = place < 0 ? -place - 1 : 2 * count - 1 - place;
+  return place;
+}
+
+/** A window of the photo made smaller by the means of areas, rounded to bytes as OpenCV does, in 0..1: [h, w, 3]. */
+export function shrunk(photo: Photo, window: BoxXyxy, [height, width]: SizeHw): Float32Array {
+  const [high, wide] = sizeOf(window);
+  const rows = areas(high, height);
+  const columns = areas(wide, width);
+  const result = new Float32Array(height * width * 3);
+  const sums = new Float32Array(width * 3);
+  for (let y = 0; y < height; y++) {
+    sums.fill(0);
+    rows[y].forEach(([row, shareY]) => {
+      const start = ((window[1] + row) * photo.width + window[0]) * 4;
+      for (let x = 0; x < width; x++) {
+        for (let c = 0; c < 3; c++) {
+          let sum = 0;
+          for (const [column, shareX] of columns[x]) sum += photo.data[start + 4 * column + c] * shareX;
+          sums[3 * x + c] = sums[3 * x + c] + shareY * sum;
+        }
+      }
+    });
+    for (let x = 0; x < width * 3; x++) result[y * width * 3 + x] = roundEven(sums[x]) / 255;
+  }
+  return result;
+}
+
+/** For each of `target` pixels the source pixels below it, and the share of it that each covers. */
+function areas(source: number, target: number): [number, number][][] {
+  const scale = source / target;
+  return Array.from({ length: target }, (_, i) => {
+    const [start, end] = [i * scale, Math.min((i + 1) * scale, source)];
+    const covered: [number, number][] = [];
+    for (let place = Math.floor(start + 1e-9); place < end - 1e-9; place++) {
+      covered.push([place, (Math.min(place + 1, end) - Math.max(place, start)) / (end - start)]);
+    }
+    return covered;
+  });
+}

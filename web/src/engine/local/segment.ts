@@ -1,0 +1,195 @@
+/**
+ * The verb for people: an answer, a second look at it, edges where the photo has them, no specks. The same steps with
+ * the same numbers as `samlet.segmenting`, for one prompt.
+ */
+
+import { cleaned, type Point } from "./clean";
+import { partsOf } from "./components";
+import { type BoxXyxy, clamp, type ImageFrame, type Logits, roundEven, type SizeHw } from "./frame";
+import { guidedMask, plainMask } from "./guided";
+import type { Answer, Features, Graphs } from "./graphs";
+import { Patch, stabilityOf } from "./patch";
+import { toPixels } from "./pixels";
+import type { Prompt } from "./prompts";
+import type { Photo } from "./resize";
+import { encodeWindow, type Rle } from "./rle";
+import { grown, sizeOf, windowAround } from "./windows";
+
+const MARGIN = 0.4; // of the box, on each side of it
+const LEAST_WINDOW_OF_BOX = 0.4; // of the photo's long side
+const LEAST_WINDOW_OF_CLICK = 0.33;
+const WORTH_A_LOOK = 0.7; // a window with more of the photo than this shows nothing new
+const RADIUS_OF_OBJECT = 0.15; // the filter's radius is at most this share of the root of the object's area
+const GRID_SIDE = 512; // twice the network's own resolution
+const FLOOR = -4; // where all logits are lower there is nothing to refine
+
+/** A mask of the photo, what the model thinks of it, and the logits that a later question may take as a hint. */
+export interface Segmented {
+  readonly rle: Rle;
+  readonly iou: number;
+  readonly stability: number;
+  readonly lowRes: Logits;
+}
+
+interface First {
+  readonly lowRes: Logits;
+  readonly iou: number;
+}
+
+interface Look {
+  readonly window: BoxXyxy;
+  readonly frame: ImageFrame;
+  readonly lowRes: Logits;
+}
+
+/** One clean mask for a prompt about a photo that was encoded before. */
+export async function segment(
+  graphs: Graphs,
+  photo: Photo,
+  features: Features,
+  prompt: Prompt,
+  hint?: Float32Array,
+): Promise<Segmented> {
+  const first = await dialogue(graphs, features, prompt, hint);
+  const look = await secondLook(graphs, photo, features.frame, first, prompt);
+  return { ...refined(graphs, photo, features.frame, first, look, prompt), iou: first.iou, lowRes: first.lowRes };
+}
+
+/** Which column is the best of an ambiguous prompt's, by predicted IoU. */
+export function bestColumn(graphs: Graphs, answer: Answer): number {
+  return graphs.multimask.reduce((best, column) => (answer.iou[column] > answer.iou[best] ? column : best));
+}
+
+/**
+ * The network's answer, as in a dialogue: one more click a turn, with the last answer as a hint. The first turn takes
+ * the best of the candidates; later ones leave no doubt what is meant. A hint of the user's own is the last answer already.
+ */
+async function dialogue(graphs: Graphs, features: Features, prompt: Prompt, hint?: Float32Array): Promise<First> {
+  if (hint !== undefined) return chosen(graphs, features, prompt, prompt.clicks.length > 1, hint);
+  let last: First | undefined;
+  for (const turn of prompt.turns()) last = await chosen(graphs, features, turn, last !== undefined, last?.lowRes.data);
+  if (last === undefined) throw new Error("a prompt without a hint has at least one turn");
+  return last;
+}
+
+async function chosen(
+  graphs: Graphs,
+  features: Features,
+  prompt: Prompt,
+  single: boolean,
+  hint?: Float32Array,
+): Promise<First> {
+  const answer = await graphs.decode(features, prompt, hint);
+  const column = single ? graphs.single : bestColumn(graphs, answer);
+  return { lowRes: (await answer.lowRes([column]))[0], iou: answer.iou[column] };
+}
+
+/** A second answer in a window around the first one, encoded larger; none where the window fills the photo. */
+async function secondLook(
+  graphs: Graphs,
+  photo: Photo,
+  frame: ImageFrame,
+  first: First,
+  prompt: Prompt,
+): Promise<Look | null> {
+  const [height, width] = frame.sizeHw;
+  const box = boxOfAnswer(frame, first, prompt);
+  if (box === null) return null;
+  const least = prompt.box !== null ? LEAST_WINDOW_OF_BOX : LEAST_WINDOW_OF_CLICK;
+  const window = windowAround(around(box, prompt.positive), frame.sizeHw, MARGIN, least);
+  const [high, wide] = sizeOf(window);
+  if (high * wide >= WORTH_A_LOOK * height * width) return null;
+  const { pixels, frame: inWindow } = toPixels(photo, graphs.manifest.image, window);
+  const features = await graphs.encode(pixels, inWindow);
+  const { lowRes } = await dialogue(graphs, features, prompt.within(window, box));
+  return { window, frame: inWindow, lowRes };
+}
+
+/** The box that the second look is given: the prompt's own, else that of the parts clicked on (or the largest). */
+function boxOfAnswer(frame: ImageFrame, first: First, prompt: Prompt): BoxXyxy | null {
+  if (prompt.box !== null) return prompt.box;
+  const [height, width] = frame.sizeHw;
+  const { stepPx, gridHw } = gridOver(frame.sizeHw);
+  const logits = frame.sampleLogits(first.lowRes, [0, 0, width, height], gridHw);
+  const parts = partsOf(inside(logits), logits.width, logits.height, 8);
+  if (parts.count === 0) return null;
+  const hit = new Set(
+    prompt.positive.map(([x, y]) => {
+      const column = clamp(Math.trunc(x / stepPx), 0, logits.width - 1);
+      const row = clamp(Math.trunc(y / stepPx), 0, logits.height - 1);
+      return parts.map[row * logits.width + column];
+    }),
+  );
+  hit.delete(0);
+  if (hit.size === 0) hit.add(parts.area.reduce((best, area, part) => (area > parts.area[best] ? part : best), 1));
+  const of = (values: Int32Array) => [...hit].map((part) => values[part]);
+  return [
+    Math.min(Math.min(...of(parts.left)) * stepPx, width),
+    Math.min(Math.min(...of(parts.top)) * stepPx, height),
+    Math.min(Math.max(...of(parts.right)) * stepPx, width),
+    Math.min(Math.max(...of(parts.bottom)) * stepPx, height),
+  ];
+}
+
+function around([left, top, right, bottom]: BoxXyxy, points: readonly Point[]): BoxXyxy {
+  return [
+    Math.min(left, ...points.map(([x]) => x)),
+    Math.min(top, ...points.map(([, y]) => y)),
+    Math.max(right, ...points.map(([x]) => x + 1)),
+    Math.max(bottom, ...points.map(([, y]) => y + 1)),
+  ];
+}
+
+function refined(
+  graphs: Graphs,
+  photo: Photo,
+  frame: ImageFrame,
+  first: First,
+  look: Look | null,
+  prompt: Prompt,
+): { rle: Rle; stability: number } {
+  const { edge_radius: share = 0, edge_eps: eps = 1e-4 } = graphs.manifest;
+  const window = look?.window ?? surroundings(frame, first, share);
+  const [high, wide] = sizeOf(window);
+  const { stepPx, gridHw } = gridOver([high, wide]);
+  const logits = frame.sampleLogits(first.lowRes, window, gridHw);
+  if (look !== null) {
+    const again = look.frame.sampleLogits(look.lowRes, [0, 0, wide, high], gridHw);
+    logits.data.forEach((logit, k) => (logits.data[k] = Math.fround(logit + again.data[k]) * 0.5));
+  }
+  const areaPx = logits.data.reduce((sum, logit) => sum + Number(logit > 0), 0) * stepPx ** 2;
+  const radiusPx = Math.min(share * Math.hypot(...frame.sizeHw), RADIUS_OF_OBJECT * Math.sqrt(areaPx));
+  const radius = roundEven(radiusPx / stepPx);
+  const drawn =
+    radius > 0 ? guidedMask(probability(logits), photo, window, radius, eps) : plainMask(logits, [high, wide]);
+  const shifted = (points: Point[]): Point[] => points.map(([x, y]) => [x - window[0], y - window[1]]);
+  const photoPx = frame.sizeHw[0] * frame.sizeHw[1];
+  const mask = cleaned(
+    { data: drawn, width: wide, height: high },
+    photoPx,
+    shifted(prompt.positive),
+    shifted(prompt.negative),
+  );
+  return { rle: encodeWindow(mask.data, window, frame.sizeHw), stability: stabilityOf(logits.data) };
+}
+
+/** The part of the photo in which an answer may have pixels, and as much around it as the filter sees. */
+function surroundings(frame: ImageFrame, first: First, share: number): BoxXyxy {
+  const patch = Patch.cut(first.lowRes, frame, FLOOR);
+  if (patch.box === null) return [0, 0, 1, 1];
+  return grown(frame.reachOf(patch.box), 1 + Math.ceil(2 * share * Math.hypot(...frame.sizeHw)), frame.sizeHw);
+}
+
+/** Pixels of a picture for each of the grid that it is worked on with, and the size of that grid. */
+function gridOver([height, width]: SizeHw): { stepPx: number; gridHw: SizeHw } {
+  const stepPx = Math.max(1, Math.max(height, width) / GRID_SIDE);
+  return { stepPx, gridHw: [Math.max(1, roundEven(height / stepPx)), Math.max(1, roundEven(width / stepPx))] };
+}
+
+function probability(logits: Logits): Logits {
+  return { ...logits, data: logits.data.map((logit) => 1 / (1 + Math.exp(-clamp(logit, -30, 30)))) };
+}
+
+function inside(logits: Logits): Uint8Array {
+  return Uint8Array.from(logits.data, (logit) => (logit > 0 ? 1 : 0));
+}

@@ -1,0 +1,140 @@
+// The server and the browser together: the server encodes, three times as fast; whoever is quicker decodes; and where
+// the server is away, the browser does it all.
+
+import { request, sending } from "../http";
+import type { Embedding, Engine, ImageRef, MaskAnswer, Prompts } from "./engine";
+import { EngineError } from "./engine";
+import type { BrowserEngine } from "./local/browser";
+import { readFloats } from "./safetensors";
+
+/** A preview later than this lags behind the pointer. */
+export const SLOW_MS = 100;
+const REMEMBERED = 9;
+
+/** Who decodes previews: the browser always, or only while the server is slow. */
+export type Decoding = "browser" | "quickest";
+
+export class TeamEngine implements Engine {
+  readonly name = "server";
+  private here: Promise<BrowserEngine> | null = null;
+  private readonly handedOver = new Map<string, Promise<unknown>>();
+  private readonly inBrowser = new Set<string>();
+  private readonly serverMs: number[] = [];
+  private readonly browserMs: number[] = [];
+
+  constructor(
+    private readonly server: Engine,
+    private readonly start: () => Promise<BrowserEngine>,
+    private readonly decoding: Decoding,
+    private readonly fetchFeatures = featuresOf,
+  ) {}
+
+  async embed(image: ImageRef, signal?: AbortSignal): Promise<Embedding> {
+    try {
+      const embedded = await this.server.embed(image, signal);
+      this.inBrowser.delete(embedded.embedding);
+      if (this.decoding === "browser") this.handOver(embedded.embedding, embedded.size);
+      return embedded;
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      const embedded = await (await this.browser(error)).embed(image, signal);
+      this.inBrowser.add(embedded.embedding);
+      return embedded;
+    }
+  }
+
+  async predict(
+    embedding: string,
+    prompts: Prompts,
+    options: { multimask: boolean },
+    signal?: AbortSignal,
+  ): Promise<MaskAnswer[]> {
+    if (this.inBrowser.has(embedding)) return (await this.browser()).predict(embedding, prompts, options, signal);
+    // A hint is the id of the server's mask, which the browser does not have.
+    const here = prompts.hint === undefined && this.browserIsQuicker() ? await this.ready(embedding) : null;
+    if (here !== null) {
+      try {
+        return await timed(this.browserMs, () => here.predict(embedding, prompts, options, signal));
+      } catch (error) {
+        if (!(error instanceof EngineError) || error.status !== 404) throw error;
+        this.handedOver.delete(embedding); // its memory is full: the server answers, until the image is embedded again
+      }
+    }
+    const masks = await timed(this.serverMs, () => this.server.predict(embedding, prompts, options, signal));
+    if (median(this.serverMs) > SLOW_MS && masks.length > 0) this.handOver(embedding, masks[0].rle.size);
+    return masks;
+  }
+
+  async segment(embedding: string, prompts: Prompts, signal?: AbortSignal): Promise<MaskAnswer[]> {
+    return (await this.owner(embedding)).segment(embedding, prompts, signal).catch(orForgotten);
+  }
+
+  async everything(
+    embedding: string,
+    onProgress: (done: number, total: number) => void,
+    signal?: AbortSignal,
+  ): Promise<MaskAnswer[]> {
+    return (await this.owner(embedding)).everything(embedding, onProgress, signal).catch(orForgotten);
+  }
+
+  private async owner(embedding: string): Promise<Engine> {
+    return this.inBrowser.has(embedding) ? this.browser() : this.server;
+  }
+
+  private browserIsQuicker(): boolean {
+    if (this.decoding === "browser" || this.browserMs.length === 0) return true;
+    return median(this.browserMs) < median(this.serverMs);
+  }
+
+  /** The browser's engine if it knows the image by now; nobody waits for it. */
+  private async ready(embedding: string): Promise<BrowserEngine | null> {
+    const handedOver = this.handedOver.get(embedding);
+    if (handedOver === undefined) return null;
+    const done = await Promise.race([handedOver.then(() => true), Promise.resolve(false)]);
+    return done ? this.browser() : null;
+  }
+
+  /** Let the browser have what the server's encoder said of an image, in the background. */
+  private handOver(embedding: string, size: [number, number]): void {
+    if (this.handedOver.has(embedding)) return;
+    const work = this.browser().then(async (here) => here.adopt(embedding, size, await this.fetchFeatures(embedding)));
+    this.handedOver.set(embedding, work);
+    work.catch(() => this.handedOver.set(embedding, new Promise(() => {}))); // then the server goes on answering
+  }
+
+  private browser(instead?: unknown): Promise<BrowserEngine> {
+    this.here ??= this.start().catch((error: unknown) => {
+      this.here = null;
+      throw instead ?? error;
+    });
+    return this.here;
+  }
+}
+
+/** What the server's encoder said of an image. */
+export async function featuresOf(embedding: string): Promise<Float32Array> {
+  const response = await request("api/features", sending("POST", { embedding }));
+  return readFloats(await response.arrayBuffer(), "image_embeddings").data;
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof EngineError && error.away;
+}
+
+/** A server that is away is asked again by embedding the image again, which the browser then does. */
+function orForgotten(error: unknown): never {
+  if (error instanceof EngineError && error.away) throw new EngineError(error.message, 404);
+  throw error;
+}
+
+async function timed<Result>(times: number[], work: () => Promise<Result>): Promise<Result> {
+  const start = performance.now();
+  const result = await work();
+  times.push(performance.now() - start);
+  if (times.length > REMEMBERED) times.shift();
+  return result;
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0;
+}
