@@ -68,6 +68,11 @@ class GraphBackend(ABC):
         """
         return cls(Artifact.open(Path(path)), threads, images_kept=images_kept)
 
+    @property
+    def folder(self) -> Path:
+        """Where the graphs lie."""
+        return self._artifact.folder
+
     @abstractmethod
     def _open(self, path: Path, threads: int) -> Graph:
         """Make one graph file ready to run on `threads` threads (0: the runtime's choice); BackendError if it fails."""

@@ -15,6 +15,7 @@ from samlet.predictor import Predictor
 from samlet.web.api import api_routes
 from samlet.web.docs_page import docs_routes
 from samlet.web.failures import answer_failures
+from samlet.web.features import feature_routes
 from samlet.web.guard import Guard
 from samlet.web.intake import Intake
 from samlet.web.service import Service
@@ -59,6 +60,7 @@ def create_app(model: Predictor, *, settings: Settings | None = None, project: A
 def _add_routes(app: FastAPI, service: Service, project: Any) -> None:
     app.include_router(api_routes(service, None if project is None else project.image_bytes))
     app.include_router(docs_routes(app))
+    app.include_router(feature_routes(service))
     if project is not None:
         from samlet.web.project import project_routes
 

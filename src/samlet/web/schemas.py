@@ -48,6 +48,12 @@ class PredictAsk(Ask):
     multimask: bool = Field(default=False, description="All candidates of an ambiguous prompt, best first.")
 
 
+class FeaturesAsk(_Body):
+    """Of which image the features are wanted."""
+
+    embedding: Identifier = Field(description="What `/api/embed` answered.")
+
+
 class EverythingAsk(_Body):
     """Which image is segmented without prompts, and how."""
 
