@@ -43,3 +43,17 @@ train-default data="../shared/data" teacher="../shared/teacher/tinyvit_sam.safet
     GLIBC_TUNABLES=glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592:glibc.malloc.hugetlb=1 \
     OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} nice -n 19 samlet train default --teacher-checkpoint {{ teacher }} \
     --data {{ data }}/train {{ data }}/photos --val {{ data }}/val
+
+# what a GPU machine takes along for a few minutes of training: a pack of small photos, the teacher, the weights so far
+gpu-pack data="../shared/data" teacher="../shared/teacher/tinyvit_sam.safetensors":
+    samlet train pack {{ data }}/train {{ data }}/photos --output runs/gpu/packs
+    mkdir -p runs/gpu/weights
+    cp {{ teacher }} runs/gpu/teacher.safetensors
+    cp checkpoints/next/*.safetensors runs/gpu/weights/
+
+# train from such a pack for so many seconds: the teacher online, in bfloat16; stopped and started again, it goes on
+# (runs/gpu/state holds the checkpoints and the log, runs/gpu/out what a finished stage leaves)
+gpu pack="runs/gpu/packs/pack-000.tar" seconds="540" device="cuda" workers="12" *options:
+    timeout --signal=TERM --kill-after=30 {{ seconds }} samlet train default --data {{ pack }} \
+        --teacher-checkpoint runs/gpu/teacher.safetensors --state runs/gpu/state --weights runs/gpu/weights \
+        --ledger runs/gpu/ledger.md --device {{ device }} --precision bfloat16 --online --workers {{ workers }} {{ options }}

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 from rich.progress import TaskID
 
+from samlet.cli.options.bounds import Between
 from samlet.cli.options.model import ModelOptions
 from samlet.cli.options.training import DataOptions, RunOptions, TeacherOptions, own_changes, stage_signature
 from samlet.cli.progress import progress_bars
@@ -40,6 +41,17 @@ def default(
     ledger: Annotated[Path, Parameter(help="Where a row for each stage goes.")] = Path(
         "docs/models/training-ledger.md"
     ),
+    device: Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, mps; default: CUDA if there is one.")] = None,
+    precision: Annotated[
+        Literal["float32", "bfloat16"] | None, Parameter(help="Numbers to compute with; default: the recipe's.")
+    ] = None,
+    online: Annotated[
+        bool, Parameter(help="Let the teacher embed each batch on the device, without a cache: for a fast GPU.")
+    ] = False,
+    workers: Annotated[
+        int, Parameter(help="Processes that prepare batches, in stages that allow it.", validator=Between(0, 1024))
+    ] = 0,
+    steps: Annotated[int | None, Parameter(help="Optimizer steps of the stage, to try it.")] = None,
 ) -> None:
     """Train the next stage of the default model, or go on with the one that was stopped."""
     program = import_with_extra("samlet.training.program", "train", "Training")
@@ -49,7 +61,12 @@ def default(
         start["teacher"] = TeacherOptions(
             teacher="mobile-sam", teacher_checkpoint=teacher_checkpoint, cache=state / "teacher", teacher_first=False
         )
-    _command(stage.entry)(data=DataOptions(data=data), run=RunOptions(output=stage.output, resume=True), **start)
+    alone = online and stage.entry.name == "distill-encoder"  # other stages ask the teacher for more than embeddings
+    if alone:
+        start["online"] = True
+    several = workers if alone or not stage.entry.needs_teacher else 0
+    run = RunOptions(output=stage.output, resume=True, device=device, precision=precision, workers=several, steps=steps)
+    _command(stage.entry)(data=DataOptions(data=data), run=run, **start)
     if os.environ.get("RANK", "0") != "0":  # under torchrun the first process keeps what all have made
         return
     kept = program.keep(stage, weights)
@@ -66,6 +83,29 @@ def _measured(weights: Path, val: Path, output: Path, protocol: Literal["box", "
     folder = output / f"val-{protocol}"
     measuring.run(data=[val], output=folder, protocol=protocol, model=model, limit=134, max_masks_per_image=3)
     return read_report(folder)["metrics"]["mean_of_sources"]
+
+
+@app.command
+def pack(
+    data: Annotated[list[Path], Parameter(help="Folders of photos, with masks and without, or other data.")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(help="Folder of the packs, which are SA-1B shards.")],
+    max_side: Annotated[int, Parameter(help="Long side of a photo, in pixels.", validator=Between(16, 65_536))] = 384,
+    max_mb: Annotated[float, Parameter(help="Size of a pack, in 10^6 bytes.", validator=Between(1, 1e6))] = 45,
+) -> None:
+    """Make photos small and put them together, for a machine that has little time and takes few bytes."""
+    packs = import_with_extra("samlet.training.packs", "train", "Packing")
+    sources = import_with_extra("samlet.training.batches.sources", "train", "Packing")
+    with progress_bars(kept=True) as progress:
+        samples = sources.open_source(data, tell=progress.console.print)
+        task = progress.add_task("pack", total=len(samples))
+        told = partial(_advance, progress, task)
+        print(*packs.pack(samples, output, max_side, int(max_mb * 1e6), told), sep="\n")
+
+
+def _advance(progress: Any, task: TaskID, done: int, total: int) -> None:
+    progress.update(task, completed=done, total=total)
 
 
 @app.command

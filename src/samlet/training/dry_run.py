@@ -15,7 +15,7 @@ from samlet.reading import reading
 from samlet.training.batches.feed import Batches
 from samlet.training.batches.order import check_batch_size, choose
 from samlet.training.batches.sources import Source
-from samlet.training.config import TrainConfig
+from samlet.training.config import DistillEncoderConfig, TrainConfig
 from samlet.training.loop.checkpoint import check_run
 from samlet.training.loop.fsdp import check_fsdp
 from samlet.training.loop.memory import activation_bytes, state_bytes
@@ -130,10 +130,14 @@ def describe_run(
         state=state_bytes(stage) // (count() if config.fsdp else 1),
         activations=activation_bytes(student, config),
         embedding_bytes=2 * student.spec.image.channels * student.spec.image.grid**2,
-        cache=None if start.teacher is None else start.teacher.folder(start.output),
+        cache=None if start.teacher is None or _is_online(config) else start.teacher.folder(start.output),
         notice=learned.notice,
         broken=[] if broken is None else list(broken.reasons.values()),
     )
+
+
+def _is_online(config: TrainConfig) -> bool:
+    return isinstance(config, DistillEncoderConfig) and config.online
 
 
 def found_in(samples: Iterable[Sample]) -> list[Folder]:

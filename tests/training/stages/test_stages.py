@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.fake_backend import FakeBackend
+from tests.training.small_sam import small_sam
 from tests.training.toy_stage import config
 from torch import nn
 
@@ -16,6 +17,7 @@ from samlet.data import open_folders
 from samlet.errors import TrainingError
 from samlet.geometry.rle import encode
 from samlet.models import create
+from samlet.runtime.torch import TorchBackend
 from samlet.spec import ImageSpec
 from samlet.training.batches.masks import MaskBatches, on_canvas
 from samlet.training.config import DistillEncoderConfig
@@ -72,6 +74,32 @@ def test_embedding_batches_have_the_canvas_of_their_step_and_never_change(folder
     assert streamed[0].target.shape == (2, 256, 64, 64)
     assert streamed[0].valid.shape == (2, 64, 64)
     assert torch.equal(streamed[3].pixels, batches.at(3).pixels)
+
+
+def test_a_teacher_online_says_what_its_cache_holds(folder, tmp_path):
+    model = small_sam()
+    backend = TorchBackend(model, model.spec)
+    losses = []
+    for online in (False, True):
+        settings = config(DistillEncoderConfig, steps=4, batch_size=2, canvases=((1.0, 64),), online=online, color=0)
+        teacher = Teacher(backend, tmp_path / "cache", "0" * 64)
+        stage = DistillEncoder(small_sam(1), settings, teacher, fresh=False, online=model if online else None).train()
+        batches = stage.make_batches(open_folders([folder]), settings)
+        stage.prepare(batches, None)
+        assert online or list((tmp_path / "cache").rglob("*.npz"))
+        losses.append(stage(batches.at(0))["mse"].item())
+        assert not any("_online" in name for name in stage.state_dict())
+        assert not model.training
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert losses[0] > 0.01
+
+
+def test_a_teacher_online_leaves_no_cache(folder, tmp_path):
+    batches, _ = embedding_batches(folder, tmp_path, online=True)
+    batches.prepare()
+    batch = batches.at(0)
+    assert (batch.target, batch.seen.shape, batch.seen.dtype) == (None, (2, 3, 768, 768), torch.float16)
+    assert not (tmp_path / "cache").exists()
 
 
 def test_distillation_lowers_its_loss_and_touches_nothing_but_the_encoder(folder, tmp_path):
@@ -145,5 +173,5 @@ def test_a_constant_at_the_teachers_mean_has_a_loss_of_one():
     stage.start_at(mean, std)
     stage.image_encoder = nn.Identity()
     target = 0.1 * torch.randn(2, 256, 64, 64)
-    batch = EmbeddingBatch(("a", "b"), torch.zeros_like(target), target, torch.ones(2, 64, 64, dtype=torch.bool))
+    batch = EmbeddingBatch(("a", "b"), torch.zeros_like(target), torch.ones(2, 64, 64, dtype=torch.bool), target)
     assert stage(batch)["mse"].item() == pytest.approx(1, abs=0.02)

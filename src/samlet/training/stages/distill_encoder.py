@@ -32,11 +32,14 @@ from samlet.training.stages.teacher import Teacher, TeacherFile
 
 @dataclass(frozen=True)
 class EmbeddingBatch(Batch):
-    """pixels [B, 3, S, S], the teacher's embeddings [B, C, G, G], valid [B, G, G] (False: padding)."""
+    """pixels [B, 3, S, S], valid [B, G, G] (False: padding), and of the teacher its embeddings [B, C, G, G] or, online,
+    what it is to embed, as float16 [B, 3, T, T] on its own canvas.
+    """
 
     pixels: Tensor
-    target: Tensor
     valid: Tensor
+    target: Tensor | None = None
+    seen: Tensor | None = None
 
 
 class DistillEncoder(Stage):
@@ -45,12 +48,18 @@ class DistillEncoder(Stage):
     """
 
     def __init__(
-        self, student: Sam, config: DistillEncoderConfig, teacher: Teacher | None = None, fresh: bool = True
+        self,
+        student: Sam,
+        config: DistillEncoderConfig,
+        teacher: Teacher | None = None,
+        fresh: bool = True,
+        online: Sam | None = None,
     ) -> None:
         super().__init__()
         self.image_encoder = student.image_encoder
         # In a tuple it is no submodule: the parts that do not learn are in no checkpoint.
         self._student, self._teacher = (student,), teacher
+        self._online = (online.eval().requires_grad_(False) if online else None,)
         self._cosine_weight = config.cosine_weight
         self._variance = 1.0
         self._fresh = fresh
@@ -62,7 +71,7 @@ class DistillEncoder(Stage):
         assert isinstance(start.teacher, TeacherFile)
         model, teacher = start.teacher.open(start.output, start.device)
         student = new_student(config.student, config.seed, model, start.checkpoint)
-        return cls(student, config, teacher, fresh=start.checkpoint is None)
+        return cls(student, config, teacher, start.checkpoint is None, model if config.online else None)
 
     @property
     def whole_student(self) -> Sam:
@@ -100,10 +109,18 @@ class DistillEncoder(Stage):
     def forward(self, batch: EmbeddingBatch) -> dict[str, Tensor]:
         """{"mse": …, "cosine": … where it has weight}: scalars."""
         embedding = self.image_encoder(batch.pixels)
-        losses = {"mse": masked_mse(embedding, batch.target, batch.valid) / self._variance}
+        target = self._embedded(batch.seen) if batch.target is None else batch.target
+        losses = {"mse": masked_mse(embedding, target, batch.valid) / self._variance}
         if self._cosine_weight:
-            losses["cosine"] = self._cosine_weight * masked_cosine(embedding, batch.target, batch.valid)
+            losses["cosine"] = self._cosine_weight * masked_cosine(embedding, target, batch.valid)
         return losses
+
+    @torch.no_grad()
+    def _embedded(self, seen: Tensor | None) -> Tensor:
+        teacher = self._online[0]
+        assert teacher is not None
+        assert seen is not None
+        return teacher.encode(seen.float()).float()
 
 
 def _last_norm(student: Sam) -> LayerNorm2d:
@@ -133,8 +150,10 @@ class EmbeddingBatches(Batches[EmbeddingBatch]):
     def prepare(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Embed every view the run will ask for, so that training is not held up; `progress(done, of)`.
 
-        Several processes embed a share each, into one cache.
+        Several processes embed a share each, into one cache. Online there is nothing to do.
         """
+        if self._config.online:
+            return
         images = len(self.images)
         seen = self._config.steps * self._config.batch_size
         needed = min(seen, self._config.pool or seen, self._config.views * images)
@@ -158,8 +177,10 @@ class EmbeddingBatches(Batches[EmbeddingBatch]):
         canvas = replace(self._image, canvas=self._config.canvas_at(step))
         items = [self._item(position, canvas) for position in positions_of(self._config, step, part)]
         names, *arrays = zip(*items, strict=True)
-        pixels, target, valid = (torch.from_numpy(np.stack(array)) for array in arrays)
-        return EmbeddingBatch(names, pixels, target.float(), valid)
+        pixels, valid, told = (torch.from_numpy(np.stack(array)) for array in arrays)
+        if self._config.online:
+            return EmbeddingBatch(names, pixels, valid, seen=told)
+        return EmbeddingBatch(names, pixels, valid, told.float())
 
     def _view(self, sample: Sample, index: int) -> NDArray[np.uint8]:
         image = sample.read_image()
@@ -170,10 +191,15 @@ class EmbeddingBatches(Batches[EmbeddingBatch]):
 
         def make(sample: Sample) -> tuple[str, NDArray, NDArray, NDArray]:
             seen = self._view(sample, epoch % self._config.views)
-            target = self._teacher.embed(seen)
             pixels, frame = to_pixels(
                 jitter_color(seen, generator(self._config.seed, "colour", position), self._config.color), canvas
             )
-            return sample.name, pixels, target, valid_cells(frame.content_hw, canvas.canvas, canvas.grid)
+            return sample.name, pixels, valid_cells(frame.content_hw, canvas.canvas, canvas.grid), self._told(seen)
 
         return self.images.make(index, make)
+
+    def _told(self, seen: NDArray[np.uint8]) -> NDArray[np.float16]:
+        """Of a view what the teacher says, or what it will be shown: its pixels, exact to a tenth of a level."""
+        if self._config.online:
+            return to_pixels(seen, self._teacher.backend.spec.image)[0].astype(np.float16)
+        return self._teacher.embed(seen)
