@@ -31,8 +31,8 @@ def weights(spec: ModelSpec) -> str:
 
 
 def table() -> str:
-    """The table, a line each model, in the order of the registry."""
-    return "\n".join([HEADER, *map(row, MODELS)]) + "\n"
+    """The table of promptable models, a line each, in the order of the registry."""
+    return "\n".join([HEADER, *(row(spec) for spec in MODELS if spec.task == "promptable")]) + "\n"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from samlet.errors import ModelError
 from samlet.spec import LATER_NUMBERS, Checkpoint, ImageSpec, ModelSpec
 
-LATER = {*LATER_NUMBERS, "single_column", "multimask_columns", "task"}  # manifests of before state none of these
+LATER = {*LATER_NUMBERS, "single_column", "multimask_columns", "task", "classes"}  # manifests of before state none
 
 SPEC = ModelSpec(
     name="tiny",
@@ -86,7 +86,7 @@ def test_a_mistyped_field_is_named(part, name, value):
 
 @pytest.mark.parametrize(
     "change",
-    [{"canvas": 0}, {"prompt_canvas": -1}, {"std": (1.0, 0.0, 1.0)}, {"resampling": "bicubic"}],
+    [{"canvas": 0}, {"prompt_canvas": -1}, {"std": (1.0, 0.0, 1.0)}, {"resampling": "nearest"}, {"crop_ratio": 0}],
 )
 def test_an_impossible_image_spec_is_refused(change):
     with pytest.raises(ModelError):

@@ -198,6 +198,17 @@ class Embedding:
             return cls(features, frame, str(model), weights)
 
 
+class LogitsBackend(Protocol):
+    """Runs a network for classification or semantic segmentation: one verb. Safe to use from many threads."""
+
+    name: str
+    spec: ModelSpec
+
+    def logits(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Normalized pixels float32 [N, 3, H, W] → logits [N, K], or [N, K, h, w] for segmentation."""
+        ...
+
+
 class Backend(Protocol):
     """What runs the network. It must be usable from many threads at once."""
 

@@ -1,4 +1,4 @@
-"""Wiring: a model's name, a backend's name and perhaps a file become a Predictor. Nothing is downloaded here.
+"""Wiring: a model's name, a backend's name and perhaps a file become a ready model. Nothing is downloaded here.
 
 Backends are imported when they are chosen, so torch is needed only by those who use it.
 """
@@ -11,8 +11,9 @@ from functools import partial
 from importlib.util import find_spec
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
+from samlet.classifying import Classifier
 from samlet.errors import (
     BackendError,
     CheckpointError,
@@ -26,14 +27,19 @@ from samlet.extras import import_with_extra
 from samlet.files import sha256_of
 from samlet.hub import weights
 from samlet.models.registry import DEFAULT_MODEL, get_spec, shipped_folder
+from samlet.parsing import SemanticSegmenter
 from samlet.predictor import Predictor
 from samlet.runtime.artifact import precision_of, read_manifest, weights_of
 from samlet.runtime.shared import IMAGES_KEPT
-from samlet.spec import ModelSpec
+from samlet.spec import ModelSpec, Task
 
 if TYPE_CHECKING:
     from samlet.models import Sam
 
+Model: TypeAlias = Predictor | Classifier | SemanticSegmenter
+_Name: TypeAlias = "str | os.PathLike[str] | None"
+
+LOADABLE: tuple[Task, ...] = ("promptable", "classification", "semantic_segmentation")
 BACKENDS = ("auto", "onnx", "openvino", "tensorrt", "torch")
 ARTIFACT_BACKENDS = ("onnx", "openvino", "tensorrt")
 WITH_PRECISION = ("openvino", "torch")
@@ -43,8 +49,28 @@ MOST_THREADS = 1024
 AVX512 = 256  # CPU_AVX512_SKX in OpenCV's enum of CPU features, which its Python module does not name
 
 
+@overload
 def load(
-    name: str | os.PathLike[str] | None = None,
+    name: None = None,
+    *,
+    backend: str = "auto",
+    checkpoint: None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    precision: str | None = None,
+    images_kept: int = IMAGES_KEPT,
+    task: None = None,
+) -> Predictor: ...
+@overload
+def load(name: _Name = None, *, task: Literal["promptable"], **options: Any) -> Predictor: ...
+@overload
+def load(name: _Name = None, *, task: Literal["classification"], **options: Any) -> Classifier: ...
+@overload
+def load(name: _Name = None, *, task: Literal["semantic_segmentation"], **options: Any) -> SemanticSegmenter: ...
+@overload
+def load(name: _Name = None, *, task: None = None, **options: Any) -> Any: ...
+def load(  # pyright: ignore[reportInconsistentOverload] - `options` are those below
+    name: _Name = None,
     *,
     backend: str = "auto",
     checkpoint: str | os.PathLike[str] | None = None,
@@ -52,28 +78,32 @@ def load(
     threads: int | None = None,
     precision: str | None = None,
     images_kept: int = IMAGES_KEPT,
-) -> Predictor:
+    task: Task | None = None,
+) -> Model:
     """Make a ready model; without arguments the one that ships with samlet, offline.
 
+    A Predictor, Classifier or SemanticSegmenter, by the task of the model; `task` insists on one (ModelError for a
+    model of another), and tells type checkers which.
     `name`: a name from `samlet models`, `timm:NAME`, your own spec as `module:SPEC`, or the folder of an artifact.
     `checkpoint`: such a folder, or weights (.pt, .pth, .safetensors) for torch. `backend`: one of `BACKENDS`. `device`:
     "cpu", "cuda" or (torch) "mps". `threads`: not for torch. `precision`: "float32", "bfloat16" or (torch) "float16",
     with openvino and torch named as the backend. `images_kept`: for how many images what all their prompts share waits
     for more prompts (31 MB each in SAM's sizes). Raises BackendError (UnknownBackendError, MissingExtraError),
-    UnknownModelError, ModelError (the model is for another task), WeightsError, CheckpointError, InputError.
+    UnknownModelError, ModelError, WeightsError, CheckpointError, InputError.
     """
     wish = _Wish(backend, device, threads, precision, images_kept)
     wish.check()
     folder = _artifact_folder(name, checkpoint)
     if folder is not None:
-        predictor = _load_artifact(folder, name if checkpoint is not None else None, wish)
+        model = _load_artifact(folder, name if checkpoint is not None else None, wish, task)
         name, checkpoint = None if checkpoint is None else name, folder.resolve()
     else:
         spec = get_spec(DEFAULT_MODEL if name is None else os.fspath(name))
-        spec.check_task("promptable")
+        _check_task(spec, task)
         checkpoint = None if checkpoint is None else Path(checkpoint).resolve()
-        predictor = _load_named(spec, wish) if checkpoint is None else _load_torch(spec, wish, checkpoint)
-    return predictor.reloaded_by(partial(load, name, checkpoint=checkpoint, **asdict(wish)))
+        model = _load_named(spec, wish) if checkpoint is None else _load_torch(spec, wish, checkpoint)
+    again: Any = partial(load, name, checkpoint=checkpoint, **asdict(wish))
+    return model.reloaded_by(again)
 
 
 def spec_of(name: str | os.PathLike[str] | None = None, checkpoint: str | os.PathLike[str] | None = None) -> ModelSpec:
@@ -105,15 +135,25 @@ def artifact_backend(precision: str = "float32") -> tuple[str, str]:
     return "openvino", "this CPU has AVX-512, with which OpenVINO is faster than ONNX Runtime"
 
 
-def load_module(model: str | ModelSpec, checkpoint: str | os.PathLike[str] | None = None) -> Sam:
+@overload
+def load_module(
+    model: str | ModelSpec, checkpoint: str | os.PathLike[str] | None = None, *, task: Literal["promptable"]
+) -> Sam: ...
+@overload
+def load_module(
+    model: str | ModelSpec, checkpoint: str | os.PathLike[str] | None = None, *, task: None = None
+) -> Any: ...
+def load_module(
+    model: str | ModelSpec, checkpoint: str | os.PathLike[str] | None = None, *, task: Task | None = None
+) -> Any:
     """The torch module of a name or a spec, in eval mode, with the weights of `checkpoint` (None: random ones).
 
-    Raises UnknownModelError, CheckpointError, MissingExtraError.
+    `task`: as for `load`. Raises UnknownModelError, ModelError, CheckpointError, MissingExtraError.
     """
     creation, checkpoints = (
         import_with_extra(f"samlet.models.{module}", "torch", "A torch model") for module in ("creation", "checkpoints")
     )
-    module = creation.create(model)
+    module = creation.create(model, task)
     if checkpoint is not None:
         checkpoints.load_checkpoint(module, checkpoint)
     return module
@@ -190,16 +230,34 @@ class _Wish:
             raise BackendError(f'There is no device "{self.device}": use "cpu", "cuda" or (torch) "mps".')
 
 
-def _load_artifact(folder: Path, name: str | os.PathLike[str] | None, wish: _Wish) -> Predictor:
+def _load_artifact(folder: Path, name: _Name, wish: _Wish, task: Task | None) -> Model:
     if wish.backend == "torch":
         raise InputError(f'{folder} is an exported artifact, which torch cannot run: use backend "onnx".')
-    predictor = _open_artifact(folder, wish)
-    if name is not None and get_spec(os.fspath(name)).name != predictor.spec.name:
-        raise CheckpointError(f"{folder} holds the model {predictor.spec.name}, not {os.fspath(name)}.")
-    return predictor
+    model = _open_artifact(folder, wish)
+    if name is not None and get_spec(os.fspath(name)).name != model.spec.name:
+        raise CheckpointError(f"{folder} holds the model {model.spec.name}, not {os.fspath(name)}.")
+    _check_task(model.spec, task)
+    return model
 
 
-def _load_named(spec: ModelSpec, wish: _Wish) -> Predictor:
+def _check_task(spec: ModelSpec, task: Task | None) -> None:
+    """ModelError unless a model is for `task`, or for any that can be loaded."""
+    if task is not None or spec.task not in LOADABLE:
+        spec.check_task(task or LOADABLE[0])
+
+
+def _wrapped(backend: Any, weights: str | None) -> Model:
+    """What users ask of a backend, by the task of its model."""
+    match backend.spec.task:
+        case "classification":
+            return Classifier(backend, weights)
+        case "semantic_segmentation":
+            return SemanticSegmenter(backend, weights)
+        case _:
+            return Predictor(backend, weights)
+
+
+def _load_named(spec: ModelSpec, wish: _Wish) -> Model:
     """The artifact that ships with samlet if it can do what is asked, else cached weights in torch."""
     shipped = shipped_folder(spec.name)
     for_artifact = wish.backend in ARTIFACT_BACKENDS
@@ -213,7 +271,7 @@ def _load_named(spec: ModelSpec, wish: _Wish) -> Predictor:
     return _load_torch(spec, wish)
 
 
-def _open_artifact(folder: Path, wish: _Wish) -> Predictor:
+def _open_artifact(folder: Path, wish: _Wish) -> Model:
     backend, kept = wish.backend, wish.images_kept
     if backend == "auto":
         backend = artifact_backend(precision_of(folder))[0] if wish.device in (None, "cpu") else "onnx"
@@ -221,17 +279,17 @@ def _open_artifact(folder: Path, wish: _Wish) -> Predictor:
         from samlet.runtime.onnx import OnnxBackend
 
         opened = OnnxBackend.from_folder(folder, wish.threads, wish.device, images_kept=kept)
-        return Predictor(opened, weights_of(folder))
+        return _wrapped(opened, weights_of(folder))
     if backend == "tensorrt":
         _check_device(wish.device, "tensorrt", "cuda")
         from samlet.runtime.tensorrt import TensorRtBackend
 
-        return Predictor(TensorRtBackend.from_folder(folder, wish.threads, images_kept=kept), weights_of(folder))
+        return _wrapped(TensorRtBackend.from_folder(folder, wish.threads, images_kept=kept), weights_of(folder))
     _check_device(wish.device, "openvino", "cpu")
     runtime = import_with_extra("samlet.runtime.openvino", "openvino", "The openvino backend")
     precision = wish.precision or "float32"
     compiled = runtime.OpenVinoBackend.from_folder(folder, wish.threads, precision, images_kept=kept)
-    return Predictor(compiled, weights_of(folder))
+    return _wrapped(compiled, weights_of(folder))
 
 
 def _check_device(device: str | None, backend: str, only: str) -> None:
@@ -239,7 +297,7 @@ def _check_device(device: str | None, backend: str, only: str) -> None:
         raise BackendError(f'The backend {backend} runs on the device "{only}", not on "{device}".')
 
 
-def _load_torch(spec: ModelSpec, wish: _Wish, file: Path | None = None) -> Predictor:
+def _load_torch(spec: ModelSpec, wish: _Wish, file: Path | None = None) -> Model:
     """The model in torch, with the weights of `file` or cached ones, which are the last thing that may be missing."""
     if file is not None and wish.backend in ARTIFACT_BACKENDS:
         raise InputError(f"{file} is a torch checkpoint: run `samlet export {spec.name} --to onnx`, or use torch.")
@@ -253,4 +311,7 @@ def _load_torch(spec: ModelSpec, wish: _Wish, file: Path | None = None) -> Predi
     weights = cached_weights(spec) if file is None else file
     module = load_module(spec, weights)
     fusion.fuse(module)
+    if spec.task != "promptable":
+        networks = import_with_extra("samlet.runtime.torch_network", "torch", "The torch backend")
+        return _wrapped(networks.TorchNetwork(module, spec, device, precision), sha256_of(weights))
     return Predictor(runtime.TorchBackend(module, spec, device, precision, wish.images_kept), sha256_of(weights))

@@ -1,7 +1,8 @@
-"""Image to pixels: the one copy of SAM's preprocessing, for inference, training and export alike."""
+"""Image to pixels: the one copy of the models' preprocessing, for inference, training and export alike."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from samlet.geometry.bands import bands_of
 from samlet.geometry.frames import ImageFrame
+from samlet.opencv import cv2
 
 if TYPE_CHECKING:
     from samlet.spec import ImageSpec
@@ -28,23 +30,64 @@ def to_pixels(image: NDArray[np.uint8], spec: ImageSpec) -> tuple[NDArray[np.flo
     content = resize(image, frame.content_hw, spec.resampling)
     pixels = np.zeros((3, spec.canvas, spec.canvas), np.float32)
     content_height, content_width = frame.content_hw
+    _normalize(content, spec, pixels[:, :content_height, :content_width])
+    return pixels, frame
+
+
+def normalized(image: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.float32]:
+    """An image uint8 RGB [H, W, 3] of the size a network shall see as its pixels float32 [3, H, W]."""
+    pixels = np.empty((3, *image.shape[:2]), np.float32)
+    _normalize(image, spec, pixels)
+    return pixels
+
+
+def fitted(image: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
+    """An image uint8 RGB as a network for whole images sees it (`spec.fit` "crop" or "short_side"), uint8 RGB."""
+    height, width = image.shape[:2]
+    if spec.fit == "short_side":
+        return resize(image, short_side_hw((height, width), spec), spec.resampling)
+    short = math.ceil(spec.canvas / spec.crop_ratio)
+    long = int(short * max(height, width) / min(height, width))
+    size_hw = (short, long) if height <= width else (long, short)
+    scaled = resize(image, size_hw, spec.resampling)
+    # torchvision's rounding of the middle, which the papers' numbers were measured with
+    top, left = (round((side - spec.canvas) / 2) for side in size_hw)
+    return scaled[top : top + spec.canvas, left : left + spec.canvas]
+
+
+def short_side_hw(size_hw: tuple[int, int], spec: ImageSpec) -> tuple[int, int]:
+    """The size at which a segmenter sees a whole image: its short side is the canvas, the long one a multiple.
+
+    Source: the official evaluation of EfficientViT on ADE20K; for Cityscapes' 1024 x 2048 pixels it changes nothing.
+    """
+    height, width = size_hw
+    long = math.ceil(max(size_hw) / min(size_hw) * spec.canvas / spec.size_multiple) * spec.size_multiple
+    return (spec.canvas, long) if height < width else (long, spec.canvas)
+
+
+def _normalize(image: NDArray[np.uint8], spec: ImageSpec, out: NDArray[np.float32]) -> None:
     for channel, (mean, std) in enumerate(zip(spec.mean, spec.std, strict=True)):
         # A channel has 256 values at most: normalize those, then look them up.
         table = ((np.arange(256) - mean) / std).astype(np.float32)
-        pixels[channel, :content_height, :content_width] = table.take(content[..., channel])
-    return pixels, frame
+        out[channel] = table.take(image[..., channel])
 
 
 def frame_of(size_hw: tuple[int, int], spec: ImageSpec) -> ImageFrame:
     """How an image of `size_hw` pixels lies on the canvases of a model."""
-    return ImageFrame(size_hw, spec.canvas, spec.prompt_canvas, spec.low_res, spec.fit)
+    fit = "stretch" if spec.fit == "stretch" else "pad"  # the two that promptable models have
+    return ImageFrame(size_hw, spec.canvas, spec.prompt_canvas, spec.low_res, fit)
 
 
 def resize(image: NDArray[np.uint8], size_hw: tuple[int, int], resampling: str = "bilinear") -> NDArray[np.uint8]:
-    """Scale an image uint8 RGB [H, W, 3] to `size_hw` as SAM's encoders were trained on (Pillow, antialiased)."""
+    """Scale an image uint8 RGB [H, W, 3] to `size_hw` as SAM's encoders were trained on (Pillow, antialiased).
+
+    `resampling`: of `ImageSpec`; "opencv_bicubic" is not antialiased.
+    """
     if image.shape[:2] == size_hw:
         return image
     height, width = size_hw
+    if resampling == "opencv_bicubic":
+        return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
     filtered = Image.Resampling[resampling.upper()]
     if image.shape[0] * image.shape[1] <= LARGEST_COPY_PX or image.shape[1] == width:
         return np.asarray(Image.fromarray(image).resize((width, height), filtered))

@@ -7,15 +7,17 @@ this machine, or of how a backend runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from samlet.classes import ClassList
 from samlet.errors import ModelError
 from samlet.reading import shown
 
 RGB = tuple[float, float, float]
-Fit = Literal["pad", "stretch"]
+Fit = Literal["pad", "stretch", "crop", "short_side"]
+Resampling = Literal["bilinear", "bicubic", "opencv_bicubic"]
 Task = Literal[
     "promptable", "classification", "semantic_segmentation", "autoencoder", "generation", "concepts", "video"
 ]
@@ -24,8 +26,16 @@ Task = Literal[
 IMAGENET_MEAN: RGB = (123.675, 116.28, 103.53)
 IMAGENET_STD: RGB = (58.395, 57.12, 57.375)
 
+# The verb of the command line for models of a task.
+VERBS: Mapping[str, str] = {
+    "promptable": "segment",
+    "classification": "classify",
+    "semantic_segmentation": "parse",
+}
+WITH_CLASSES = ("classification", "semantic_segmentation")
+
 # What artifacts exported earlier do not state.
-LATER_SIZES = ("grid", "channels", "low_res")
+LATER_SIZES = ("grid", "channels", "low_res", "size_multiple")
 LATER_NUMBERS = ("pred_iou_thresh", "stability_score_thresh", "edge_radius", "edge_eps")
 
 
@@ -38,17 +48,24 @@ class ImageSpec:
     both: "pad" = its longest side fills the canvas, the rest is padding on the right or below (SAM); "stretch" = both
     sides fill it (SAM 3). `grid` is the side of the image embedding in cells, `channels` their number of channels;
     `low_res` is the side of the decoder's logits.
+
+    Models for whole images have two more: "crop" = the shortest side is scaled to canvas / `crop_ratio` (rounded up)
+    and the middle is cut out (classification); "short_side" = the shortest side is scaled to the canvas, the other in
+    proportion, rounded up to a multiple of `size_multiple`, so that pixels are no square (semantic segmentation).
+    `resampling`: Pillow's (antialiased), or "opencv_bicubic", which is not and which segmenters were measured with.
     """
 
     canvas: int
     prompt_canvas: int = 1024
     mean: RGB = IMAGENET_MEAN
     std: RGB = IMAGENET_STD
-    resampling: str = "bilinear"
+    resampling: Resampling = "bilinear"
     fit: Fit = "pad"
     grid: int = 64
     channels: int = 256
     low_res: int = 256
+    crop_ratio: float = 1.0
+    size_multiple: int = 32
 
     def __post_init__(self) -> None:
         if self.canvas < 1 or self.prompt_canvas < 1:
@@ -58,11 +75,16 @@ class ImageSpec:
                 f"grid, channels and low_res are 1 or more, not {self.grid}, {self.channels} and {self.low_res}."
             )
         if self.fit not in get_args(Fit):
-            raise ModelError(f'An image is fitted by "pad" or "stretch", not "{self.fit}".')
+            raise ModelError(f'An image is fitted by {_quoted(get_args(Fit))}, not "{self.fit}".')
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ModelError(f"Mean and std are three RGB values, std above 0, not {self.mean} and {self.std}.")
-        if self.resampling != "bilinear":
-            raise ModelError(f'Resampling "{self.resampling}" is unknown: use "bilinear".')
+        if self.resampling not in get_args(Resampling):
+            raise ModelError(f'Resampling "{self.resampling}" is unknown: use {_quoted(get_args(Resampling))}.')
+        if not 0 < self.crop_ratio <= 1 or self.size_multiple < 1:
+            raise ModelError(
+                f"crop_ratio is above 0 and at most 1, size_multiple 1 or more, not {self.crop_ratio} and "
+                f"{self.size_multiple}."
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -78,6 +100,7 @@ class ImageSpec:
             std=_rgb(record, "std"),
             resampling=_take(record, "resampling", str),
             fit=_take(record, "fit", str) if "fit" in record else "pad",
+            crop_ratio=float(_take(record, "crop_ratio", (int, float))) if "crop_ratio" in record else 1.0,
             **{name: _take(record, name, int) for name in LATER_SIZES if name in record},
         )
 
@@ -124,7 +147,7 @@ class ModelSpec:
 
     `mask_tokens` is how many masks a decoder answers with; of these, column `single_column` is the answer to prompts
     that leave no doubt, and `multimask_columns` (None: all others, or the only one) those of ambiguous prompts. `task`:
-    what the model is for.
+    what the model is for; `classes`: what a model for classification or semantic segmentation tells apart.
     """
 
     name: str
@@ -146,10 +169,14 @@ class ModelSpec:
     single_column: int = 0
     multimask_columns: tuple[int, ...] | None = None
     task: Task = "promptable"
+    classes: ClassList | None = None
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):
             raise ModelError(f'The task "{self.task}" is unknown: use {", ".join(get_args(Task))}.')
+        if (self.classes is None) is (self.task in WITH_CLASSES):
+            has = "needs" if self.classes is None else "has no"
+            raise ModelError(f"{self.name} is for {self.task.replace('_', ' ')}: that {has} classes.")
         columns = (self.single_column, *self.multimask)
         if self.mask_tokens < 1 or not self.multimask or not set(columns) <= set(range(self.mask_tokens)):
             raise ModelError(f"A model of {self.mask_tokens} mask tokens has no columns {sorted(set(columns))}.")
@@ -163,12 +190,22 @@ class ModelSpec:
         return others or (self.single_column,)
 
     def check_task(self, task: Task) -> None:
-        """ModelError unless the model is for `task`."""
+        """ModelError unless the model is for `task`; it says which verb the model is for."""
         if self.task != task:
+            verb = VERBS.get(self.task)
+            remedy = f"use `samlet {verb}`, or choose a model" if verb else "choose a model"
             raise ModelError(
                 f"{self.name} is a model for {self.task.replace('_', ' ')}; this needs one whose task is "
-                f'"{task}": `samlet models` lists the names.'
+                f'"{task}": {remedy} from `samlet models`.'
             )
+
+    def with_classes(self, classes: ClassList) -> ModelSpec:
+        """The same network with an output for each of other classes; no published weights fit it.
+
+        ModelError for a model of a task without classes.
+        """
+        options = dict(self.options) | {"classes": len(classes)}
+        return replace(self, classes=classes, options=options, checkpoint=None, parameters=0, encoder_macs=0)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values, nested specs included."""
@@ -178,6 +215,7 @@ class ModelSpec:
             "aliases": list(self.aliases),
             "multimask_columns": None if self.multimask_columns is None else list(self.multimask_columns),
             "checkpoint": self.checkpoint.to_json() if self.checkpoint else None,
+            "classes": self.classes.to_json() if self.classes else None,
         }
 
     @classmethod
@@ -201,7 +239,7 @@ class ModelSpec:
             mask_tokens=_take(record, "mask_tokens", int),
             summary=_take(record, "summary", str),
             **{name: _take(record, name, float) for name in LATER_NUMBERS if name in record},
-            **_later_columns(record),
+            **_later_fields(record),
         )
 
 
@@ -215,12 +253,20 @@ def _take(record: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -
     return value
 
 
-def _later_columns(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of mask tokens and task that a record states; earlier ones do not."""
+def _later_fields(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of mask tokens, task and classes that a record states; earlier ones do not."""
     found = {"single_column": int, "task": str}
     stated = {name: _take(record, name, kind) for name, kind in found.items() if name in record}
     columns = _take(record, "multimask_columns", (list, type(None))) if "multimask_columns" in record else None
-    return stated | {"multimask_columns": None if columns is None else tuple(columns)}
+    classes = record.get("classes")
+    return stated | {
+        "multimask_columns": None if columns is None else tuple(columns),
+        "classes": None if classes is None else ClassList.from_json(classes),
+    }
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return " or ".join(f'"{word}"' for word in words)
 
 
 def _rgb(record: Mapping[str, Any], name: str) -> RGB:

@@ -92,6 +92,9 @@ def test_a_spec_is_sound(spec):
     assert (MODELS_FOLDER / room / "spec.py").is_file(), "a builder lies in the room of its spec"
     assert re.fullmatch(r"samlet\.models\.\w+\.\w+:build", spec.builder)
     assert spec.image.canvas % 32 == 0
+    assert (spec.classes is None) == (spec.task == "promptable")
+    if spec.classes is not None:
+        assert spec.options["classes"] == len(spec.classes)
     if spec.checkpoint is not None:
         assert spec.checkpoint.license == spec.license
         assert spec.checkpoint.sha256 is None or re.fullmatch("[0-9a-f]{64}", spec.checkpoint.sha256)

@@ -143,7 +143,7 @@ def matched(wanted: Sequence[Rle], found: Sequence[Rle]) -> float | None:
 
 @cache
 def _module(reference: Reference) -> Any:
-    return load_module(reference.model, reference.checkpoint)
+    return load_module(reference.model, reference.checkpoint, task="promptable")
 
 
 def _found(generator: Callable[[int], Any], points_per_side: int, photo: Path) -> Found:

@@ -111,7 +111,7 @@ def opened(target: Target) -> Predictor:
     runtime, fusion = (
         import_with_extra(f"samlet.{module}", "torch", "The torch backend") for module in ("runtime.torch", "nn.fusion")
     )
-    module = load_module(target.model)
+    module = load_module(target.model, task="promptable")
     fusion.fuse(module)
     return Predictor(runtime.TorchBackend(module, module.spec, target.device or "cpu", target.precision))
 

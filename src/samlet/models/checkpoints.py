@@ -18,7 +18,7 @@ from samlet.models.creation import build, skeleton
 from samlet.models.registry import MODELS, UNLISTED
 from samlet.models.transformers_names import to_official_names
 from samlet.nn.fusion import fuse
-from samlet.nn.sam import Sam
+from samlet.nn.network import Network
 from samlet.reading import is_missing, reading
 from samlet.spec import ModelSpec
 
@@ -29,7 +29,7 @@ NAMES_SHOWN = 3
 _RUN = frozenset({"step", "stage", "ema", "optimizer"})  # what `samlet train` keeps to go on with
 
 
-def load_checkpoint(model: Sam, path: str | Path) -> None:
+def load_checkpoint(model: Network, path: str | Path) -> None:
     """Load an official or own checkpoint (.safetensors, .pt, .pth) into `model`, strictly.
 
     Only parameters that no forward pass reads (`model.unused`) may be absent; they keep their values. A checkpoint of
@@ -77,7 +77,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 def identify(state: Mapping[str, Tensor]) -> str | None:
     """The name by which samlet has the model whose names and shapes these are, or None."""
-    specs = (*MODELS, *UNLISTED)
+    promptable = any(name.startswith("image_encoder.") for name in state)
+    specs = [spec for spec in (*MODELS, *UNLISTED) if (spec.task == "promptable") is promptable]
     return next((spec.name for spec in specs if not _differences(skeleton(spec.name), state)), None)
 
 
@@ -88,7 +89,7 @@ def _no_state_dict(path: Path, content: object) -> str:
     return f"{path} holds no state dict of tensors: export the model's state_dict and try again."
 
 
-def _fused_skeleton(spec: ModelSpec) -> Sam:
+def _fused_skeleton(spec: ModelSpec) -> Network:
     """Names and shapes of the model after `fuse`, without weights."""
     with torch.device("meta"):
         model = build(spec)
@@ -120,7 +121,7 @@ def _is_state_dict(content: object) -> TypeGuard[dict[str, Tensor]]:
     )
 
 
-def _differences(model: Sam, state: Mapping[str, Tensor]) -> list[str]:
+def _differences(model: Network, state: Mapping[str, Tensor]) -> list[str]:
     """What keeps `state` from being a checkpoint of `model`, in words; empty if it is one."""
     expected = model.state_dict()
     missing = [name for name in expected if name not in state and not name.startswith(model.unused)]

@@ -1,4 +1,4 @@
-"""What a model costs: parameters, and multiply-accumulates of its image encoder.
+"""What a model costs: parameters, and multiply-accumulates of its image encoder or, without one, of the network.
 
 The convention is that of the papers' tables: convolutions, linear layers and the two products of attention count one
 per multiply-accumulate, window padding included. Norms, activations, resizing and the look-up of relative positions do
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from samlet.nn.network import Network
 from samlet.nn.sam import Sam
 
 
@@ -23,11 +24,15 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def count_encoder_macs(model: Sam) -> int:
-    """Multiply-accumulates of what is done once for an image of the model's canvas: encoder and proposals, if any."""
+def count_encoder_macs(model: Network, size_hw: tuple[int, int] | None = None) -> int:
+    """Multiply-accumulates of what is done once for an image: encoder and proposals, if any, or the whole network.
+
+    The image fills the model's canvas, a square, unless `size_hw` says another size.
+    """
     canvas = model.spec.image.canvas
+    pixels = torch.empty(1, 3, *(size_hw or (canvas, canvas)), device=model.device)
     with torch.no_grad(), _Counter() as counter:
-        model.features(torch.empty(1, 3, canvas, canvas, device=model.device))
+        model.features(pixels) if isinstance(model, Sam) else model(pixels)
     return counter.macs
 
 

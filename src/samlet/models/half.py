@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from samlet.nn.network import LogitsNetwork
 from samlet.nn.parts import float32_layers
 from samlet.nn.sam import Sam
 
@@ -37,10 +38,17 @@ def half_encoder(model: Sam, dtype: torch.dtype) -> Sam:
     return copy
 
 
-def _convert(encoder: nn.Module, dtype: torch.dtype) -> None:
+def half_network(network: LogitsNetwork, dtype: torch.dtype) -> LogitsNetwork:
+    """A copy of a fused network in eval mode that computes, and answers, in `dtype` where that is safe."""
+    copy = deepcopy(network)
+    _convert(copy, dtype)
+    return copy
+
+
+def _convert(network: nn.Module, dtype: torch.dtype) -> None:
     """In place: layers of `HALF` in `dtype`; `float32_layers` stay, and pass on what they say in `dtype`."""
-    kept = set(float32_layers(encoder))
-    for part in encoder.modules():
+    kept = set(float32_layers(network))
+    for part in network.modules():
         if isinstance(part, HALF) and part not in kept:
             part.to(dtype)
             part.register_forward_pre_hook(partial(_cast, dtype))

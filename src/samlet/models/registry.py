@@ -11,6 +11,7 @@ from pathlib import Path
 
 from samlet.errors import UnknownModelError
 from samlet.models.edge_sam import spec as edge_sam
+from samlet.models.efficientvit import spec as efficientvit
 from samlet.models.efficientvit_sam import spec as efficientvit_sam
 from samlet.models.mobile_sam import spec as mobile_sam
 from samlet.models.own import own_spec
@@ -27,9 +28,12 @@ MODELS: tuple[ModelSpec, ...] = (
     *mobile_sam.MODELS,
     *repvit_sam.MODELS,
     *sam_vit.MODELS,
+    *efficientvit.MODELS,
 )
-UNLISTED: tuple[ModelSpec, ...] = edge_sam.OTHER_HEADS
-"""Models whose names are import strings: found when asked for, and when a checkpoint is of one of them."""
+UNLISTED: tuple[ModelSpec, ...] = (*edge_sam.OTHER_HEADS, *efficientvit.OTHER_SIZES)
+"""Models found when asked for, and when a checkpoint is of one of them: their names are import strings, or those of a
+listed model with a resolution.
+"""
 
 DEFAULT_MODEL = "efficientvit-sam-b0"
 
@@ -45,7 +49,7 @@ def get_spec(name: str) -> ModelSpec:
     own = own_spec(name.strip())
     if own is not None:
         return own
-    by_name = {_key(known): spec for spec in MODELS for known in (spec.name, *spec.aliases)}
+    by_name = {_key(known): spec for spec in (*MODELS, *UNLISTED) for known in (spec.name, *spec.aliases)}
     spec = by_name.get(_key(name))
     if spec is not None:
         return spec

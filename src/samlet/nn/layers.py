@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from samlet.geometry.label_logits import bicubic_weights
 
 GRID = 64  # cells along a side of SAM's image embedding
 
@@ -81,40 +80,31 @@ def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
 
 
 class ToGrid(nn.Module):
-    """Bicubic resize to `grid` x `grid` cells in float32; a map that has this size already passes untouched.
-
-    Where gradients are wanted it is two matrix products: torch's own resize took a quarter of a training step.
-    """
+    """`resize_bicubic` to `grid` x `grid` cells."""
 
     def __init__(self, grid: int = GRID) -> None:
         super().__init__()
         self.grid = grid
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-2:] == (self.grid, self.grid):
-            return x
-        if x.requires_grad:
-            rows, columns = (
-                torch.as_tensor(bicubic_weights(side, self.grid), device=x.device) for side in x.shape[-2:]
-            )
-            with without_autocast(x.device):
-                return (rows @ x.float() @ columns.T).to(x.dtype)
-        return F.interpolate(x.float(), size=(self.grid, self.grid), mode="bicubic", align_corners=False).to(x.dtype)
+        return resize_bicubic(x, (self.grid, self.grid))
 
 
-@lru_cache(maxsize=16)
-def bicubic_weights(side: int, to: int) -> NDArray[np.float32]:
-    """The matrix [to, side] of torch's bicubic resize (a = -0.75, pixel centers aligned, edges repeated)."""
-    places = (np.arange(to) + 0.5) * side / to - 0.5
-    offset = np.arange(-1, 3)
-    neighbors = np.floor(places)[:, None] + offset
-    distance = np.abs(places[:, None] - neighbors)
-    near = (1.25 * distance - 2.25) * distance**2 + 1
-    far = ((-0.75 * distance + 3.75) * distance - 6) * distance + 3
-    weights = np.zeros((to, side))
-    columns = neighbors.clip(0, side - 1).astype(int)
-    np.add.at(weights, (np.arange(to)[:, None], columns), np.where(distance <= 1, near, far))
-    return weights.astype(np.float32)
+def resize_bicubic(x: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """Maps [N, C, H, W] at another size, bicubic, in float32; those that have it already pass untouched.
+
+    Where gradients are wanted it is two matrix products: torch's own resize took a quarter of a training step.
+    """
+    if x.shape[-2:] == size_hw:
+        return x
+    if x.requires_grad:
+        rows, columns = (
+            torch.as_tensor(bicubic_weights(side, to), device=x.device)
+            for side, to in zip(x.shape[-2:], size_hw, strict=True)
+        )
+        with without_autocast(x.device):
+            return (rows @ x.float() @ columns.T).to(x.dtype)
+    return F.interpolate(x.float(), size=size_hw, mode="bicubic", align_corners=False).to(x.dtype)
 
 
 class OpSequential(nn.Module):

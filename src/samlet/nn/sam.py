@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from samlet.errors import ModelError
 from samlet.nn.mask_decoder import MaskDecoder
+from samlet.nn.network import Network
 from samlet.nn.prompt_encoder import PromptEncoder
 from samlet.prompts import ABSENT_LABEL
 from samlet.spec import ModelSpec
@@ -14,7 +15,7 @@ from samlet.spec import ModelSpec
 LOW_RES_PER_CELL = 4  # the decoder doubles the grid twice
 
 
-class Sam(nn.Module):
+class Sam(Network):
     """`image_encoder`, `prompt_encoder`, `mask_decoder`: the official names, so an official file loads strictly.
 
     `unused`: prefixes of parameters that official files may hold but no forward pass reads.
@@ -23,9 +24,7 @@ class Sam(nn.Module):
     feature_names: tuple[str, ...] = ("image_embeddings",)
 
     def __init__(self, spec: ModelSpec, image_encoder: nn.Module, unused: tuple[str, ...] = ()) -> None:
-        super().__init__()
-        self.spec = spec
-        self.unused = unused
+        super().__init__(spec, unused)
         self.image_encoder = image_encoder
         self.prompt_encoder = PromptEncoder(spec.image.channels, spec.image.grid, spec.image.prompt_canvas)
         self.mask_decoder = MaskDecoder(spec.image.channels, spec.mask_tokens)
@@ -34,10 +33,6 @@ class Sam(nn.Module):
                 f"{spec.name} has a grid of {spec.image.grid} cells, which SAM's decoder answers with logits of "
                 f"{LOW_RES_PER_CELL * spec.image.grid} pixels: low_res cannot be {spec.image.low_res}."
             )
-
-    @property
-    def device(self) -> torch.device:
-        return self.prompt_encoder.no_mask_embed.weight.device
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Normalized pixels [N, 3, S, S] -> image embeddings [N, 256, 64, 64]."""

@@ -1,4 +1,4 @@
-"""An exported model on disk: one folder with four graphs and a manifest.
+"""An exported model on disk: one folder with a manifest and, for a promptable model, four graphs.
 
     encoder.onnx    pixels → image_embeddings
     projector.onnx  image_embeddings and at most one mask hint → what all prompts of the image share
@@ -6,6 +6,8 @@
     upscaler.onnx   the pieces and mask_tokens → logits
     manifest.json   the ModelSpec, the precision of the stored weights, the sha256 of each graph
     parity.json     how far the graphs are from the torch model they were made from (for people)
+
+A model for classification or semantic segmentation is one graph, `network.onnx`: pixels → logits.
 
 It knows files and hashes, not what runs them.
 """
@@ -25,6 +27,7 @@ from samlet.spec import ModelSpec
 
 ENCODER, PROJECTOR, DECODER, UPSCALER = "encoder.onnx", "projector.onnx", "decoder.onnx", "upscaler.onnx"
 GRAPHS = (ENCODER, PROJECTOR, DECODER, UPSCALER)
+NETWORK = "network.onnx"
 UPSCALED = "upscaled"  # of what prompts share, the array that the upscaler reads
 PIECES = ("weights", "vectors", "scale")
 MANIFEST = "manifest.json"
@@ -33,7 +36,7 @@ PARITY = "parity.json"
 
 @dataclass(frozen=True)
 class Artifact:
-    """A folder whose four graphs are exactly those its manifest was written for."""
+    """A folder whose graphs are exactly those its manifest was written for."""
 
     folder: Path
     spec: ModelSpec
@@ -50,14 +53,19 @@ class Artifact:
         except ModelError as error:
             raise BackendError(f"{folder / MANIFEST} is damaged. {error}") from error
         digests = manifest.get("files")
-        for name in GRAPHS:
+        for name in graphs_of(spec):
             _verify(folder / name, digests.get(name) if isinstance(digests, Mapping) else None)
         return cls(folder, spec)
 
 
+def graphs_of(spec: ModelSpec) -> tuple[str, ...]:
+    """The graph files of a model, by its task."""
+    return GRAPHS if spec.task == "promptable" else (NETWORK,)
+
+
 def manifest_record(folder: Path, spec: ModelSpec, precision: str) -> dict[str, Any]:
     """The content of manifest.json for the graphs that lie in `folder`."""
-    files = {name: sha256_of(folder / name) for name in GRAPHS}
+    files = {name: sha256_of(folder / name) for name in graphs_of(spec)}
     return spec.to_json() | {"precision": precision, "files": files}
 
 
@@ -67,9 +75,11 @@ def precision_of(folder: Path) -> str:
 
 
 def weights_of(folder: Path) -> str | None:
-    """What identifies the weights that an artifact's embeddings are made with; BackendError as for `read_manifest`."""
+    """What identifies the weights of an artifact's encoder, or of its network; BackendError as for `read_manifest`."""
     files = read_manifest(folder).get("files")
-    return str(files[ENCODER]) if isinstance(files, dict) and ENCODER in files else None
+    if not isinstance(files, dict):
+        return None
+    return next((str(files[name]) for name in (ENCODER, NETWORK) if name in files), None)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The seam over the graphs of an artifact, whatever runs them: batches, hints and lazy upscaling, written once.
+"""The seams over the graphs of an artifact, whatever runs them: batches, hints and lazy upscaling, written once.
 
 It knows the inputs and outputs of the graphs; it does not know sessions, threads or devices.
 """
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from samlet.backend import ArrayMaskLogits
 from samlet.errors import BackendError
-from samlet.runtime.artifact import DECODER, ENCODER, PIECES, PROJECTOR, UPSCALED, UPSCALER, Artifact
+from samlet.runtime.artifact import DECODER, ENCODER, NETWORK, PIECES, PROJECTOR, UPSCALED, UPSCALER, Artifact
 from samlet.runtime.shared import IMAGES_KEPT, Part, Run, SharedOfImages
 from samlet.spec import ModelSpec
 from samlet.tokens import PromptTokens
@@ -80,6 +80,10 @@ class GraphBackend(ABC):
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
         """Normalized pixels float32 [N, 3, S, S] → "image_embeddings" float32 [N, C, G, G] and what else it has."""
         return self._run(ENCODER, {"pixels": pixels})
+
+    def logits(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Normalized pixels float32 [N, 3, H, W] → logits; see `samlet.backend.LogitsBackend`."""
+        return self._run(NETWORK, {"pixels": pixels})["logits"]
 
     def decode(self, features: Mapping[str, NDArray[Any]], tokens: PromptTokens) -> ArrayMaskLogits:
         """P prompts → candidates [P, M]; see `samlet.backend.Backend`."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from samlet.errors import BackendError
 from samlet.files import make_folder, sha256_of
 from samlet.hub.folder import cache_folder
-from samlet.runtime.artifact import ENCODER, Artifact
+from samlet.runtime.artifact import ENCODER, NETWORK, Artifact
 from samlet.runtime.graphs import Graph, GraphBackend
 from samlet.runtime.sessions import CPU, CUDA, TENSORRT, Provider, has, open_graph
 from samlet.runtime.shared import IMAGES_KEPT
@@ -36,7 +36,7 @@ class TensorRtBackend(GraphBackend):
         self._lanes = 1
 
     def _open(self, path: Path, threads: int) -> Graph:
-        if path.name != ENCODER:
+        if path.name not in (ENCODER, NETWORK):
             return open_graph(path, threads, [CUDA, CPU], needed=CUDA)
         engine: Provider = (TENSORRT, _options(engines_folder(path)))
         return open_graph(path, threads, [engine, CUDA, CPU], needed=TENSORRT)

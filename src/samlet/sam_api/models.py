@@ -38,12 +38,12 @@ def create_efficientvit_sam_model(name: str, pretrained: bool = True, weight_url
     if spec.family != "efficientvit-sam":
         raise InputError(f"{spec.name} is not an EfficientViT-SAM: use samlet.models.create.")
     if pretrained and weight_url is None:
-        return load_module(spec.name, cached_weights(spec))
-    return load_module(spec.name, weight_url if pretrained else None)
+        return load_module(spec.name, cached_weights(spec), task="promptable")
+    return load_module(spec.name, weight_url if pretrained else None, task="promptable")
 
 
 def _build_sam(name: str, checkpoint: str | os.PathLike[str] | None = None) -> Module:
-    return load_module(name, checkpoint)
+    return load_module(name, checkpoint, task="promptable")
 
 
 sam_model_registry: dict[str, Callable[..., Module]] = {

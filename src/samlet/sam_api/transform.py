@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from samlet.geometry.frames import ImageFrame
 from samlet.preprocess import resize
-from samlet.spec import Fit
 
 Tensor: TypeAlias = Any  # a torch.Tensor: this module must import without torch
 
@@ -22,9 +21,9 @@ class ResizeLongestSide:
     `ImageSpec`: "stretch" scales each side by itself.
     """
 
-    def __init__(self, target_length: int, canvas: int | None = None, fit: Fit = "pad") -> None:
+    def __init__(self, target_length: int, canvas: int | None = None, fit: str = "pad") -> None:
         self.target_length = target_length
-        self.fit: Fit = fit
+        self.fit: Literal["pad", "stretch"] = "stretch" if fit == "stretch" else "pad"
         self.canvas = target_length if canvas is None else canvas
 
     def apply_image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

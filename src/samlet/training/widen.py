@@ -28,7 +28,7 @@ def widen(checkpoint: Path, narrow: str, wide: str, output: Path, seed: int = 0)
     Raises TrainingError if `wide` is not twice as wide, CheckpointError if the checkpoint cannot be read, OutputError.
     """
     torch.manual_seed(seed)
-    source, target = create(narrow), create(wide)
+    source, target = create(narrow, "promptable"), create(wide, "promptable")
     load_checkpoint(source, checkpoint)
     state = widened(source.state_dict(), target.state_dict(), torch.Generator().manual_seed(seed))
     make_folder(output.parent)

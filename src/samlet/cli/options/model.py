@@ -64,7 +64,7 @@ class ModelOptions:
         """The model, ready. Published weights that are not here are fetched once all else is known to fit."""
         from samlet import loading
 
-        return with_weights(lambda: loading.load(**(self.arguments() | changed)))
+        return with_weights(lambda: loading.load(**(self.arguments() | changed), task="promptable"))
 
 
 THE_DEFAULT = ModelOptions()

@@ -1,1 +1,1 @@
-"""EfficientViT (MIT): its blocks and its backbones."""
+"""EfficientViT (MIT): its blocks, its backbones, its classifiers and segmenters."""

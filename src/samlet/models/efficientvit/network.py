@@ -1,4 +1,4 @@
-"""EfficientViT backbones (MIT): the B series for small devices, L and XL for GPUs.
+"""EfficientViT (MIT): backbones, the B series for small devices, L and XL for GPUs, and the classifiers made of them.
 
 Source: mit-han-lab/efficientvit `models/efficientvit/backbone.py`; XL and L0 from its SAM variants.
 """
@@ -6,7 +6,7 @@ Source: mit-han-lab/efficientvit `models/efficientvit/backbone.py`; XL and L0 fr
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
@@ -21,7 +21,10 @@ from samlet.models.efficientvit.blocks import (
     Residual,
     tanh_gelu,
 )
+from samlet.models.efficientvit.heads import classification_head, with_zoo_eps
 from samlet.nn.layers import OpSequential
+from samlet.nn.network import LogitsNetwork
+from samlet.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,12 @@ def _xl(depths: tuple[int, ...]) -> LSeries:
 BACKBONES: dict[str, BSeries | LSeries] = {
     "b0": BSeries((8, 16, 32, 64, 128), (1, 2, 2, 2, 2), head_dim=16),
     "b1": BSeries((16, 32, 64, 128, 256), (1, 2, 3, 3, 4), head_dim=16),
+    "b2": BSeries((24, 48, 96, 192, 384), (1, 3, 4, 4, 6), head_dim=32),
+    "b3": BSeries((32, 64, 128, 256, 512), (1, 4, 6, 6, 9), head_dim=32),
     "l0": _l((1, 1, 1, 4, 4)),
     "l1": _l((1, 1, 1, 6, 6)),
     "l2": _l((1, 2, 2, 8, 8)),
+    "l3": replace(_l((1, 2, 2, 8, 8)), widths=(64, 128, 256, 512, 1024)),
     "xl0": _xl((0, 1, 1, 2, 3, 3)),
     "xl1": _xl((1, 2, 2, 4, 6, 6)),
 }
@@ -163,6 +169,23 @@ def build_backbone(name: str) -> EfficientViTB | EfficientViTL:
     """One of `BACKBONES`, with random weights."""
     config = BACKBONES[name]
     return EfficientViTB(config) if isinstance(config, BSeries) else EfficientViTL(config)
+
+
+class EfficientViTClassifier(LogitsNetwork):
+    """A backbone and its classification head: [N, 3, S, S] -> logits [N, classes]."""
+
+    def __init__(self, spec: ModelSpec, size: str, classes: int) -> None:
+        super().__init__(spec)
+        self.backbone = build_backbone(size)
+        self.head = classification_head(size, self.backbone.widths[-1], classes)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.head(self.backbone(pixels)[-1])
+
+
+def build(spec: ModelSpec, size: str, classes: int) -> EfficientViTClassifier:
+    """The classifier on one of `BACKBONES` with random weights, and the norm eps the official zoo sets."""
+    return with_zoo_eps(EfficientViTClassifier(spec, size, classes), size)
 
 
 def _blocks(stages: Iterable[nn.Module]) -> list[nn.Module]:

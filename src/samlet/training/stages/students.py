@@ -16,7 +16,7 @@ def load_student(name: str, checkpoint: Path | None) -> Sam:
     """
     if checkpoint is None:
         raise TrainingError(f"{name} has no weights to start from: give --checkpoint.")
-    model = create(name)
+    model = create(name, "promptable")
     load_checkpoint(model, checkpoint)
     return model
 
@@ -24,7 +24,7 @@ def load_student(name: str, checkpoint: Path | None) -> Sam:
 def untrained(name: str, seed: int) -> Sam:
     """The named model with random weights from a seed."""
     torch.manual_seed(seed)
-    return create(name)
+    return create(name, "promptable")
 
 
 def new_student(name: str, seed: int, teacher: Sam, checkpoint: Path | None = None) -> Sam:
