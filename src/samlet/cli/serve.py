@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from samlet.cli.options.bounds import Between
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.extras import import_with_extra
+from samlet.web.settings import Settings
 
 IMAGES_KEPT = 8  # whose shared arrays, 31 MB each, wait for more clicks: those who click now
 
@@ -26,6 +27,26 @@ def serve(
     allow_host: Annotated[
         tuple[str, ...], Parameter(help="A host name that clients may call the server by. Repeatable.")
     ] = (),
+    max_megapixels: Annotated[
+        float, Parameter(help="The largest image that is taken.", validator=Between(0.01, 100))
+    ] = 50,
+    cache_mb: Annotated[
+        int, Parameter(help="Memory for embedded images, in MB; the oldest go first.", validator=Between(1, 1 << 20))
+    ] = 1024,
+    batch_size: Annotated[
+        int,
+        Parameter(
+            help="Images that are encoded together where several wait: for a GPU. On a CPU it gains nothing, and "
+            "changes embeddings in their last digit.",
+            validator=Between(1, 64),
+        ),
+    ] = 1,
+    label_studio: Annotated[
+        str | None, Parameter(help="Address of the Label Studio whose images may be fetched, as http://localhost:8080.")
+    ] = None,
+    label_studio_key: Annotated[
+        str | None, Parameter(help="Its access token; default: what it sends itself.", env_var="LABEL_STUDIO_API_KEY")
+    ] = None,
     model: ModelOptions = THE_DEFAULT,
 ) -> None:
     """Answer over HTTP: embed, predict, segment, everything. GET /docs tells how; Ctrl-C stops it.
@@ -33,7 +54,14 @@ def serve(
     It listens on this machine only. To let others in, name an address and a token.
     """
     serving = import_with_extra("samlet.web.serving", "web", "The server")
-    listening = serving.listen(host, port, token, allow_host)
+    settings = Settings(
+        pixels=round(max_megapixels * 1e6),
+        cache_bytes=cache_mb << 20,
+        encode_batch=batch_size,
+        label_studio=label_studio,
+        label_studio_key=label_studio_key,
+    )
+    listening = serving.listen(host, port, token, allow_host, settings)
     ready = model.load(images_kept=IMAGES_KEPT)
     print(f"samlet serves {ready.spec.name} on {listening.url} (stop with Ctrl-C)", file=sys.stderr, flush=True)
     serving.run(listening, ready)

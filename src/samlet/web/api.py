@@ -162,7 +162,7 @@ class EverythingStream:
                     yield _line(waiting.result())
                 else:
                     waiting.cancel()
-            yield _line(self._last())
+            yield await asyncio.to_thread(_line, self._last())
         finally:
             self._stop.set()
             self._future.cancel()

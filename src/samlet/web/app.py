@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from samlet import __version__
 from samlet.predictor import Predictor
 from samlet.web.api import api_routes
+from samlet.web.compat import compat_routes
 from samlet.web.docs_page import docs_routes
 from samlet.web.failures import answer_failures
 from samlet.web.features import feature_routes
@@ -61,6 +62,7 @@ def _add_routes(app: FastAPI, service: Service, project: Any) -> None:
     app.include_router(api_routes(service, None if project is None else project.image_bytes))
     app.include_router(docs_routes(app))
     app.include_router(feature_routes(service))
+    app.include_router(compat_routes(service))
     if project is not None:
         from samlet.web.project import project_routes
 

@@ -13,6 +13,7 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,9 +23,13 @@ from samlet.web.settings import Settings
 COOKIE = "samlet_token"
 OWN_HEADER = "x-samlet"
 _OPEN = ("/health",)  # says nothing but that the server runs
+_TOKEN_IN_BODY = ("/sam2/", "/sam3/")  # whose clients send it there: these routes ask `check_token_of_body`
+_CHECKED = "samlet.token_is_right"
 _READING = ("GET", "HEAD", "OPTIONS")
 # What a page of another origin may send without asking first (the Fetch standard's "simple" requests).
 _FORGEABLE = ("", "text/plain", "multipart/form-data", "application/x-www-form-urlencoded")
+_WRONG_TOKEN = "The server's token is missing or wrong: send Authorization: Bearer TOKEN."
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
 _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
@@ -92,10 +97,18 @@ class Guard:
             answer = RedirectResponse("/", 303)
             answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", path="/")
             return answer
-        if any(_same(each, token) for each in _tokens(headers)):
+        scope[_CHECKED] = any(_same(each, token) for each in _tokens(headers))
+        if scope[_CHECKED] or scope["path"].startswith(_TOKEN_IN_BODY):
             return None
-        challenge = {"WWW-Authenticate": "Bearer"}
-        return failure(401, "The server's token is missing or wrong: send Authorization: Bearer TOKEN.", challenge)
+        return failure(401, _WRONG_TOKEN, _CHALLENGE)
+
+
+def check_token_of_body(scope: Scope, given: str | None) -> None:
+    """HTTPException 401 unless the headers, or the body by `given`, carry the server's token, if it has one."""
+    service = scope["app"].state.service
+    token = service.settings.token
+    if token is not None and not scope.get(_CHECKED) and not _same(given or "", token):
+        raise HTTPException(401, _WRONG_TOKEN, _CHALLENGE)
 
 
 def _host_name(host: str) -> str | None:
@@ -146,4 +159,4 @@ def _tokens(headers: Headers) -> list[str]:
 
 
 def _same(given: str, token: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), token.encode())

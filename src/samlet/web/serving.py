@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from dataclasses import dataclass, replace
 from types import FrameType
@@ -19,7 +20,9 @@ from samlet.web.service import Service
 from samlet.web.settings import LOOPBACK_HOSTS, Settings
 
 SHORTEST_TOKEN = 16
+_ORIGIN = re.compile(r"https?://[\w.-]+(:\d{1,5})?")
 _GRACE_SECONDS = 10
+_BACKLOG = 256
 _MOST_CONNECTIONS = 500  # a process may have 1,024 files open where nobody raised that
 
 
@@ -44,10 +47,13 @@ def listen(
         )
     if token is not None and (len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable()):
         raise InputError(f"The token must be {SHORTEST_TOKEN} plain characters or more.")
+    known = settings or Settings()
+    if known.label_studio is not None and not _ORIGIN.fullmatch(known.label_studio):
+        raise InputError(f"--label-studio {known.label_studio} is no address such as http://localhost:8080.")
     bound = _bound(host, port)
     name = f"[{host}]" if ":" in host else host
     hosts = (*LOOPBACK_HOSTS, host.lower(), *(each.lower() for each in allowed_hosts))
-    known = replace(settings or Settings(), token=token, hosts=hosts, any_address=not local)
+    known = replace(known, token=token, hosts=hosts, any_address=not local)
     return Listening(bound, f"http://{name}:{bound.getsockname()[1]}", known)
 
 
@@ -89,6 +95,7 @@ def _bound(host: str, port: int) -> socket.socket:
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        bound.listen(_BACKLOG)  # at once: of two servers that start together, one is refused
     except OSError as error:
         raise InputError(
             f"Cannot listen on {host} port {port}: {error.strerror or error}. Choose another --host or --port."

@@ -15,7 +15,8 @@ class Settings:
     `token`: what every request must carry, None: nothing. `hosts`: names in `Host` that are answered, without ports;
     `any_address`: any address in digits too, as a server needs that others reach (and that asks for a token).
     `bodies_bytes`: of all requests that are being taken in. `waiting`: how many jobs of a kind may wait. `page`: a
-    folder that is served at `/`.
+    folder that is served at `/`. `label_studio`: the address (http://host:port) that images of
+    its tasks are fetched from, with `label_studio_key`; without, none are.
     """
 
     token: str | None = None
@@ -33,3 +34,5 @@ class Settings:
     send_seconds: float = 30.0
     answer_seconds: float = 120.0
     page: Path | None = None
+    label_studio: str | None = None
+    label_studio_key: str | None = None
