@@ -1,11 +1,12 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+import { runtimeFiles } from "./runtime.vite";
 
 // The page is built into the Python package and is committed there: users need no node. Addresses are relative, so
 // that it works under any prefix and from any static host.
 export default defineConfig({
   base: "./",
-  plugins: [svelte()],
+  plugins: [svelte(), runtimeFiles()],
   build: {
     outDir: "../src/samlet/web/page",
     emptyOutDir: true,
@@ -14,6 +15,6 @@ export default defineConfig({
     assetsInlineLimit: 0, // the content security policy allows no data: scripts or styles
   },
   worker: { format: "es" },
-  server: { proxy: Object.fromEntries(["/api", "/health"].map((path) => [path, "http://127.0.0.1:8000"])) },
+  server: { proxy: Object.fromEntries(["/api", "/health", "/model"].map((path) => [path, "http://127.0.0.1:8000"])) },
   test: { include: ["tests/**/*.test.ts"] },
 });

@@ -1,6 +1,7 @@
 /** A model that answers the page's questions: what `samlet serve` does, in the browser. It knows no workers and no files. */
 
-import type { Embedding, MaskAnswer, Prompts } from "../engine";
+import { area, boxOf } from "../../mask/rle";
+import type { Embedding, MaskAnswer, Prompts, Rle } from "../engine";
 import { EngineError } from "../engine";
 import { cleanedCode } from "./clean";
 import { everything } from "./everything";
@@ -11,7 +12,6 @@ import { Patch } from "./patch";
 import { toPixels } from "./pixels";
 import { Prompt } from "./prompts";
 import type { Photo } from "./resize";
-import { areaOf, boxOf, type Rle } from "./rle";
 import { bestColumn, segment } from "./segment";
 
 const PHOTOS_BYTES = 400_000_000;
@@ -138,7 +138,7 @@ export class Answering {
   private answer(key: string, rle: Rle, iou: number, lowRes?: Logits): MaskAnswer {
     const id = `here-${++this.named}`;
     if (lowRes !== undefined) this.hints.put(id, { key, logits: lowRes.data });
-    return { id, rle, iou, box: boxOf(rle), area: areaOf(rle) };
+    return { id, rle, iou, box: boxOf(rle), area: area(rle) };
   }
 }
 

@@ -1,8 +1,8 @@
 /** Clean-up of a mask, as `samlet.geometry.clean`: islands and holes go that no click asked for. */
 
+import { fromWindow, windowOf } from "../../mask/rle";
+import type { Rle } from "../engine";
 import { partsOf, type Parts } from "./components";
-import type { BoxXyxy } from "./frame";
-import { boxOf, decodeWindow, encodeWindow, type Rle } from "./rle";
 
 /** A mask [height, width] of bytes 0 and 1, row by row. */
 export interface Mask {
@@ -65,15 +65,9 @@ function hit(parts: Parts, { width, height }: Mask, points: readonly Point[]): S
 
 /** The same for a code, whose clicks are pixels of the photo. */
 export function cleanedCode(rle: Rle, positive: readonly Point[]): Rle {
-  const [left, top, width, height] = boxOf(rle);
-  if (width === 0) return rle;
-  const window: BoxXyxy = [left, top, left + width, top + height];
-  const mask = { data: decodeWindow(rle, window), width, height };
-  const clean = cleaned(
-    mask,
-    rle.size[0] * rle.size[1],
-    positive.map(([x, y]) => [x - left, y - top]),
-    [],
-  );
-  return clean === mask ? rle : encodeWindow(clean.data, window, rle.size);
+  const window = windowOf(rle);
+  const mask = { data: window.pixels, width: window.width, height: window.height };
+  const clicks = positive.map(([x, y]): Point => [x - window.left, y - window.top]);
+  const clean = cleaned(mask, rle.size[0] * rle.size[1], clicks, []);
+  return clean === mask ? rle : fromWindow({ ...window, pixels: clean.data }, rle.size);
 }

@@ -1,11 +1,11 @@
 /** Everything mode, as `samlet.everything` with its defaults: a grid of clicks, and filters that leave one mask for each thing. */
 
+import type { Rle } from "../engine";
 import type { Point } from "./clean";
 import type { BoxXyxy } from "./frame";
 import type { Features, Graphs } from "./graphs";
 import { Patch } from "./patch";
 import { Prompt } from "./prompts";
-import type { Rle } from "./rle";
 
 const BOX_NMS_THRESH = 0.7;
 const CLICKS_PER_RUN = 4;

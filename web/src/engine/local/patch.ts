@@ -1,7 +1,8 @@
 /** One mask as the part of its low-resolution logits that matters, as `samlet.geometry.patches`. */
 
+import type { Rle } from "../engine";
 import type { BoxXyxy, ImageFrame, Logits, SizeHw } from "./frame";
-import { type Rle, RleWriter } from "./rle";
+import { RleWriter } from "./rle";
 
 const REACH = 3; // low-resolution pixels around the mask that the two bilinear steps can see, and one more
 const MARGIN = 0.005;

@@ -3,6 +3,8 @@
  * the same numbers as `samlet.segmenting`, for one prompt.
  */
 
+import { fromWindow } from "../../mask/rle";
+import type { Rle } from "../engine";
 import { cleaned, type Point } from "./clean";
 import { partsOf } from "./components";
 import { type BoxXyxy, clamp, type ImageFrame, type Logits, roundEven, type SizeHw } from "./frame";
@@ -12,7 +14,6 @@ import { Patch, stabilityOf } from "./patch";
 import { toPixels } from "./pixels";
 import type { Prompt } from "./prompts";
 import type { Photo } from "./resize";
-import { encodeWindow, type Rle } from "./rle";
 import { grown, sizeOf, windowAround } from "./windows";
 
 const MARGIN = 0.4; // of the box, on each side of it
@@ -170,7 +171,12 @@ function refined(
     shifted(prompt.positive),
     shifted(prompt.negative),
   );
-  return { rle: encodeWindow(mask.data, window, frame.sizeHw), stability: stabilityOf(logits.data) };
+  const [height, width] = frame.sizeHw;
+  const rle = fromWindow({ left: window[0], top: window[1], width: wide, height: high, pixels: mask.data }, [
+    height,
+    width,
+  ]);
+  return { rle, stability: stabilityOf(logits.data) };
 }
 
 /** The part of the photo in which an answer may have pixels, and as much around it as the filter sees. */
