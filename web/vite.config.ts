@@ -1,6 +1,6 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
-import { runtimeFiles } from "./runtime.vite";
+import { runtimeFiles } from "./runtime.vite.ts";
 
 // The page is built into the Python package and is committed there: users need no node. Addresses are relative, so
 // that it works under any prefix and from any static host.

@@ -47,26 +47,28 @@ def logits(side: int, seed: int) -> np.ndarray:
     rows, columns = np.mgrid[:side, :side]
     hills = np.full((side, side), -4.0)
     for _ in range(3):
-        y, x, wide = random.uniform(0.1, 0.8, 2).tolist() + [random.uniform(0.1, 0.2)]
+        y, x, wide = [*random.uniform(0.1, 0.8, 2).tolist(), random.uniform(0.1, 0.2)]
         hills += 9 * np.exp(-(((rows / side - y) ** 2 + (columns / side - x) ** 2) / (2 * wide**2)))
     return hills.astype(np.float32)
 
 
 def numbers() -> dict[str, Any]:
     return {
-        "resized": [_resized(*case) for case in (((30, 45), (20, 30)), ((30, 45), (48, 72)), ((31, 97), (15, 48)), ((9, 9), (9, 4)))],
+        "resized": [_resized(*sizes) for sizes in RESIZED],
         "pixels": _pixels(),
         "frames": [_frame(size_hw) for size_hw in SIZES_HW],
         "patches": [_patch(size_hw, seed) for seed, size_hw in enumerate(SIZES_HW)],
-        "samples": [_sample(window, size_hw) for window, size_hw in (((0, 0, 45, 30), (30, 45)), ((7, 3, 40, 29), (13, 17)))],
-        "guided": [_guided(*case) for case in (((40, 60), (40, 60), 2), ((40, 60), (20, 30), 3), ((33, 50), (17, 25), 9))],
+        "samples": [_sample((0, 0, 45, 30), (30, 45)), _sample((7, 3, 40, 29), (13, 17))],
+        "guided": [_guided(*case) for case in GUIDED],
         "plain": _plain(),
         "cleaned": [_cleaned(seed) for seed in range(6)],
         "windows": [_window(seed) for seed in range(8)],
         "tokens": [_tokens(*case) for case in PROMPTS],
-    }  # fmt: skip
+    }
 
 
+RESIZED = (((30, 45), (20, 30)), ((30, 45), (48, 72)), ((31, 97), (15, 48)), ((9, 9), (9, 4)))
+GUIDED = (((40, 60), (40, 60), 2), ((40, 60), (20, 30), 3), ((33, 50), (17, 25), 9))
 PROMPTS = (
     ([[3, 4]], [1], None),
     ([[3, 4], [20, 9]], [0, 1], None),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from samlet.errors import OutputError
+from samlet.errors import InputError, OutputError
 from samlet.web import static
 from samlet.web.static import RECORD, write_static
 
@@ -93,3 +93,19 @@ def test_what_fails_halfway_leaves_the_old_folder(tmp_path, page, model, monkeyp
 def test_a_package_without_its_page_says_so(tmp_path, model):
     with pytest.raises(OutputError, match="install it again"):
         write_static(tmp_path / "app", tmp_path, model)
+
+
+def test_the_command_writes_the_app_and_serves_nothing(tmp_path, page, model, monkeypatch, capsys):
+    cli = pytest.importorskip("samlet.cli.app")
+    monkeypatch.setattr(static, "write_static", lambda folder: write_static(folder, page, model))
+    cli.app(static=tmp_path / "app")
+    assert "index.html" in contents(tmp_path / "app")
+    assert f"python -m http.server --directory {tmp_path / 'app'}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["photos", "project"])
+def test_the_command_takes_no_photos_with_it(tmp_path, name):
+    cli = pytest.importorskip("samlet.cli.app")
+    with pytest.raises(InputError, match="each visitor's browser"):
+        cli.app(static=tmp_path / "app", **{name: tmp_path})
+    assert not (tmp_path / "app").exists()

@@ -14,7 +14,7 @@ from platformdirs import user_data_path
 from samlet.cli.options.bounds import Between
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.cli.serve import IMAGES_KEPT
-from samlet.errors import OutputError
+from samlet.errors import InputError, OutputError
 from samlet.extras import import_with_extra
 
 _PAGE = Path(__file__).parents[1] / "web" / "page"
@@ -41,12 +41,19 @@ def app(
         tuple[str, ...], Parameter(help="A host name that browsers may call the server by. Repeatable.")
     ] = (),
     no_browser: Annotated[bool, Parameter(help="Do not open the page.")] = False,
+    static: Annotated[
+        Path | None,
+        Parameter(help="Write the whole app to this folder, for any host of static files, and serve nothing."),
+    ] = None,
     model: ModelOptions = THE_DEFAULT,
 ) -> None:
     """Open a page where photos are segmented: click, box, everything, correct, export. Ctrl-C stops it.
 
     Every change is saved at once. It listens on this machine only; to let others in, name an address and a token.
     """
+    if static is not None:
+        _write_static(static, photos, project)
+        return
     serving = import_with_extra("samlet.web.serving", "web", "The app")
     projects = import_with_extra("samlet.web.project", "web", "The app")
     opened = projects.Project(photos, project if project is not None or photos is not None else _own_folder())
@@ -60,6 +67,15 @@ def app(
         timer.daemon = True
         timer.start()
     serving.run(listening, ready, opened)
+
+
+def _write_static(folder: Path, photos: Path | None, project: Path | None) -> None:
+    from samlet.web.static import write_static
+
+    if photos is not None or project is not None:
+        raise InputError("--static takes no photos and no project: the app keeps them in each visitor's browser.")
+    size = write_static(folder)
+    print(f"Wrote {folder} ({size / 1e6:.0f} MB). To try it: python -m http.server --directory {folder}")
 
 
 def _own_folder() -> Path:
