@@ -12,7 +12,8 @@ from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.extras import import_with_extra
 from samlet.web.settings import Settings
 
-IMAGES_KEPT = 8  # whose shared arrays, 31 MB each, wait for more clicks: those who click now
+_MB_PER_IMAGE = 128  # of the cache, for one more image whose shared arrays, 31 MB, wait for more clicks
+IMAGES_KEPT = 1024 // _MB_PER_IMAGE
 
 
 def serve(
@@ -62,6 +63,6 @@ def serve(
         label_studio_key=label_studio_key,
     )
     listening = serving.listen(host, port, token, allow_host, settings)
-    ready = model.load(images_kept=IMAGES_KEPT)
+    ready = model.load(images_kept=max(2, cache_mb // _MB_PER_IMAGE))
     print(f"samlet serves {ready.spec.name} on {listening.url} (stop with Ctrl-C)", file=sys.stderr, flush=True)
     serving.run(listening, ready)

@@ -46,7 +46,8 @@ class Service:
         self.embedded: BoundedCache[EmbeddedPhoto] = BoundedCache(settings.cache_bytes, lambda kept: kept.bytes)
         self.hints = Hints(settings.hints_bytes, self._logits)
         self._encode_lane = Lane("encode", 1, settings.waiting)
-        self._decode_lane = Lane("answer", settings.decode_threads, settings.waiting)
+        self._predict_lane = Lane("predict", settings.answer_threads, settings.waiting)  # quick: waits for no click
+        self._segment_lane = Lane("segment", settings.answer_threads, settings.waiting)
         self._everything_lane = Lane("find everything", 1, max(1, settings.waiting // 16))
         self.queue = EncodeQueue(model, self.embedded, self._encode_lane, settings.encode_batch, settings.pixels)
         self.stopping = Event()
@@ -54,7 +55,7 @@ class Service:
     @property
     def lanes(self) -> tuple[Lane, ...]:
         """All lanes, for who watches them."""
-        return self._encode_lane, self._decode_lane, self._everything_lane
+        return self._encode_lane, self._predict_lane, self._segment_lane, self._everything_lane
 
     def embed(self, content: bytes) -> Future[EmbeddedPhoto]:
         """Encode the image in the bytes of a file. The future raises ImageError; BusyError if too many wait."""
@@ -72,7 +73,7 @@ class Service:
 
         The future raises PromptError, or ForgottenError for a hint that is not kept.
         """
-        return self.ask(partial(self._predict, kept, asked, multimask))
+        return self._predict_lane.submit(partial(self._predict, kept, asked, multimask))
 
     def segment(self, kept: EmbeddedPhoto, asked: Asked) -> Future[dict[str, Any]]:
         """The mask for people, then the network's candidates, as `schemas.MaskAnswers`. Errors as `predict`."""
@@ -80,7 +81,7 @@ class Service:
 
     def ask(self, job: Callable[[], Result]) -> Future[Result]:
         """Let a question to the model wait for its turn; BusyError if too many wait."""
-        return self._decode_lane.submit(job)
+        return self._segment_lane.submit(job)
 
     def everything(
         self, kept: EmbeddedPhoto, options: dict[str, Any], progress: Progress, stop: Event

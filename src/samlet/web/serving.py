@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
+import signal
 import socket
 from dataclasses import dataclass, replace
 from types import FrameType
@@ -15,7 +17,7 @@ from samlet.errors import InputError
 from samlet.predictor import Predictor
 from samlet.web.app import create_app
 from samlet.web.connections import BoundedConnection
-from samlet.web.logs import log_to_stderr
+from samlet.web.logs import LOGGER, log_to_stderr
 from samlet.web.service import Service
 from samlet.web.settings import LOOPBACK_HOSTS, Settings
 
@@ -23,6 +25,7 @@ SHORTEST_TOKEN = 16
 _ORIGIN = re.compile(r"https?://[\w.-]+(:\d{1,5})?")
 _GRACE_SECONDS = 10
 _BACKLOG = 256
+_logger = logging.getLogger(LOGGER)
 _MOST_CONNECTIONS = 500  # a process may have 1,024 files open where nobody raised that
 
 
@@ -83,24 +86,39 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._service = service
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's."""
+        await super().startup(sockets)
+        _logger.info("started")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """As uvicorn's, which would raise the signal again in the end: to be stopped is no failure here."""
+        del frame
+        _logger.info("stopping")
         self._service.stopping.set()
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit and sig == signal.SIGINT  # Ctrl-C again
+        self.should_exit = True
 
 
 def _bound(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-        bound.listen(_BACKLOG)  # at once: of two servers that start together, one is refused
+        return _bound_to(socket.socket(family, kind, protocol), address)
     except OSError as error:
         raise InputError(
             f"Cannot listen on {host} port {port}: {error.strerror or error}. Choose another --host or --port."
         ) from error
-    return bound
+
+
+def _bound_to(made: socket.socket, address: Any) -> socket.socket:
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(_BACKLOG)  # at once: of two servers that start together, one is refused
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def _is_loopback(host: str) -> bool:

@@ -29,7 +29,7 @@ class Settings:
     hints_bytes: int = 128 << 20
     waiting: int = 128
     encode_batch: int = 1
-    decode_threads: int = 2
+    answer_threads: int = 2
     receive_seconds: float = 30.0
     send_seconds: float = 30.0
     answer_seconds: float = 120.0
