@@ -15,6 +15,8 @@ export default ts.config(
       "no-undef": "off", // TypeScript knows
       "prefer-const": "error",
       eqeqeq: "error",
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
+      "svelte/prefer-svelte-reactivity": "off", // maps and sets here are inner state that nothing is drawn of
     },
   },
   {

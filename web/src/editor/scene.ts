@@ -2,7 +2,7 @@
 // gives another one, so that undo is taking an earlier scene.
 
 import type { MaskAnswer, Rle } from "../engine/engine";
-import { area, boxOf, isEmpty, subtract, union, type Size } from "../mask/rle";
+import { area, boxOf, isEmpty, subtract, union } from "../mask/rle";
 import type { Layer } from "../project/store";
 
 export type Box = [number, number, number, number];
@@ -51,6 +51,13 @@ export function painted(draft: Draft, stroke: Rle, adds: boolean): Draft {
   const { added, removed } = draft;
   if (adds) return { ...draft, added: added ? union(added, stroke) : stroke, removed: removed && subtract(removed, stroke) };
   return { ...draft, added: added && subtract(added, stroke), removed: removed ? union(removed, stroke) : stroke };
+}
+
+/** A draft with exactly this mask: the model's answer stays, and what differs from it is as if painted. */
+export function redrawn(draft: Draft, rle: Rle): Draft {
+  const answer = draft.answers[draft.choice]?.rle;
+  if (!answer) return { ...draft, added: rle, removed: undefined };
+  return { ...draft, added: subtract(rle, answer), removed: subtract(answer, rle) };
 }
 
 /** The draft as a layer; null if it is empty. */
@@ -148,9 +155,4 @@ export function fromLayers(layers: readonly Layer[], done: boolean): Scene {
   const unkept = layers.find((layer) => layer.draft);
   const scene: Scene = { layers: layers.map(({ draft: _, ...layer }) => layer), draft: null, selected: [], done };
   return unkept ? takeUp(scene, unkept.id) : scene;
-}
-
-/** The size that all masks of a scene must have, known from the first of them. */
-export function sizeOf(scene: Scene): Size | null {
-  return scene.layers[0]?.rle.size ?? null;
 }

@@ -55,6 +55,12 @@ export class ServerStore implements ProjectStore {
     await request(`api/images/${id}`, { method: "DELETE" });
   }
 
+  async size(id: string): Promise<[number, number]> {
+    const { size } = await requestJson<ProjectImage>(`api/images/${id}`);
+    if (!size) throw new EngineError("The server does not know the size of this image.", 500);
+    return size;
+  }
+
   async pixels(id: string, maxSide?: number, signal?: AbortSignal): Promise<Blob> {
     const query = maxSide ? `?max_side=${maxSide}` : "";
     return (await request(`api/images/${id}/pixels${query}`, { signal })).blob();

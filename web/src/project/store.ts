@@ -18,6 +18,8 @@ export interface ProjectImage {
   state: ImageState;
   /** how many masks it has */
   masks: number;
+  /** whether it was added on the page, and may be removed there */
+  removable: boolean;
 }
 
 export interface Project {
@@ -69,6 +71,8 @@ export interface ProjectStore {
   /** Adds image files; those that are no images are told by name and sentence. */
   addImages(files: File[]): Promise<{ images: ProjectImage[]; refused: { name: string; error: string }[] }>;
   removeImage(id: string): Promise<void>;
+  /** height and width of the upright image */
+  size(id: string): Promise<[number, number]>;
   /** The upright image as a file the browser can show, its long side at most `maxSide` pixels (none: full size). */
   pixels(id: string, maxSide?: number, signal?: AbortSignal): Promise<Blob>;
   annotations(id: string): Promise<Annotations>;
