@@ -5,7 +5,7 @@ const IMAGE = { width: 4000, height: 3000 };
 const SCREEN = { width: 800, height: 600 };
 
 it("fits the image in the middle", () => {
-  const view = fit(IMAGE, SCREEN, 0);
+  const view = fit(IMAGE, SCREEN, { top: 0, right: 0, bottom: 0, left: 0 });
   expect(view).toEqual({ scale: 0.2, x: 0, y: 0 });
   expect(toScreen(view, toImage(view, [123, 45]))).toEqual([expect.closeTo(123), expect.closeTo(45)]);
 });

@@ -14,13 +14,20 @@ export interface Extent {
   height: number;
 }
 
-const MARGIN = 32;
+/** room around the whole image: above it lie the options of the tool, below what is said of the draft */
+const ROOM = { top: 64, right: 24, bottom: 70, left: 24 };
+const NONE = { top: 0, right: 0, bottom: 0, left: 0 };
 const LARGEST = 40; // CSS pixels for one of the image
 
-export function fit(image: Extent, screen: Extent, margin = MARGIN): View {
-  const room = { width: Math.max(1, screen.width - 2 * margin), height: Math.max(1, screen.height - 2 * margin) };
-  const scale = Math.min(room.width / image.width, room.height / image.height, 8);
-  return { scale, x: (screen.width - image.width * scale) / 2, y: (screen.height - image.height * scale) / 2 };
+export function fit(image: Extent, screen: Extent, room = screen.height > 320 ? ROOM : NONE): View {
+  const width = Math.max(1, screen.width - room.left - room.right);
+  const height = Math.max(1, screen.height - room.top - room.bottom);
+  const scale = Math.min(width / image.width, height / image.height, 8);
+  return {
+    scale,
+    x: room.left + (width - image.width * scale) / 2,
+    y: room.top + (height - image.height * scale) / 2,
+  };
 }
 
 /** Closer by `factor`, the image staying where it is under `at`; kept between a quarter of the whole and single pixels. */

@@ -76,6 +76,12 @@ class Project:
         self._photos.check(known)
         return known
 
+    def entry(self, photo: str) -> dict[str, Any]:
+        """A photo as it is listed, its size known."""
+        known = self.photo(photo)
+        self._size(known)
+        return self._entry(known)
+
     def add(self, name: str, content: bytes) -> dict[str, Any]:
         """Keep a photo that was sent; returns its entry. ImageError if it is no image."""
         photo = self._photos.add(name, content)

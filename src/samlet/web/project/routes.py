@@ -42,6 +42,7 @@ def project_routes(project: Project) -> APIRouter:
     router.add_api_route("/api/project", routes.describe, response_model=ProjectEntry)
     router.add_api_route("/api/project", routes.change, methods=["PUT"], response_model=ProjectEntry)
     router.add_api_route("/api/images", routes.add, methods=["POST"], response_model=ImageEntry)
+    router.add_api_route(one, routes.entry, response_model=ImageEntry)
     router.add_api_route(one, routes.remove, methods=["DELETE"], status_code=204)
     router.add_api_route(f"{one}/pixels", routes.pixels, response_class=Response, responses=_PICTURE)
     router.add_api_route(f"{one}/annotations", routes.annotations, response_model=AnnotationsBody)
@@ -70,6 +71,10 @@ class _Routes:
     def add(self, name: FileName, body: FileBytes) -> Any:
         """Add an image; the body is the file."""
         return self._project.add(name, body)
+
+    def entry(self, image: str) -> Any:
+        """An image, with its size."""
+        return self._project.entry(image)
 
     def remove(self, image: str) -> Response:
         """Remove an image that was added here, with all that is marked on it."""

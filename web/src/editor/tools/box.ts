@@ -55,8 +55,8 @@ export class BoxTool implements Tool {
   }
 
   paint(pen: Pen, view: View): void {
-    const { editor, color } = this.bench;
-    if (editor.preview) paintPreview(pen, view, editor.preview.rle, color(editor.label));
+    const { editor } = this.bench;
+    if (editor.preview) paintPreview(pen, view, editor.preview.rle, this.bench.color(editor.label));
     if (this.box) return paintBox(pen, view, this.box, false);
     if (this.at) paintGuides(pen, view, this.at);
   }

@@ -53,12 +53,12 @@ export class BrushTool implements Tool {
   }
 
   paint(pen: Pen, view: View): void {
-    const { brushRadius, editor, color } = this.bench;
+    const { brushRadius, editor } = this.bench;
     if (this.way) {
       pen.save();
       pen.lineCap = pen.lineJoin = "round";
       pen.lineWidth = 2 * brushRadius;
-      pen.strokeStyle = this.adding ? color(editor.draft?.label ?? editor.label) : "#fff";
+      pen.strokeStyle = this.adding ? this.bench.color(editor.draft?.label ?? editor.label) : "#fff";
       pen.globalAlpha = 0.55;
       pen.beginPath();
       this.way.forEach((point) => pen.lineTo(...toScreen(view, point)));

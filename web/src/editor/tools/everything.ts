@@ -48,7 +48,7 @@ export class EverythingTool implements Tool {
   }
 
   paint(pen: Pen, view: View): void {
-    const { editor, color } = this.bench;
+    const { editor } = this.bench;
     const proposals = editor.proposals ?? [];
     const taken = new Set(editor.scene.layers.map((layer) => layer.rle));
     proposals.toReversed().forEach((proposal, number) => {
@@ -57,7 +57,7 @@ export class EverythingTool implements Tool {
       paintMask(pen, view, proposal.rle, { fill: translucent(tint, 0.14), line: "rgba(255, 255, 255, 0.75)", width: 1 });
     });
     for (const mask of new Set([...(this.passed ?? []), ...(this.lit ? [this.lit] : [])])) {
-      paintMask(pen, view, mask.rle, { fill: translucent(color(editor.label), 0.55), line: "#fff", width: 2.25 });
+      paintMask(pen, view, mask.rle, { fill: translucent(this.bench.color(editor.label), 0.55), line: "#fff", width: 2.25 });
     }
   }
 

@@ -46,7 +46,7 @@ export class PointTool implements Tool {
   }
 
   paint(pen: Pen, view: View): void {
-    const { editor, color } = this.bench;
-    if (editor.preview) paintPreview(pen, view, editor.preview.rle, color(editor.label));
+    const { editor } = this.bench;
+    if (editor.preview) paintPreview(pen, view, editor.preview.rle, this.bench.color(editor.label));
   }
 }
