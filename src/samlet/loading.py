@@ -27,6 +27,7 @@ from samlet.extras import import_with_extra
 from samlet.files import sha256_of
 from samlet.hub import weights
 from samlet.models.registry import DEFAULT_MODEL, get_spec, shipped_folder
+from samlet.models.trained import trained_spec
 from samlet.parsing import SemanticSegmenter
 from samlet.predictor import Predictor
 from samlet.runtime.artifact import precision_of, read_manifest, weights_of
@@ -98,7 +99,7 @@ def load(  # pyright: ignore[reportInconsistentOverload] - `options` are those b
         model = _load_artifact(folder, name if checkpoint is not None else None, wish, task)
         name, checkpoint = None if checkpoint is None else name, folder.resolve()
     else:
-        spec = get_spec(DEFAULT_MODEL if name is None else os.fspath(name))
+        spec = described(name, checkpoint)
         _check_task(spec, task)
         checkpoint = None if checkpoint is None else Path(checkpoint).resolve()
         model = _load_named(spec, wish) if checkpoint is None else _load_torch(spec, wish, checkpoint)
@@ -111,7 +112,19 @@ def spec_of(name: str | os.PathLike[str] | None = None, checkpoint: str | os.Pat
     folder = _artifact_folder(name, checkpoint)
     if folder is not None:
         return ModelSpec.from_json(read_manifest(folder))
-    return get_spec(DEFAULT_MODEL if name is None else os.fspath(name))
+    return described(name, checkpoint)
+
+
+def described(name: str | os.PathLike[str] | None, checkpoint: str | os.PathLike[str] | None) -> ModelSpec:
+    """The spec of a name (None: the default's), or of weights with classes of their own, which hold it.
+
+    Raises UnknownModelError, and CheckpointError if the weights are of another model than `name`.
+    """
+    own = None if checkpoint is None else trained_spec(Path(checkpoint))
+    named = None if own is not None and name is None else get_spec(DEFAULT_MODEL if name is None else os.fspath(name))
+    if own is not None and named is not None and named.name != own.name:
+        raise CheckpointError(f"{os.fspath(checkpoint or '')} holds the model {own.name}, not {named.name}.")
+    return own or named or get_spec(DEFAULT_MODEL)
 
 
 def artifact_backend(precision: str = "float32") -> tuple[str, str]:

@@ -46,7 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delitem(sys.modules, "grid_net", raising=False)
     torch.manual_seed(1)
     torch.save(create("grid_net:SPEC").state_dict(), tmp_path / "mobile_sam.pt")
-    monkeypatch.setattr(students, "create", lambda name: create("grid_net:SPEC" if name == "mobile-sam" else name))
+    monkeypatch.setattr(students, "create", lambda name, *_: create("grid_net:SPEC" if name == "mobile-sam" else name))
     chosen = recipes.get_recipe
 
     def short(*arguments: object, **changes: object) -> TrainConfig:

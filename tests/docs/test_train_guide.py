@@ -48,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return replace(config, masks_per_image=1) if isinstance(config, PromptedConfig) else config
 
     monkeypatch.setattr(recipes, "get_recipe", short)
-    monkeypatch.setattr(students, "create", lambda name: small_sam())
+    monkeypatch.setattr(students, "create", lambda *_: small_sam())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -40,7 +40,8 @@ def run(
         list[Path],
         Parameter(
             help="Folders of images with SA-1B records (NAME.jpg + NAME.json), SA-1B shards (.tar), or COCO and LVIS "
-            "annotations (.json, with --images).",
+            "annotations (.json, with --images). Classification: a folder with a folder for each class, or a .csv. "
+            "Semantic: a folder with images, labels and classes.txt, or the root of Cityscapes or ADE20K (its val).",
             negative=(),
             consume_multiple=True,
         ),
@@ -52,7 +53,7 @@ def run(
         str, Parameter(help="What the model is given: " + "; ".join(f"{name}: {what}" for name, _, what in PROTOCOLS))
     ] = "box",
     images: Annotated[
-        Path | None, Parameter(help="Folder of the images a .json lists, or of COCO's train2017 and val2017.")
+        Path | None, Parameter(help="Folder of the images a .json or .csv lists, or of COCO's train2017 and val2017.")
     ] = None,
     allow_missing: Annotated[
         int, Parameter(help="Go on if at most so many images are missing.", validator=Between(0))
@@ -93,6 +94,10 @@ def run(
         Literal["auto", "none", "edges", "look"] | None,
         Parameter(help="Measure the clean masks of `samlet segment`, refined so, and not the network's own answers."),
     ] = None,
+    window: Annotated[
+        int | None,
+        Parameter(help="Semantic: look at images in their own size, through windows of so many pixels."),
+    ] = None,
     model: ModelOptions = THE_DEFAULT,
     workers: Annotated[
         int | None,
@@ -108,29 +113,44 @@ def run(
         int | None, Parameter(help="At most so many masks of an image, always the same.", validator=Between(1))
     ] = None,
 ) -> None:
-    """Prompt every annotated mask, compare the answer with it, and write report.json and report.html under --output.
+    """Ask a model about every image, compare its answers with the truth, and write report.json and report.html.
 
     A run that was stopped goes on where it stopped when the same command is given again. Under `torchrun --no-python`
     each process measures a share of the images, and the last to finish writes the report; if none did, because one was
     stopped, the same command with or without torchrun does the rest.
     """
+    from dataclasses import replace
     from functools import partial
 
     from samlet.data import open_data
     from samlet.data.broken import Broken
+    from samlet.data.class_data import open_class_data
+    from samlet.data.classes import ClassData
     from samlet.evaluation import Scope, make_protocol
     from samlet.evaluation.report.place import check_place
 
-    asked = {"clicks": clicks, "select": select, "feed_mask_back": feed_mask_back or None, "refine": refine}
+    asked = {
+        "clicks": clicks,
+        "select": select,
+        "feed_mask_back": feed_mask_back or None,
+        "refine": refine,
+        "window": window,
+    }
     how = make_protocol(protocol, **{option: value for option, value in asked.items() if value is not None})
     scope = Scope(tuple(data), detections, limit, max_masks_per_image, crowds)
     how.check(scope)
     check_place(output)
     tell = partial(print, file=sys.stderr)
     broken = Broken(max_broken, tell)
-    opened = open_data(data, images, allow_missing, broken, tell=tell)
+    if how.task == "promptable":
+        opened = open_data(data, images, allow_missing, broken, tell=tell)
+    else:
+        kind = "classes" if how.task == "classification" else "class maps"
+        opened = open_class_data(data, kind, "val", images, allow_missing)
     selection = how.choose(opened.samples, scope)
-    _run(how, selection, model, workers, broken, {"missing_images": opened.missing}, data, output)
+    if isinstance(opened, ClassData):
+        selection = replace(selection, truth=opened.classes)
+    _run(how, selection, model, workers, broken, {"missing_images": list(opened.missing)}, data, output)
 
 
 def _run(
@@ -149,10 +169,14 @@ def _run(
 
     from samlet import loading
     from samlet.evaluation import ResultLog, Share
+    from samlet.evaluation.matching_classes import in_classes_of_model
 
-    samples, share = selection.samples, Share.from_environment()
-    chosen: dict[str, Any] = {"device": share.device(model.device)}
-    predictor = model.load(**chosen)
+    share = Share.from_environment()
+    chosen: dict[str, Any] = {"device": share.device(model.device), "task": how.task}
+    predictor: Any = model.load(**chosen)
+    if predictor.spec.classes is not None:
+        selection = in_classes_of_model(selection, predictor.spec.classes.names)
+    samples = selection.samples
     if predictor.backend.name != "torch" and model.threads is None:  # torch's are set before it starts
         chosen["threads"] = 1
     load = partial(loading.load, **(model.arguments() | chosen))

@@ -18,8 +18,7 @@ from samlet.cli.pull import with_weights
 from samlet.cli.tables import print_table
 from samlet.errors import InputError
 from samlet.extras import import_with_extra
-from samlet.loading import cached_weights, load_module
-from samlet.models.registry import get_spec
+from samlet.loading import cached_weights, described, load_module
 
 if TYPE_CHECKING:
     from samlet.export.parity import Parity
@@ -74,7 +73,7 @@ def export(
     Its masks are compared with those of the model in torch on real photos; nothing is written if they differ.
     """
     start = time.perf_counter()
-    spec = get_spec(model)
+    spec = described(model, checkpoint)
     chosen = _chosen(precision, calibration, photos)
     if random_weights and checkpoint is not None:
         raise InputError("--random-weights would ignore --checkpoint: give one of the two.")

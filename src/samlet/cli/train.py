@@ -142,7 +142,10 @@ def _command(entry: StageEntry) -> Callable[..., None]:
             raise TrainingError("--steps and --epochs both say how long to train: give one of them.")
         with runs.joined(), bars(runs.is_first() and not run.dry_run) as (prepared, stepped, say):
             broken = runs.Broken(config.max_broken, say)
-            start["data"] = runs.open_source(data.data, data.images, data.allow_missing, broken, say)
+            if entry.data == "masks":
+                start["data"] = runs.open_source(data.data, data.images, data.allow_missing, broken, say)
+            else:
+                start["data"] = runs.open_class_source(data.data, entry.data, data.images, data.allow_missing)
             if run.epochs is not None:
                 config = runs.for_epochs(config, run.epochs, start["data"])
             progress = partial(stepped, config)
@@ -150,6 +153,8 @@ def _command(entry: StageEntry) -> Callable[..., None]:
             if "teacher" in start:
                 where = replace(where, teacher_first=start["teacher"].teacher_first)
                 start["teacher"] = start["teacher"].file(runs)
+            elif "classifier" in start:
+                start["teacher"] = start.pop("classifier").file(runs)
             if run.dry_run:
                 lines = [f"{what:10}  {sentence}" for what, sentence in runs.dry_run(config, where, **start).lines()]
             else:

@@ -72,7 +72,9 @@ def _read_table(table: Path, images: Path) -> ClassData:
     number = {name: index for index, name in enumerate(classes)}
     found = [(images / file, file, number[name]) for file, name in rows]
     missing = tuple(file for place, file, _ in found if is_missing(place))
-    there = [_sample(place, file, table.stem, label) for place, file, label in found if not is_missing(place)]
+    there: list[Sample] = [
+        _sample(place, file, table.stem, label) for place, file, label in found if not is_missing(place)
+    ]
     return ClassData(there, classes, missing)
 
 

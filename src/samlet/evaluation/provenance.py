@@ -12,8 +12,8 @@ from pathlib import Path
 from samlet.errors import InputError, UnknownModelError
 from samlet.files import sha256_of
 from samlet.hub import weights
+from samlet.loading import Model
 from samlet.models.registry import DEFAULT_MODEL, get_spec, shipped_folder
-from samlet.predictor import Predictor
 
 _PACKAGES = (
     "samlet",
@@ -28,7 +28,7 @@ _PACKAGES = (
 )
 
 
-def weights_hash(predictor: Predictor, model: str | None = None, checkpoint: Path | None = None) -> str | None:
+def weights_hash(predictor: Model, model: str | None = None, checkpoint: Path | None = None) -> str | None:
     """sha256 of the weights behind `predictor = load(model, checkpoint=checkpoint)`; None if they are no file.
 
     For an artifact folder, the sha256 over the names and hashes of its files. InputError if they cannot be read.
@@ -55,7 +55,7 @@ def machine() -> dict[str, str | int | None]:
     }
 
 
-def _place_of(predictor: Predictor, model: str | None) -> Path | None:
+def _place_of(predictor: Model, model: str | None) -> Path | None:
     try:
         spec = get_spec(model or DEFAULT_MODEL)
     except UnknownModelError:

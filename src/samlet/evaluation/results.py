@@ -20,6 +20,7 @@ from samlet.reading import check_regular, decoding, is_missing, shown
 
 LOG_FILE = "images.jsonl"
 _LARGEST = 1e15
+_CLASSES = ("label", "ranked", "confusion")
 _SHARE_FILES = "images.*-of-*.jsonl"
 
 
@@ -27,15 +28,16 @@ _SHARE_FILES = "images.*-of-*.jsonl"
 class InstanceResult:
     """One annotation: its area in pixels, the measured `true_iou` and the predicted `iou` of the scored mask.
 
-    `boundary_iou` is measured too; `category` is the annotation's, None where the data set tells none; `recall` is the
-    fraction of thresholds at which everything mode found it, among its first 10, 100 and 1000 masks. `pieces` are the
-    connected parts of the scored mask, `true_pieces` those of the annotation's; None in logs of 0.1.0.
+    `iou` is None where a model predicts none. `boundary_iou` is measured too; `category` is the annotation's, None
+    where the data set tells none; `recall` is the fraction of thresholds at which everything mode found it, among its
+    first 10, 100 and 1000 masks. `pieces` are the connected parts of the scored mask, `true_pieces` those of the
+    annotation's; None in logs of 0.1.0.
     """
 
     id: int | str
     area_px: float
     true_iou: float
-    iou: float
+    iou: float | None
     boundary_iou: float | None = None
     category: str | None = None
     recall: tuple[float, ...] = ()
@@ -62,6 +64,9 @@ class ImageResult:
 
     With the protocol `box_from_detector` there are masks of `detections` instead, in the detector's order. `content` is
     the sha256 of what was measured, the photo and its masks; None in logs of 0.1.0.
+
+    With the protocol `classification` there are the true class, `label`, and the best classes, `ranked`; with
+    `semantic` the `confusion`: (true class, class of the answer, pixels).
     """
 
     name: str
@@ -70,10 +75,14 @@ class ImageResult:
     seconds: Mapping[str, float]
     detections: tuple[DetectionResult, ...] = ()
     content: str | None = None
+    label: int | None = None
+    ranked: tuple[int, ...] = ()
+    confusion: tuple[tuple[int, int, int], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The result as JSON fields."""
-        return asdict(self)
+        """The result as JSON fields; those of classes only where there are some."""
+        fields = asdict(self)
+        return {name: value for name, value in fields.items() if name not in _CLASSES or value not in (None, ())}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ImageResult:
@@ -85,14 +94,18 @@ class ImageResult:
         detections = tuple(DetectionResult(**detection) for detection in fields.get("detections", ()))
         seconds = dict(fields["seconds"])
         for instance in instances:
-            _check_numbers(instance.area_px, instance.true_iou, instance.iou, *instance.recall)
-            _check_numbers(*(value for value in (instance.boundary_iou,) if value is not None))
+            _check_numbers(instance.area_px, instance.true_iou, *instance.recall)
+            _check_numbers(*(value for value in (instance.iou, instance.boundary_iou) if value is not None))
         for found in detections:
             _check_numbers(found.category_id, found.score, found.iou)
         _check_numbers(*seconds.values())
         if not (isinstance(fields["name"], str) and isinstance(fields["source"], str)):
             raise TypeError(f"the name is {shown(fields['name'])} and the source {shown(fields['source'])}")
-        return cls(fields["name"], fields["source"], instances, seconds, detections, fields.get("content"))
+        label, ranked = fields.get("label"), tuple(fields.get("ranked", ()))
+        confusion = tuple((int(true), int(answer), int(pixels)) for true, answer, pixels in fields.get("confusion", ()))
+        _check_numbers(*ranked, *(() if label is None else (label,)))
+        content = fields.get("content")
+        return cls(fields["name"], fields["source"], instances, seconds, detections, content, label, ranked, confusion)
 
 
 def _check_numbers(*values: Any) -> None:
@@ -107,6 +120,10 @@ class BrokenImage:
 
     name: str
     broken: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Name and reason as JSON fields."""
+        return asdict(self)
 
 
 class ResultLog:
@@ -155,7 +172,7 @@ class ResultLog:
         try:
             # One unbuffered write: a kill leaves the whole line or a cut one, which the next start drops.
             with self.path.open("ab", buffering=0) as file:
-                file.write(_line(asdict(result)))
+                file.write(_line(result.to_json()))
         except OSError as error:
             raise output_error(self.path, error) from error
         self._own[result.name] = result
@@ -172,7 +189,7 @@ class ResultLog:
         if len(known) < len(names):
             return None
         folder = self.path.parent
-        lines = [_line(fields) for fields in (self._header, *map(asdict, known))]
+        lines = [_line(fields) for fields in (self._header, *(line.to_json() for line in known))]
         write_files({folder / LOG_FILE: b"".join(lines)})
         for path in folder.glob(_SHARE_FILES):
             path.unlink(missing_ok=True)

@@ -11,11 +11,11 @@ from samlet.errors import DataError
 from samlet.evaluation.content import content_sha256
 from samlet.evaluation.protocols.protocol import EvaluationProtocol
 from samlet.evaluation.results import BrokenImage, ImageResult, ResultLog
-from samlet.predictor import Predictor
+from samlet.loading import Model
 
 
 def evaluate(
-    predictor: Predictor,
+    predictor: Model,
     samples: Sequence[Sample],
     protocol: EvaluationProtocol,
     log: ResultLog,
@@ -50,7 +50,7 @@ def record(
 
 
 def measured_one_by_one(
-    predictor: Predictor, samples: Sequence[Sample], protocol: EvaluationProtocol, broken: Broken
+    predictor: Model, samples: Sequence[Sample], protocol: EvaluationProtocol, broken: Broken
 ) -> Iterator[ImageResult | BrokenImage]:
     """The results as they come; DataError of one image more than may be broken."""
     for sample in samples:
@@ -66,13 +66,13 @@ def or_broken(measure: Callable[[], ImageResult], sample: Sample, broken: Broken
         return BrokenImage(sample.name, str(error))
 
 
-def measure_sample(predictor: Predictor, sample: Sample, protocol: EvaluationProtocol) -> ImageResult:
+def measure_sample(predictor: Model, sample: Sample, protocol: EvaluationProtocol) -> ImageResult:
     """`evaluate_image`, with the content it was measured on."""
     content = content_sha256(sample)
     return replace(evaluate_image(predictor, sample, protocol), content=content)
 
 
-def evaluate_image(predictor: Predictor, sample: Sample, protocol: EvaluationProtocol) -> ImageResult:
+def evaluate_image(predictor: Model, sample: Sample, protocol: EvaluationProtocol) -> ImageResult:
     """Ask about one image as the protocol does, and measure the answers in image pixels."""
     return protocol.evaluate(predictor, sample)
 

@@ -20,14 +20,14 @@ from samlet.errors import BackendError
 from samlet.evaluation import run
 from samlet.evaluation.protocols.protocol import EvaluationProtocol
 from samlet.evaluation.results import BrokenImage, ImageResult, ResultLog
-from samlet.predictor import Predictor
+from samlet.loading import Model
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_LOADED: list[Predictor] = []  # in a worker process: its predictor, the only thing an initializer can hand on
+_LOADED: list[Model] = []  # in a worker process: its predictor, the only thing an initializer can hand on
 
 
 def evaluate_in_processes(
-    load: Callable[[], Predictor],
+    load: Callable[[], Model],
     workers: int,
     samples: Sequence[Sample],
     protocol: EvaluationProtocol,
@@ -46,7 +46,7 @@ def evaluate_in_processes(
 
 
 def _measured(
-    load: Callable[[], Predictor],
+    load: Callable[[], Model],
     workers: int,
     samples: Sequence[Sample],
     protocol: EvaluationProtocol,
@@ -71,7 +71,7 @@ def _measured(
         pool.shutdown(cancel_futures=True)
 
 
-def _start(load: Callable[[], Predictor]) -> None:
+def _start(load: Callable[[], Model]) -> None:
     """In a new worker: leave Ctrl-C to the parent, end with the parent, load the model."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

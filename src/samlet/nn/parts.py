@@ -6,6 +6,7 @@ say. Nothing is read from names.
 - `ordered_blocks`: its blocks, for layer decay and FSDP.
 - `attention_projections`: the projections of one attention, for LoRA.
 - `no_weight_decay`: tables that weight decay must leave alone, though they look like weights.
+- `residual_branch`: what a block adds to its input, for stochastic depth.
 - `float32_layers`: layers that stay float32 in half precision, where they are others than norms and resizes.
 """
 
@@ -50,6 +51,15 @@ class HasNoWeightDecay(Protocol):
 
 
 @runtime_checkable
+class HasResidual(Protocol):
+    """A module that adds something to its input."""
+
+    def residual_branch(self) -> nn.Module:
+        """The module whose answer is added."""
+        ...
+
+
+@runtime_checkable
 class HasFloat32Layers(Protocol):
     """A network with layers of its own that half precision would spoil."""
 
@@ -84,6 +94,11 @@ def attention_projections(module: nn.Module) -> list[nn.Module]:
     """The attention projections of all modules inside one, in their order; empty if nothing attends."""
     attending = [part for part in module.modules() if isinstance(part, HasAttention)]
     return [layer for part in attending for layer in part.attention_projections()]
+
+
+def residual_branches(module: nn.Module) -> list[nn.Module]:
+    """What the modules inside one add to their inputs, in their order; empty if none adds anything."""
+    return [part.residual_branch() for part in module.modules() if isinstance(part, HasResidual)]
 
 
 def no_weight_decay(module: nn.Module) -> list[nn.Parameter]:

@@ -45,7 +45,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("steps", "views", "checkpoint_every", "keep"), (1, _MOST)),
     **dict.fromkeys(("batch_size", "grad_accum_steps"), (1, 65_536)),
     **dict.fromkeys(("seed", "images", "validation_images", "max_broken", "warmup_steps"), (0, _MOST)),
-    **dict.fromkeys(("learning_rate", "final_learning_rate", "decoder_rate", "weight_decay"), (0, 1_000)),
+    **dict.fromkeys(
+        ("learning_rate", "final_learning_rate", "decoder_rate", "weight_decay", "clip_adaptive"), (0, 1_000)
+    ),
     **dict.fromkeys(("ema_decay", "layer_decay", "min_crop", "color"), (0, 1)),
 }
 
@@ -88,6 +90,7 @@ class TrainConfig:
     pool: int = 0
     checkpoint_every: int = 200
     clip_value: float = 0.0
+    clip_adaptive: float = 0.0
     no_weight_decay: NoWeightDecay = "vectors"
     layer_decay: float = 1.0
     precision: Precision = "float32"
@@ -110,6 +113,11 @@ class TrainConfig:
     def canvas_at(self, step: int) -> int:
         """The student's canvas in pixels at a step."""
         return next(canvas for share, canvas in self.canvases if step < share * self.steps or share >= 1)
+
+    @property
+    def largest_canvas(self) -> int:
+        """The largest canvas of the run in pixels, which needs the most memory."""
+        return max(canvas for _, canvas in self.canvases)
 
     def to_json(self) -> dict[str, Any]:
         """Return the stage and the fields as JSON values."""

@@ -14,7 +14,8 @@ from samlet.data import Broken, Sample
 from samlet.errors import TrainingError
 from samlet.training.batches.feed import Batches
 from samlet.training.batches.order import choose, hold_out, one_pass
-from samlet.training.batches.sources import Source, open_source
+from samlet.training.batches.sources import ClassSource, Source, open_class_source, open_source
+from samlet.training.class_configs import ClassConfig
 from samlet.training.config import TrainConfig
 from samlet.training.dry_run import DryRun, describe_run
 from samlet.training.loop.checkpoint import save_student
@@ -24,7 +25,18 @@ from samlet.training.stages.registry import stage_of
 from samlet.training.stages.stage import Stage, Start, Told
 from samlet.training.stages.teacher import TeacherFile
 
-__all__ = ["Broken", "Run", "TeacherFile", "dry_run", "for_epochs", "is_first", "joined", "open_source", "train"]
+__all__ = [
+    "Broken",
+    "Run",
+    "TeacherFile",
+    "dry_run",
+    "for_epochs",
+    "is_first",
+    "joined",
+    "open_class_source",
+    "open_source",
+    "train",
+]
 
 Config = TypeVar("Config", bound=TrainConfig)
 
@@ -68,6 +80,7 @@ def train(
 
     Returns the path of student.safetensors. Raises SamletError, with what to do.
     """
+    config = with_classes_of(config, data)
     stage, learned, held = _open(config, run, data, checkpoint, teacher)
     if run.say is not None and learned.notice:
         run.say(learned.notice)
@@ -90,6 +103,7 @@ def dry_run(
     teacher: TeacherFile | None = None,
 ) -> DryRun:
     """What `train` would do, without doing or writing anything; raises what it would raise before its first step."""
+    config = with_classes_of(config, data)
     stage, learned, _ = _open(config, run, data, checkpoint, teacher)
     start = Start(run.output, checkpoint, teacher, run.device)
     return describe_run(config, start, run.resume, data, stage, learned, run.broken)
@@ -98,6 +112,13 @@ def dry_run(
 def for_epochs(config: Config, epochs: float, data: Sequence[Sample]) -> Config:
     """The config with as many steps as show each image that is chosen of the data `epochs` times, rounded up."""
     return replace(config, steps=math.ceil(epochs * len(choose(data, config)) / config.batch_size))
+
+
+def with_classes_of(config: Config, data: Sequence[Sample]) -> Config:
+    """The config with the names of the data's classes, where the data has some and the stage learns them."""
+    if isinstance(config, ClassConfig) and isinstance(data, ClassSource):
+        return replace(config, classes=data.classes)
+    return config
 
 
 def _open(
@@ -115,7 +136,7 @@ def _open(
     held = hold_out(data, config)
     learned = stage.make_batches(data, config, run.broken)
     learned.check_workers(run.workers)
-    return stage, learned, stage.make_batches(held, one_pass(config), run.broken) if len(held) else None
+    return stage, learned, stage.make_held_out(held, one_pass(config), run.broken) if len(held) else None
 
 
 def __getattr__(name: str) -> Any:

@@ -12,8 +12,7 @@ from samlet.cli.options.bounds import Between
 from samlet.cli.pull import with_weights
 
 if TYPE_CHECKING:
-    from samlet.predictor import Predictor
-    from samlet.spec import ModelSpec
+    from samlet.spec import ModelSpec, Task
 
 ModelName: TypeAlias = Annotated[str, Parameter(help="A name from `samlet models`, or an exported folder.")]
 BackendName: TypeAlias = Annotated[
@@ -60,11 +59,11 @@ class ModelOptions:
 
         return loading.spec_of(self.model, self.checkpoint)
 
-    def load(self, **changed: Any) -> Predictor:
-        """The model, ready. Published weights that are not here are fetched once all else is known to fit."""
+    def load(self, task: Task = "promptable", **changed: Any) -> Any:
+        """The model of a task, ready. Published weights that are not here are fetched once all else is known to fit."""
         from samlet import loading
 
-        return with_weights(lambda: loading.load(**(self.arguments() | changed), task="promptable"))
+        return with_weights(lambda: loading.load(**(self.arguments() | changed), task=task))
 
 
 THE_DEFAULT = ModelOptions()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 from cyclopts import Parameter, Token
 
 from samlet.cli.options.bounds import Between
+from samlet.errors import TrainingError
 from samlet.training.config import OLD_NAMES, OLD_PRECISIONS, Precision
 from samlet.training.recipes import RECIPES
 
@@ -29,12 +30,13 @@ class DataOptions:
         Parameter(
             consume_multiple=True,
             help="Folders of images (with SA-1B records or labelme files, or without), SA-1B shards (.tar), COCO or "
-            "LVIS annotations (.json, with --images).",
+            "LVIS annotations (.json, with --images); classify: a folder with a folder for each class, or a .csv; "
+            "semantic: a folder with images, labels and classes.txt, Cityscapes or ADE20K.",
         ),
     ]
-    images: Annotated[Path | None, Parameter(help="Folder of the images that a COCO or LVIS file in --data lists.")] = (
-        None
-    )
+    images: Annotated[
+        Path | None, Parameter(help="Folder of the images that a COCO or LVIS file or a .csv in --data lists.")
+    ] = None
     allow_missing: Annotated[int, Parameter(help="Go on if at most so many images are missing.")] = 0
     limit: Annotated[int | None, Parameter(help="Use at most so many images, drawn by the seed.")] = None
     max_broken: Annotated[int | None, Parameter(help="Pass over at most so many unreadable images or records.")] = None
@@ -151,6 +153,21 @@ class TeacherOptions:
         return runs.TeacherFile(self.teacher, self.teacher_checkpoint, self.cache)
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ClassifierOptions:
+    """Which classifier is imitated, if any is."""
+
+    teacher: Annotated[str | None, Parameter(help="A classifier of `samlet models` to learn from as well.")] = None
+    teacher_checkpoint: Annotated[Path | None, Parameter(help="The teacher's weights, of the same classes.")] = None
+
+    def file(self, runs: Any) -> Any:
+        """The `TeacherFile` of these options, or None; `runs` is `samlet.training.runs`."""
+        if (self.teacher is None) != (self.teacher_checkpoint is None):
+            raise TrainingError("--teacher and --teacher-checkpoint belong together: give both or neither.")
+        return None if self.teacher is None else runs.TeacherFile(self.teacher, self.teacher_checkpoint)
+
+
 def stage_signature(entry: StageEntry) -> inspect.Signature:
     """The options of a stage's command, all by name: what it starts from, its data, its run, and its own."""
     kinds: dict[str, Any] = {"data": DataOptions, "run": RunOptions}
@@ -159,7 +176,9 @@ def stage_signature(entry: StageEntry) -> inspect.Signature:
     if entry.needs_teacher:
         kinds["teacher"] = TeacherOptions
     needed = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in kinds.items()]
-    start = [] if entry.needs_checkpoint else [_checkpoint()]
+    start = [] if entry.needs_checkpoint else [_checkpoint(entry)]
+    if entry.takes_teacher:
+        start.append(_taken("classifier", ClassifierOptions, ClassifierOptions()))
     return inspect.Signature([*needed, _recipe(entry), *start, *_own_options(entry)], return_annotation=None)
 
 
@@ -172,9 +191,14 @@ def own_changes(entry: StageEntry, given: dict[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _checkpoint() -> inspect.Parameter:
-    kind = Annotated[Path | None, Parameter(help="The weights its image encoder starts from; default: random ones.")]
-    return inspect.Parameter("checkpoint", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+def _checkpoint(entry: StageEntry) -> inspect.Parameter:
+    part = "its image encoder starts" if entry.data == "masks" else "it, or only its backbone, starts"
+    kind = Annotated[Path | None, Parameter(help=f"The weights {part} from; default: random ones.")]
+    return _taken("checkpoint", kind, None)
+
+
+def _taken(name: str, kind: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 
 def _recipe(entry: StageEntry) -> inspect.Parameter:

@@ -18,7 +18,7 @@ from samlet.errors import InputError
 from samlet.evaluation.results import ImageResult, InstanceResult
 from samlet.evaluation.selection import Scope, Selection
 from samlet.evaluation.tables import Table
-from samlet.predictor import Predictor
+from samlet.spec import Task
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class EvaluationProtocol(ABC):
     """What `samlet eval --protocol` and reports call it."""
     score: ClassVar[str | None]
     """What `scores_of` counts, for the progress bar; None if images have no score of their own."""
+    task: ClassVar[Task] = "promptable"
+    """What the model that is asked is for."""
 
     @property
     @abstractmethod
@@ -45,8 +47,8 @@ class EvaluationProtocol(ABC):
         """Which of the opened samples are measured, before any of them is read; InputError or DataError if none can."""
 
     @abstractmethod
-    def evaluate(self, predictor: Predictor, sample: Sample) -> ImageResult:
-        """Ask about one image, and measure the answers in image pixels."""
+    def evaluate(self, predictor: Any, sample: Sample) -> ImageResult:
+        """Ask a model of the protocol's task about one image, and measure the answers in image pixels."""
 
     @abstractmethod
     def aggregate(self, results: Sequence[ImageResult], selection: Selection) -> dict[str, Any]:
@@ -57,9 +59,7 @@ class EvaluationProtocol(ABC):
         """What `aggregate` returned, to be read on a terminal and on the page."""
 
     @abstractmethod
-    def draw(
-        self, predictor: Predictor, sample: Sample, instances: Sequence[InstanceResult]
-    ) -> list[NDArray[np.uint8]]:
+    def draw(self, predictor: Any, sample: Sample, instances: Sequence[InstanceResult]) -> list[NDArray[np.uint8]]:
         """A picture of each of these results of one image, uint8 RGB [H, W, 3]; the image is embedded once."""
 
     def scores_of(self, result: ImageResult) -> list[float]:

@@ -23,6 +23,12 @@ PROTOCOLS = (
         "samlet.evaluation.protocols.box_from_detector:BoxFromDetector",
         "the boxes of --detections: COCO's or LVIS's AP",
     ),
+    (
+        "classification",
+        "samlet.evaluation.protocols.classification:Classification",
+        "an image, for a classifier: top-1 and top-5",
+    ),
+    ("semantic", "samlet.evaluation.protocols.semantic:Semantic", "an image, for a semantic segmenter: mIoU"),
 )
 
 

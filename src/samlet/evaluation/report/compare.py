@@ -50,10 +50,7 @@ def compare(folders: Sequence[Path]) -> list[Row]:
     """
     if len(folders) < 2:
         raise InputError("A comparison needs at least two folders that samlet eval has written.")
-    reports = [read_report(folder) for folder in folders]
-    for folder, report in zip(folders, reports, strict=True):
-        if not _is_whole(report):
-            raise DataError(f"{folder / REPORT_FILE} is damaged: run samlet eval again, it goes on from its log.")
+    reports = [_read_masks(folder) for folder in folders]
     for folder, report in zip(folders[1:], reports[1:], strict=True):
         _check_protocol(folders[0], reports[0], folder, report)
     results = [read_results(folder / LOG_FILE) for folder in folders]
@@ -74,6 +71,17 @@ def compare(folders: Sequence[Path]) -> list[Row]:
         else:
             rows.append(Row(folder, report, None, None))
     return rows
+
+
+def _read_masks(folder: Path) -> dict[str, Any]:
+    """The report of a measurement of masks."""
+    report = read_report(folder)
+    metrics = report.get("metrics")
+    if isinstance(metrics, dict) and "per_class" in metrics:
+        raise InputError(f"{folder} measured classes: compare the tables of such reports, there are no masks.")
+    if not _is_whole(report):
+        raise DataError(f"{folder / REPORT_FILE} is damaged: run samlet eval again, it goes on from its log.")
+    return report
 
 
 def recall_differences(first: Sequence[ImageResult], other: Sequence[ImageResult]) -> tuple[Difference, ...]:

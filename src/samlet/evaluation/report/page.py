@@ -129,7 +129,8 @@ def _bars(counts: Sequence[int]) -> tuple[tuple[str, str, str, str, str], ...]:
 
 def _figure(picture: Picture) -> _Figure:
     name = f"{picture.name}, annotation {picture.instance.id}"
-    text = f"IoU {percent(picture.instance.true_iou)} (predicted {percent(picture.instance.iou)})"
+    predicted = "" if picture.instance.iou is None else f" (predicted {percent(picture.instance.iou)})"
+    text = f"IoU {percent(picture.instance.true_iou)}{predicted}"
     return _Figure(_data_url(picture), name, text)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from samlet.data import Sample
 from samlet.evaluation.protocols.protocol import EvaluationProtocol
 from samlet.evaluation.results import ImageResult, InstanceResult
-from samlet.predictor import Predictor
+from samlet.loading import Model
 
 PER_SIDE = 6
 
@@ -40,7 +40,7 @@ def extremes(results: Sequence[ImageResult], worst: bool) -> list[tuple[str, Ins
 
 
 def draw(
-    predictor: Predictor, samples: Sequence[Sample], results: Sequence[ImageResult], protocol: EvaluationProtocol
+    predictor: Model, samples: Sequence[Sample], results: Sequence[ImageResult], protocol: EvaluationProtocol
 ) -> tuple[list[Picture], list[Picture]]:
     """Pictures of the best and of the worst answers of a run, most extreme first."""
     by_name = {sample.name: sample for sample in samples}

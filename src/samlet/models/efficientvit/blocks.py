@@ -148,6 +148,10 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x + self.main(x)
 
+    def residual_branch(self) -> nn.Module:
+        """See `samlet.nn.parts`."""
+        return self.main
+
 
 class Plain(nn.Module):
     """main(x), under the name the official checkpoints give a block without a shortcut."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlet.data import Broken, Sample, open_data
+from samlet.data.class_data import Kind, open_class_data
 from samlet.data.opening import check_missing, shards_in
 from samlet.data.shard_index import IndexedShard, open_shards
 
@@ -37,6 +38,14 @@ class Source(Sequence[Sample]):
         index = range(len(self))[index]
         part = bisect_right(self._ends, index)
         return self._parts[part][index - self._ends[part] + len(self._parts[part])]
+
+
+class ClassSource(Source):
+    """Samples of classes, whose names are `classes`."""
+
+    def __init__(self, known: Sequence[Sample], classes: tuple[str, ...]) -> None:
+        super().__init__(known)
+        self.classes = classes
 
 
 class Picked(Sequence[Sample]):
@@ -81,3 +90,11 @@ def open_source(
     missing = [*opened.missing, *(name for shard in shards for name in shard.missing)]
     check_missing(missing, len(opened.samples) + sum(map(len, shards)), allow_missing)
     return Source(opened.samples, shards)
+
+
+def open_class_source(
+    paths: Sequence[Path], kind: Kind, images: Path | None = None, allow_missing: int = 0
+) -> ClassSource:
+    """The samples of folders or tables of classes; parameters and errors as `samlet.data.class_data`."""
+    opened = open_class_data(paths, kind, "train", images, allow_missing)
+    return ClassSource(opened.samples, opened.classes)

@@ -23,7 +23,8 @@ from safetensors.torch import save_file
 
 from samlet.errors import OutputError, TrainingError
 from samlet.files import make_folder, write_aside, write_files
-from samlet.models import Sam
+from samlet.models.trained import spec_text
+from samlet.nn.network import Network
 from samlet.reading import reading
 from samlet.training.config import FREE, TrainConfig
 from samlet.training.loop.optimizer import learning_rate
@@ -79,12 +80,13 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any], keep: int, best: boo
         old.unlink(missing_ok=True)
 
 
-def save_student(folder: Path, student: Sam) -> Path:
-    """Write the whole model with official names; of several processes the first one does."""
+def save_student(folder: Path, student: Network) -> Path:
+    """Write the whole model with official names, and its spec if its classes are its own; the first process does."""
     path = folder / STUDENT
     if is_first():
         with write_aside(path) as aside:
-            save_file({name: value.contiguous() for name, value in student.state_dict().items()}, aside)
+            state = {name: value.contiguous() for name, value in student.state_dict().items()}
+            save_file(state, aside, None if student.spec.classes is None else spec_text(student.spec))
     wait_for_all()
     return path
 

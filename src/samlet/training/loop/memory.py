@@ -38,17 +38,18 @@ def state_bytes(stage: nn.Module) -> int:
     return _FLOAT * (2 * kept + 3 * learning)
 
 
-def activation_bytes(student: Sam, config: TrainConfig) -> int:
+def activation_bytes(student: nn.Module, config: TrainConfig) -> int:
     """What the student keeps for the backward pass of this process's part of a step, at the largest canvas.
 
     Counted on the meta device, to which the student is moved; half precision is taken to need half.
     """
     student.to("meta")
-    canvas = max(canvas for _, canvas in config.canvases)
+    canvas = config.largest_canvas
     images = config.batch_size // (config.grad_accum_steps * count())
     with torch.device("meta"):
-        saved = images * _saved_bytes(student, lambda: student.encode(torch.empty(1, 3, canvas, canvas)))
-        if isinstance(config, PromptedConfig):
+        run = student.encode if isinstance(student, Sam) else student
+        saved = images * _saved_bytes(student, lambda: run(torch.empty(1, 3, canvas, canvas)))
+        if isinstance(student, Sam) and isinstance(config, PromptedConfig):
             prompts = images * config.masks_per_image
             saved += config.rounds * prompts * _saved_bytes(student, lambda: _decode(student))
     return saved if config.precision == "float32" else saved // 2
@@ -88,7 +89,7 @@ def _ran_out(error: Exception) -> bool:
 
 def _load(config: TrainConfig) -> str:
     images = config.batch_size // (config.grad_accum_steps * count())
-    canvas = max(canvas for _, canvas in config.canvases)
+    canvas = config.largest_canvas
     return f"{images} images of {canvas} pixels at once in {config.precision}"
 
 

@@ -15,8 +15,9 @@ comes after them at the full rate. Source: TinyViT's fine-tuning, 0.8 in MobileS
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,9 @@ from samlet.nn.mask_decoder import MaskDecoder
 from samlet.nn.parts import no_weight_decay, ordered_blocks, with_blocks
 from samlet.training.config import NoWeightDecay, TrainConfig
 from samlet.training.loop.processes import full
+
+ADAPTIVE_FLOOR = 1e-3
+TINY = 1e-6
 
 
 def build_optimizer(stage: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
@@ -77,7 +81,7 @@ def _decoder_scales(stage: nn.Module, rate: float) -> dict[nn.Parameter, float]:
 
 
 def clip(stage: nn.Module, config: TrainConfig) -> float:
-    """Limit each gradient to `clip_value`, then all of them together to `clip_norm`; 0 turns either off.
+    """Limit each gradient to `clip_value`, then to `clip_adaptive`, then all together to `clip_norm`; 0 turns one off.
 
     Returns the norm before: not finite if a gradient is not.
     """
@@ -85,9 +89,27 @@ def clip(stage: nn.Module, config: TrainConfig) -> float:
     before = _gradients_norm(parameters)
     if config.clip_value:
         nn.utils.clip_grad_value_(parameters, config.clip_value)
+    if config.clip_adaptive:
+        clip_adaptively(parameters, config.clip_adaptive)
     if config.clip_norm:
         nn.utils.clip_grads_with_norm_(parameters, config.clip_norm, _gradients_norm(parameters))
     return before.item()
+
+
+@torch.no_grad()
+def clip_adaptively(parameters: Sequence[nn.Parameter], limit: float) -> None:
+    """Limit the gradient of each unit to `limit` times the norm of its weights (at least 1e-3): AGC, arXiv 2102.06171.
+
+    A unit is an output of a matrix or a convolution, and a vector as a whole. The last layer, a weight and its bias, is
+    left alone, as in the paper.
+    """
+    for parameter in parameters[:-2]:
+        if parameter.grad is None:
+            continue
+        axes = tuple(range(1, parameter.ndim)) if parameter.ndim > 1 else None
+        most = limit * torch.linalg.vector_norm(parameter, dim=axes, keepdim=True).clamp(min=ADAPTIVE_FLOOR)
+        norm = torch.linalg.vector_norm(parameter.grad, dim=axes, keepdim=True)
+        parameter.grad.mul_((most / norm.clamp(min=TINY)).clamp(max=1))
 
 
 def _gradients_norm(parameters: list[nn.Parameter]) -> Tensor:
@@ -101,6 +123,15 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
     span = config.learning_rate - config.final_learning_rate
     return config.final_learning_rate + span * (1 + math.cos(math.pi * progress)) / 2
+
+
+@runtime_checkable
+class SeesAverage(Protocol):
+    """A stage that may ask the averaged weights something."""
+
+    def see_average(self, state: Mapping[str, Tensor]) -> None:
+        """Hear of them, once: they change in place after every step."""
+        ...
 
 
 class Ema:

@@ -24,7 +24,7 @@ from samlet.training.loop.checkpoint import BEST, load_checkpoint, open_run, sav
 from samlet.training.loop.fsdp import check_fsdp, gathered, make_whole, scattered, scattered_moments, shard
 from samlet.training.loop.log import LOG_EVERY, VALIDATION, RunLog, peak_memory_mib
 from samlet.training.loop.memory import explained
-from samlet.training.loop.optimizer import Ema, build_optimizer, clip, learning_rate
+from samlet.training.loop.optimizer import Ema, SeesAverage, build_optimizer, clip, learning_rate
 from samlet.training.loop.precision import autocast, loss_scaler
 from samlet.training.loop.processes import (
     any_of_all,
@@ -60,6 +60,8 @@ class Trainer:
         self._scaler = loss_scaler(config.precision, self.device)
         self.optimizer = build_optimizer(stage, config)
         self.ema = Ema(stage, config.ema_decay)
+        if isinstance(stage, SeesAverage):
+            stage.see_average(self.ema.state)
         self.step = 0
         self.best = math.inf
         self._recent: list[float] = []  # losses since the last checkpoint

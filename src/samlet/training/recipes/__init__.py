@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from samlet.errors import TrainingError
 from samlet.training.config import DistillEncoderConfig, DistillPromptedConfig, FinetuneConfig, TrainConfig
+from samlet.training.recipes import classes as class_recipes
 from samlet.training.recipes import default
 from samlet.training.recipes import papers as paper_recipes
 
@@ -141,6 +142,7 @@ RECIPES: dict[str, Recipe] = {
         paper_recipes.edge_sam_stage2,
         paper_recipes.edge_sam_stage3,
         paper_recipes.mobile_sam,
+        *class_recipes.RECIPES,
     )
 }
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from samlet.data.class_data import Kind
+from samlet.training.class_configs import ClassifyConfig, SemanticConfig
 from samlet.training.config import (
     DistillEncoderConfig,
     DistillPromptedConfig,
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StageEntry:
-    """Where a stage lives (`module:Class` below `samlet.training.stages`), its config, its recipe and its help."""
+    """Where a stage lives (`module:Class` below `samlet.training.stages`), its config, its recipe and its help.
+
+    `data`: what it learns from, masks of things or classes, of images or of pixels.
+    """
 
     config: type[TrainConfig]
     home: str
@@ -28,6 +33,8 @@ class StageEntry:
     help: str
     needs_teacher: bool = False
     needs_checkpoint: bool = True
+    takes_teacher: bool = False
+    data: Literal["masks"] | Kind = "masks"
 
     @property
     def name(self) -> str:
@@ -67,6 +74,23 @@ STAGES: tuple[StageEntry, ...] = (
         "rpn:TrainRpn",
         "edge_sam_stage3",
         "Teach EdgeSAM, from the boxes of your data, which region a lone click means; it becomes edge-sam-rpn.",
+    ),
+    StageEntry(
+        ClassifyConfig,
+        "classify:Classify",
+        "classifier",
+        "Train a classifier on folders of images, one for each class, or on a table of images and classes.",
+        needs_checkpoint=False,
+        takes_teacher=True,
+        data="classes",
+    ),
+    StageEntry(
+        SemanticConfig,
+        "semantic:Semantic",
+        "segmenter",
+        "Train a semantic segmenter on images with label maps: Cityscapes, ADE20K or your own.",
+        needs_checkpoint=False,
+        data="class maps",
     ),
 )
 

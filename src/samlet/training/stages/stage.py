@@ -7,7 +7,7 @@ the first step and after the last. A new stage is a subclass, a config and a lin
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from samlet.data import Broken, Sample
-from samlet.models import Sam
+from samlet.nn.network import Network
 from samlet.training.batches.feed import Batches
 from samlet.training.stages.teacher import TeacherFile
 
@@ -42,12 +42,16 @@ class Stage(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def whole_student(self) -> Sam:
+    def whole_student(self) -> Network:
         """The student with all its parts, also those that the stage does not train."""
 
     @abstractmethod
     def make_batches(self, samples: Sequence[Sample], config: Any, broken: Broken | None) -> Batches[Any]:
         """What the stage is fed of the samples. SamletError if they are of no use to it."""
+
+    def make_held_out(self, samples: Sequence[Sample], config: Any, broken: Broken | None) -> Batches[Any]:
+        """What the stage is fed of the held-out samples, of which `config` is one pass."""
+        return self.make_batches(samples, config, broken)
 
     @abstractmethod
     def forward(self, batch: Any) -> dict[str, Tensor]:
@@ -58,6 +62,9 @@ class Stage(nn.Module, ABC):
 
     def prepare(self, batches: Any, told: Told | None) -> None:
         """Do what is done once before the first step; `told(done, of)` hears how far it is."""
+
+    def see_average(self, state: Mapping[str, Tensor]) -> None:
+        """Hear of the averaged weights, by the stage's names; they change in place after every step."""
 
     def finish(self) -> None:
         """Turn the trained stage into the student that is saved."""

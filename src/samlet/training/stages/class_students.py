@@ -1,0 +1,120 @@
+"""How the stages that learn classes make their students: the spec with the data's classes, and where weights start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from samlet.classes import ClassList
+from samlet.errors import CheckpointError, TrainingError
+from samlet.models import create
+from samlet.models.checkpoints import load_checkpoint, read_state_dict
+from samlet.models.registry import get_spec
+from samlet.nn.network import LogitsNetwork
+from samlet.nn.parts import ordered_blocks, residual_branches
+from samlet.spec import ModelSpec, Task
+from samlet.training.class_configs import ClassConfig, ClassifyConfig, SemanticConfig
+
+BACKBONE = "backbone."
+_PLACES = (BACKBONE, "image_encoder.backbone.")  # of classifiers and segmenters, and of SAM students
+
+
+def student_spec(config: ClassConfig, task: Task) -> ModelSpec:
+    """The spec of a config's student, with the config's classes and last canvas.
+
+    Raises ModelError if the model is for another task, TrainingError if the config names no classes.
+    """
+    spec = get_spec(config.student)
+    spec.check_task(task)
+    if not config.classes:
+        raise TrainingError("the config names no classes: they come from the data.")
+    spec = spec.with_classes(ClassList("own", config.classes))
+    image = replace(spec.image, canvas=config.canvases[-1][1])
+    if isinstance(config, SemanticConfig):  # views are scaled so
+        image = replace(image, resampling="bilinear")
+    elif isinstance(config, ClassifyConfig) and config.crop_ratio:
+        image = replace(image, crop_ratio=config.crop_ratio)
+    return replace(spec, image=image)
+
+
+def new_network(spec: ModelSpec, seed: int, checkpoint: Path | None) -> LogitsNetwork:
+    """The network of a spec with random weights, or those of a checkpoint: the same model's, or else the backbone of
+    another that has the same. CheckpointError if it has neither.
+    """
+    torch.manual_seed(seed)
+    network = create(spec)
+    if not isinstance(network, LogitsNetwork):
+        raise TrainingError(f"{spec.name} gives no logits of classes: choose another student.")
+    if checkpoint is not None:
+        _start_from(network, checkpoint)
+    return network
+
+
+def teacher_network(name: str, checkpoint: Path, classes: tuple[str, ...]) -> LogitsNetwork:
+    """A classifier of ours with its weights, as a teacher; TrainingError if it is of another number of classes."""
+    spec = get_spec(name)
+    spec.check_task("classification")
+    state = read_state_dict(checkpoint)
+    if spec.classes is None or len(spec.classes) != len(classes):
+        spec = spec.with_classes(ClassList("own", classes))
+    network = create(spec)
+    last = list(network.state_dict())[-1]
+    if last in state and state[last].shape[0] != len(classes):
+        raise TrainingError(
+            f"{checkpoint} tells {state[last].shape[0]} classes apart, the data has {len(classes)}: a teacher needs "
+            "the same classes."
+        )
+    load_checkpoint(network, checkpoint)
+    return network.requires_grad_(False).eval()
+
+
+def freeze_backbone(network: nn.Module) -> None:
+    """Let only the head learn; TrainingError for a network without a backbone."""
+    found = [p for name, p in network.named_parameters() if name.startswith(BACKBONE)]
+    if not found:
+        raise TrainingError(f"{type(network).__name__} has no backbone of its own to freeze: train it whole.")
+    for parameter in found:
+        parameter.requires_grad_(False)
+
+
+def branches_of(network: nn.Module) -> list[nn.Module]:
+    """The residual branches of a network's blocks, in the order in which they run."""
+    return [branch for block in ordered_blocks(network, "drop_path") for branch in residual_branches(block)]
+
+
+def silence_branches(network: nn.Module) -> None:
+    """Start residual branches at zero: the scale of the last batch norm of each. Source: EfficientViT's training."""
+    for branch in branches_of(network):
+        norms = [module for module in branch.modules() if isinstance(module, nn.BatchNorm2d)]
+        if norms:
+            nn.init.zeros_(norms[-1].weight)
+
+
+def _start_from(network: LogitsNetwork, checkpoint: Path) -> None:
+    state = read_state_dict(checkpoint)
+    own = network.state_dict()
+    if {name: value.shape for name, value in state.items()} == {name: value.shape for name, value in own.items()}:
+        network.load_state_dict(state)
+        return
+    backbone = next((found for place in _PLACES if (found := _below(state, place))), {})
+    wanted = {name for name in own if name.startswith(BACKBONE)}
+    fits = all(name in backbone and backbone[name].shape == own[name].shape for name in wanted)
+    if not wanted or set(backbone) != wanted or not fits:
+        raise CheckpointError(
+            f"{checkpoint} holds neither the weights of {network.spec.name} with {len(network.spec.classes or ())} "
+            "classes nor those of its backbone: leave --checkpoint, or give a file of the same backbone."
+        )
+    network.load_state_dict({**own, **backbone})
+
+
+def _below(state: Mapping[str, Tensor], place: str) -> dict[str, Tensor]:
+    """What lies below a place in a state, under the names of a network's own backbone, as float32."""
+    return {
+        BACKBONE + name.removeprefix(place): value.float() if value.is_floating_point() else value
+        for name, value in state.items()
+        if name.startswith(place)
+    }
