@@ -14,8 +14,11 @@ ROOMS = sorted(path.parent.name for path in MODELS.glob("*/spec.py"))
 MAY_NAME = {"models/registry.py", "models/creation.py", "renamed.py", "sam_api/models.py"}
 # EdgeSAM's proposals have a training stage and an export of their own.
 WITH_WIRING = {"edge_sam"}
-# EfficientViT-SAM is EfficientViT's backbone under a neck: one definition.
-BUILT_ON = {"efficientvit": {"models/efficientvit_sam/network.py"}}
+# One definition: EfficientViT-SAM is EfficientViT's backbone under a neck, CascadedViT EfficientViT-M with another FFN.
+BUILT_ON = {
+    "efficientvit": {"models/efficientvit_sam/network.py"},
+    "efficientvit_m": {"models/cascadedvit/network.py"},
+}
 
 
 def modules_that_import(room: str) -> list[str]:

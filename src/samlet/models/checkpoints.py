@@ -15,12 +15,12 @@ from torch import Tensor
 
 from samlet.errors import CheckpointError
 from samlet.models.creation import build, skeleton
-from samlet.models.registry import MODELS, UNLISTED
+from samlet.models.registry import MODELS, UNLISTED, get_spec
 from samlet.models.transformers_names import to_official_names
 from samlet.nn.fusion import fuse
 from samlet.nn.network import Network
 from samlet.reading import is_missing, reading
-from samlet.spec import ModelSpec
+from samlet.spec import VERBS, ModelSpec
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 # What DistributedDataParallel, torch.compile and Lightning modules put before every name.
@@ -30,7 +30,7 @@ _RUN = frozenset({"step", "stage", "ema", "optimizer"})  # what `samlet train` k
 
 
 def load_checkpoint(model: Network, path: str | Path) -> None:
-    """Load an official or own checkpoint (.safetensors, .pt, .pth) into `model`, strictly.
+    """Load an official or own checkpoint (.safetensors, .pt, .pth) into `model`, strictly once it is `adapted`.
 
     Only parameters that no forward pass reads (`model.unused`) may be absent; they keep their values. A checkpoint of
     the model after `fuse` fuses it.
@@ -38,7 +38,7 @@ def load_checkpoint(model: Network, path: str | Path) -> None:
     Raises CheckpointError when the file cannot be read, holds code, or is of another model, which it then names.
     """
     stored = read_state_dict(path)
-    state = to_official_names(stored)
+    state = model.adapted(to_official_names(stored))
     differences = _differences(model, state)
     if differences and not _differences(_fused_skeleton(model.spec), state):
         fuse(model)
@@ -48,7 +48,7 @@ def load_checkpoint(model: Network, path: str | Path) -> None:
             if state.keys() == stored.keys()
             else " (It has the names of transformers' SamModel, here made official.)"
         )
-        raise CheckpointError(_another_model(path, model.spec.name, state, differences) + named)
+        raise CheckpointError(_another_model(path, model, state, differences) + named)
     model.load_state_dict(model.state_dict() | state)
 
 
@@ -78,8 +78,12 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 def identify(state: Mapping[str, Tensor]) -> str | None:
     """The name by which samlet has the model whose names and shapes these are, or None."""
     promptable = any(name.startswith("image_encoder.") for name in state)
-    specs = [spec for spec in (*MODELS, *UNLISTED) if (spec.task == "promptable") is promptable]
-    return next((spec.name for spec in specs if not _differences(skeleton(spec.name), state)), None)
+    for spec in (*MODELS, *UNLISTED):
+        if (spec.task == "promptable") is promptable:
+            model = skeleton(spec.name)
+            if not _differences(model, model.adapted(state)):
+                return spec.name
+    return None
 
 
 def _no_state_dict(path: Path, content: object) -> str:
@@ -87,6 +91,19 @@ def _no_state_dict(path: Path, content: object) -> str:
         student = path.with_name("student.safetensors")
         return f"{path} is where a training run goes on, not a model: give {student}, which the run writes at its end."
     return f"{path} holds no state dict of tensors: export the model's state_dict and try again."
+
+
+def _other_classes(model: Network, state: Mapping[str, Tensor]) -> int | None:
+    """How many classes a file of this very network was trained for, if that is all that it has otherwise."""
+    own = model.state_dict()
+    if model.spec.classes is None or own.keys() != state.keys():
+        return None
+    others = {name for name, value in own.items() if state[name].shape != value.shape}
+    counts = {len(state[name]) if state[name].ndim else 0 for name in others}
+    kept = all(
+        len(own[name]) == len(model.spec.classes) and state[name].shape[1:] == own[name].shape[1:] for name in others
+    )
+    return counts.pop() if len(counts) == 1 and kept else None
 
 
 def _fused_skeleton(spec: ModelSpec) -> Network:
@@ -142,8 +159,16 @@ def _differences(model: Network, state: Mapping[str, Tensor]) -> list[str]:
     ]
 
 
-def _another_model(path: str | Path, wanted: str, state: Mapping[str, Tensor], differences: list[str]) -> str:
+def _another_model(path: str | Path, model: Network, state: Mapping[str, Tensor], differences: list[str]) -> str:
+    wanted, classes = model.spec.name, _other_classes(model, state)
+    if classes is not None:
+        return (
+            f"{path} is {wanted} for {classes} classes, not for its {model.spec.options['classes']}: give the names of "
+            "those classes, a text file with a class a line (--classes FILE, classes=…)."
+        )
     found = identify(state)
     if found is not None:
-        return f"{path} is a checkpoint of another model, {found}, not of {wanted}: load it as {found}."
+        spec = get_spec(found)
+        verb = f", which `samlet {VERBS[spec.task]}` runs" if spec.task != model.spec.task else ""
+        return f"{path} is a checkpoint of another model, {found}, not of {wanted}: load it as {found}{verb}."
     return f"{path} is a checkpoint of no model that samlet knows, {wanted} included: {', '.join(differences)}."

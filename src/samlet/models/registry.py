@@ -10,8 +10,10 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from samlet.errors import UnknownModelError
+from samlet.models.cascadedvit import spec as cascadedvit
 from samlet.models.edge_sam import spec as edge_sam
 from samlet.models.efficientvit import spec as efficientvit
+from samlet.models.efficientvit_m import spec as efficientvit_m
 from samlet.models.efficientvit_sam import spec as efficientvit_sam
 from samlet.models.mobile_sam import spec as mobile_sam
 from samlet.models.own import own_spec
@@ -29,6 +31,8 @@ MODELS: tuple[ModelSpec, ...] = (
     *repvit_sam.MODELS,
     *sam_vit.MODELS,
     *efficientvit.MODELS,
+    *efficientvit_m.MODELS,
+    *cascadedvit.MODELS,
 )
 UNLISTED: tuple[ModelSpec, ...] = (*edge_sam.OTHER_HEADS, *efficientvit.OTHER_SIZES)
 """Models found when asked for, and when a checkpoint is of one of them: their names are import strings, or those of a

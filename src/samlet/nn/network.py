@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from samlet.spec import ModelSpec
 
@@ -23,6 +25,10 @@ class Network(nn.Module):
     def device(self) -> torch.device:
         """Where the weights lie."""
         return next(self.parameters()).device
+
+    def adapted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of a file by this network's names and in its shapes, where the room of its family knows how."""
+        return dict(state)
 
 
 class LogitsNetwork(Network):

@@ -1,0 +1,1 @@
+"""CascadedViT: EfficientViT-M whose FFNs are cascades of chunks."""

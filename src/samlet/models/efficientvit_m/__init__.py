@@ -1,0 +1,1 @@
+"""EfficientViT (Microsoft), M0 to M5: cascaded group attention."""
