@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from samlet.data.labelled import LabelledImage, files_of
 from samlet.geometry.clean import clean_mask
 from samlet.geometry.frames import ImageFrame
 from samlet.geometry.guided_filter import guided_mask, plain_mask
 from samlet.geometry.patches import Patch
 from samlet.geometry.rle import encode, to_counts
 from samlet.geometry.windows import window_around
+from samlet.masks import Mask, MaskSet
 from samlet.preprocess import resize, to_pixels
 from samlet.prompts import Prompts
 from samlet.segmenting import _turns
@@ -64,6 +66,7 @@ def numbers() -> dict[str, Any]:
         "cleaned": [_cleaned(seed) for seed in range(6)],
         "windows": [_window(seed) for seed in range(8)],
         "tokens": [_tokens(*case) for case in PROMPTS],
+        "project": _project(),
     }
 
 
@@ -190,6 +193,33 @@ def _tokens(points: list[list[float]], labels: list[int], box: tuple[float, ...]
         "token_labels": token_labels[0].tolist(),
         "turns": turns,
     }
+
+
+def _project() -> dict[str, Any]:
+    """Two photos with what is marked on them, and the files that the library makes of it."""
+    images, given = [], []
+    for name, size_hw, labels in (("a/one.jpg", (60, 80), ("cat", "a dog?", "cat")), ("two.png", (33, 21), ("tree",))):
+        masks = [Mask(encode(_marked(size_hw, number)), iou=0.5 + number / 8) for number in range(len(labels))]
+        images.append(LabelledImage(name, MaskSet(masks, size_hw), labels, lambda: photo(4, 4)))
+        layers = [
+            {"label": label, "counts": to_counts(mask.rle), "iou": mask.iou}
+            for label, mask in zip(labels, masks, strict=True)
+        ]
+        given.append({"name": name, "size": size_hw, "layers": layers})
+    files = files_of(images, ("coco", "coco-polygons", "labelme", "yolo", "sa1b"), ("tree", "cat"))
+    return {"images": given, "files": {name: bytes(content).decode() for name, content in files}}
+
+
+def _marked(size_hw: tuple[int, int], number: int) -> np.ndarray:
+    """A disk, a ring with a part inside its hole, or two parts."""
+    height, width = size_hw
+    rows, columns = np.mgrid[:height, :width]
+    far = np.hypot(rows - height / 2, columns - width / 2) / (min(size_hw) / 2)
+    if number == 0:
+        return far < 0.8
+    if number == 1:
+        return ((far < 0.9) & (far > 0.5)) | (far < 0.25)
+    return (columns < width // 4) | (columns > width - width // 5)
 
 
 def text() -> str:

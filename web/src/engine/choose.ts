@@ -39,9 +39,9 @@ export function isStatic(): boolean {
   return document.querySelector('meta[name="samlet-server"][content="none"]') !== null;
 }
 
-/** The engine of a choice. EngineError only where the browser is all there is and cannot run the model. */
+/** The engine of a choice, at once: a model in the browser opens in the background. */
 export async function chooseEngine(choice: EngineChoice = rememberedChoice()): Promise<Engine> {
-  const start = () => BrowserEngine.start(besideThePage(rememberedWebGpu() ? "webgpu" : "wasm"));
+  const start = () => new BrowserEngine(besideThePage(rememberedWebGpu() ? "webgpu" : "wasm"));
   if (isStatic() || choice === "browser") return start();
   const server = new ServerEngine();
   if (choice === "server") return server;

@@ -16,7 +16,7 @@ export type Decoding = "browser" | "quickest";
 
 export class TeamEngine implements Engine {
   readonly name = "server";
-  private here: Promise<BrowserEngine> | null = null;
+  private here: BrowserEngine | null = null;
   private readonly handedOver = new Map<string, Promise<unknown>>();
   private readonly inBrowser = new Set<string>();
   private readonly serverMs: number[] = [];
@@ -24,7 +24,7 @@ export class TeamEngine implements Engine {
 
   constructor(
     private readonly server: Engine,
-    private readonly start: () => Promise<BrowserEngine>,
+    private readonly start: () => BrowserEngine,
     private readonly decoding: Decoding,
     private readonly fetchFeatures = featuresOf,
   ) {}
@@ -102,12 +102,16 @@ export class TeamEngine implements Engine {
     work.catch(() => this.handedOver.set(embedding, new Promise(() => {}))); // then the server goes on answering
   }
 
-  private browser(instead?: unknown): Promise<BrowserEngine> {
-    this.here ??= this.start().catch((error: unknown) => {
+  private async browser(instead?: unknown): Promise<BrowserEngine> {
+    const here = (this.here ??= this.start());
+    try {
+      await here.started;
+    } catch (error) {
+      here.close();
       this.here = null;
       throw instead ?? error;
-    });
-    return this.here;
+    }
+    return here;
   }
 }
 

@@ -69,6 +69,10 @@ export class BrowserStore implements ProjectStore {
     });
   }
 
+  size(id: string): Promise<[number, number]> {
+    return this.database.run("readonly", async (access) => (await imageAt(access, id)).size);
+  }
+
   async pixels(id: string, maxSide?: number, signal?: AbortSignal): Promise<Blob> {
     const file = await this.database.run("readonly", (access) => access.get<Blob>("files", id));
     if (file === undefined) throw new Error("This image is not in the project any more.");
@@ -144,7 +148,7 @@ export class BrowserStore implements ProjectStore {
       const images = await imagesOf(access);
       const added = (images.at(-1)?.added ?? 0) + 1;
       const name = freeName(file.name, images);
-      const entry: Entry = { id: newId(), name, size, state: "new", masks: 0, added };
+      const entry: Entry = { id: newId(), name, size, state: "new", masks: 0, removable: true, added };
       await access.put("images", entry.id, entry);
       await access.put("files", entry.id, file);
       return entry;
@@ -160,9 +164,14 @@ async function imagesOf(access: Access): Promise<Entry[]> {
   return (await access.all<Entry>("images")).sort((one, other) => one.added - other.added);
 }
 
-async function save(access: Access, id: string, annotations: Annotations): Promise<number> {
+async function imageAt(access: Access, id: string): Promise<Entry> {
   const image = await access.get<Entry>("images", id);
   if (image === undefined) throw new Error("This image is not in the project any more.");
+  return image;
+}
+
+async function save(access: Access, id: string, annotations: Annotations): Promise<number> {
+  const image = await imageAt(access, id);
   const masks = annotations.layers.length;
   const revision = annotations.revision + 1;
   await access.put("annotations", id, { ...annotations, revision });

@@ -1,8 +1,10 @@
-// Where the project is kept. Today on the server; the browser's own database takes its place here.
+// Where the project is kept: on the server, or in the browser's own database where the page is all there is.
 
+import { isStatic } from "../engine/choose";
+import { BrowserStore } from "./browser";
 import { ServerStore } from "./server";
 import type { ProjectStore } from "./store";
 
 export async function chooseStore(): Promise<ProjectStore> {
-  return new ServerStore();
+  return isStatic() ? BrowserStore.open() : new ServerStore();
 }

@@ -17,23 +17,17 @@ export class BrowserEngine implements Engine {
   private readonly waiting = new Map<number, Waiting>();
   private asked = 0;
 
-  private constructor(private readonly worker: Worker) {
+  /** When the model is open; EngineError where the browser cannot, or the files are not there. Questions may come before. */
+  readonly started: Promise<Running>;
+
+  constructor(
+    setup: Setup = besideThePage(),
+    private readonly worker: Worker = newWorker(),
+  ) {
     worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => this.hear(data));
     worker.addEventListener("error", (event) => this.fail(event.message));
-  }
-
-  /** A worker with an open model; EngineError where the browser cannot, or the files are not there. */
-  static async start(
-    setup: Setup = besideThePage(),
-    worker: Worker = newWorker(),
-  ): Promise<BrowserEngine & { running: Running }> {
-    const engine = new BrowserEngine(worker);
-    try {
-      return Object.assign(engine, { running: await engine.ask({ kind: "start", setup }) });
-    } catch (error) {
-      engine.close();
-      throw error;
-    }
+    this.started = this.ask({ kind: "start", setup });
+    this.started.catch(() => {}); // every later question is told too
   }
 
   async embed(image: ImageRef, signal?: AbortSignal): Promise<Embedding> {

@@ -7,7 +7,8 @@ import { readPhoto } from "./photo";
 import { type Job, Queue } from "./queue";
 import { openModel } from "./runtime";
 
-let model: Answering | null = null;
+let model: Promise<Answering> = Promise.reject(new EngineError("The model in the browser is not open.", 500));
+model.catch(() => {}); // whoever asks is told
 
 const queue = new Queue(async ({ number, question }: Job, between) => {
   const advance = async (done: number, total: number) => {
@@ -32,22 +33,23 @@ async function answered(
   advance: (done: number, total: number) => Promise<void>,
 ): Promise<Answers[keyof Answers]> {
   if (question.kind === "start") {
-    const { graphs, running } = await openModel(question.setup);
-    model = new Answering(graphs, readPhoto);
-    return running;
+    const opened = openModel(question.setup);
+    model = opened.then(({ graphs }) => new Answering(graphs, readPhoto));
+    model.catch(() => {});
+    return (await opened).running;
   }
-  if (model === null) throw new EngineError("The model in the browser is not open.", 500);
+  const answering = await model;
   switch (question.kind) {
     case "embed":
-      return model.embed(question.key, question.file);
+      return answering.embed(question.key, question.file);
     case "adopt":
-      return model.adopt(question.key, question.size, question.features);
+      return answering.adopt(question.key, question.size, question.features);
     case "predict":
-      return model.predict(question.key, question.prompts, question.multimask);
+      return answering.predict(question.key, question.prompts, question.multimask);
     case "segment":
-      return model.segment(question.key, question.prompts);
+      return answering.segment(question.key, question.prompts);
     case "everything":
-      return model.everything(question.key, question.pointsPerSide, advance);
+      return answering.everything(question.key, question.pointsPerSide, advance);
   }
 }
 
