@@ -40,6 +40,7 @@ class ClassConfig(TrainConfig):
 class ClassifyConfig(ClassConfig):
     """Classes of whole images.
 
+    `patch_stride` and `second_head` (one that learns from the teacher) are options of EfficientViT-M and CascadedViT.
     Views: a crop of `min_area`..1 of the image, scaled by a random one of `resampling`, then `rand_augment` (how many
     changes, how strong of 10, the deviation of the strength), and with the chance `erase` a rectangle of noise.
     `sizes`: of each step one of these canvases, drawn by the seed (empty: `canvases`). Each image is drawn `repeats`
@@ -56,6 +57,10 @@ class ClassifyConfig(ClassConfig):
 
     stage: ClassVar[str] = "classify"
 
+    patch_stride: int = field(
+        default=0, metadata={"help": "Pixels between the network's first cells: fewer, for small images; 0: its own."}
+    )
+    second_head: bool = False
     sizes: tuple[int, ...] = ()
     min_area: float = 0.08
     resampling: tuple[Resampling, ...] = ("bicubic",)

@@ -12,6 +12,7 @@ from tests.training.small_networks import SmallClassifier, seeded, small_network
 from torch import nn
 
 from samlet.errors import CheckpointError, ModelError, TrainingError
+from samlet.models import create
 from samlet.models.registry import get_spec
 from samlet.training.batches.images import ImageBatches
 from samlet.training.batches.sources import open_class_source
@@ -65,6 +66,16 @@ def test_the_spec_has_the_classes_and_the_last_canvas():
         student_spec(config(classes=()), "classification")
     with pytest.raises(ModelError, match="samlet parse"):
         student_spec(config(student="efficientvit-seg-b0-cityscapes"), "classification")
+
+
+def test_options_of_the_network(monkeypatch):
+    settings = config(student="efficientvit-m0", patch_stride=4, second_head=True)
+    assert student_spec(settings, "classification").options == {
+        "size": "m0", "classes": 2, "patch_stride": 4, "distilled": True
+    }  # fmt: skip
+    monkeypatch.setattr(class_students, "create", create)
+    with pytest.raises(TrainingError, match="efficientvit-b0 has no patch_stride or second_head"):
+        Classify.open(config(patch_stride=4), Start(None))
 
 
 def test_a_teacher_weighs_what_it_is_given(data):

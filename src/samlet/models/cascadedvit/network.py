@@ -30,10 +30,12 @@ class CascadedChunkFFN(nn.Module):
         return torch.cat(found, dim=1)
 
 
-def build(spec: ModelSpec, size: str, classes: int, distilled: bool = False, chunks: int = 2) -> EfficientViTM:
+def build(
+    spec: ModelSpec, size: str, classes: int, distilled: bool = False, chunks: int = 2, patch_stride: int = 16
+) -> EfficientViTM:
     """CascadedViT S, M, L or XL with random weights; residual branches begin at zero."""
 
     def ffn(channels: int) -> nn.Module:
         return CascadedChunkFFN(channels, int(RATIO * channels), chunks)
 
-    return started_at_zero(EfficientViTM(spec, SIZES[LAYOUTS[size]], classes, distilled, ffn))
+    return started_at_zero(EfficientViTM(spec, SIZES[LAYOUTS[size]], classes, distilled, ffn, patch_stride))

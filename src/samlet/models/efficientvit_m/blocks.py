@@ -53,6 +53,10 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x + self.m(x)
 
+    def residual_branch(self) -> nn.Module:
+        """See `samlet.nn.parts`."""
+        return self.m
+
 
 class DepthwiseResidual(Residual):
     """x + depthwise 3x3 convolution (`m`) of x: [N, C, H, W] -> same."""

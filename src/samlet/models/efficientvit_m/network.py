@@ -5,12 +5,13 @@ Source: arXiv 2305.07027; microsoft/Cream `EfficientViT/classification/model`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from torch import Tensor, nn
 
+from samlet.errors import ModelError
 from samlet.models.efficientvit_m.blocks import (
     FFN,
     Block,
@@ -52,19 +53,27 @@ SIZES: dict[str, MSize] = {
 class EfficientViTM(LogitsNetwork):
     """[N, 3, S, S] -> logits [N, classes]. Bias tables are made for images of the spec's canvas.
 
-    `distilled`: a second head, `head_dist`; the answer is the mean of both, in training mode the pair.
+    `distilled`: a second head, `head_dist`; the answer is the mean of both, in training mode the pair. `patch_stride`:
+    pixels between neighboring cells of the first stage: 16, or 8, 4 or 2 for images smaller than ImageNet's.
     """
 
     def __init__(
-        self, spec: ModelSpec, size: MSize, classes: int, distilled: bool = False, ffn: MakeFFN = plain_ffn
+        self,
+        spec: ModelSpec,
+        size: MSize,
+        classes: int,
+        distilled: bool = False,
+        ffn: MakeFFN = plain_ffn,
+        patch_stride: int = 16,
     ) -> None:
         super().__init__(spec)
         self.size = size
         first = size.channels[0]
-        self.patch_embed = _patch_embed(first)
+        strides = _strides(patch_stride)
+        self.patch_embed = _patch_embed(first, strides)
         resolution = spec.image.canvas
-        for _ in range(4):
-            resolution = (resolution - 1) // 2 + 1
+        for stride in strides:
+            resolution = (resolution - 1) // stride + 1
         self.blocks1 = nn.Sequential(*_blocks(size, 0, resolution, ffn))
         resolution = (resolution - 1) // 2 + 1
         self.blocks2 = nn.Sequential(*_downsample(size, 1), *_blocks(size, 1, resolution, ffn))
@@ -96,9 +105,9 @@ class EfficientViTM(LogitsNetwork):
         return adapted(self, state)
 
 
-def build(spec: ModelSpec, size: str, classes: int, distilled: bool = False) -> EfficientViTM:
+def build(spec: ModelSpec, size: str, classes: int, distilled: bool = False, patch_stride: int = 16) -> EfficientViTM:
     """One of `SIZES` with random weights, whose residual branches begin at zero as in the official code."""
-    return started_at_zero(EfficientViTM(spec, SIZES[size], classes, distilled))
+    return started_at_zero(EfficientViTM(spec, SIZES[size], classes, distilled, patch_stride=patch_stride))
 
 
 def started_at_zero(network: EfficientViTM) -> EfficientViTM:
@@ -116,11 +125,18 @@ def started_at_zero(network: EfficientViTM) -> EfficientViTM:
     return network
 
 
-def _patch_embed(channels: int) -> nn.Sequential:
+def _strides(patch_stride: int) -> list[int]:
+    """Strides of the four convolutions that begin the network; ModelError if they cannot make that one."""
+    if patch_stride not in (2, 4, 8, 16):
+        raise ModelError(f"patch_stride is {patch_stride}: use 2, 4, 8 or 16.")
+    return [2 if patch_stride >= 2**i else 1 for i in range(1, 5)]
+
+
+def _patch_embed(channels: int, strides: Sequence[int]) -> nn.Sequential:
     widths = [3, channels // 8, channels // 4, channels // 2, channels]
     units: list[nn.Module] = []
-    for before, after in pairwise(widths):
-        units += [ConvBN(before, after, 3, 2), nn.ReLU()]
+    for (before, after), stride in zip(pairwise(widths), strides, strict=True):
+        units += [ConvBN(before, after, 3, stride), nn.ReLU()]
     return nn.Sequential(*units[:-1])
 
 

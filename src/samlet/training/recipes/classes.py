@@ -163,6 +163,7 @@ def cascadedvit_distilled() -> ClassifyConfig:
         final_learning_rate=9e-5,
         mixup=0.1,
         cutmix=0.1,
+        second_head=True,
         distill="soft",
         distill_weight=0.5,
         temperature=2.0,
@@ -192,7 +193,8 @@ def digits() -> ClassifyConfig:
     return replace(
         classifier(),
         student="efficientvit-m0",
-        steps=300,
+        patch_stride=4,
+        steps=150,
         learning_rate=2e-3,
         warmup_steps=30,
         ema_decay=0.99,

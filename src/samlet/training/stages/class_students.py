@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,7 @@ def student_spec(config: ClassConfig, task: Task) -> ModelSpec:
     if not config.classes:
         raise TrainingError("the config names no classes: they come from the data.")
     spec = spec.with_classes(ClassList("own", config.classes))
+    spec = replace(spec, options={**spec.options, **_options(config)})
     image = replace(spec.image, canvas=config.canvases[-1][1])
     if isinstance(config, SemanticConfig):  # views are scaled so
         image = replace(image, resampling="bilinear")
@@ -46,7 +48,10 @@ def new_network(spec: ModelSpec, seed: int, checkpoint: Path | None) -> LogitsNe
     another that has the same. CheckpointError if it has neither.
     """
     torch.manual_seed(seed)
-    network = create(spec)
+    try:
+        network = create(spec)
+    except TypeError as error:  # the builder takes no such option
+        raise TrainingError(f"{spec.name} has no patch_stride or second_head: leave them as they are.") from error
     if not isinstance(network, LogitsNetwork):
         raise TrainingError(f"{spec.name} gives no logits of classes: choose another student.")
     if checkpoint is not None:
@@ -92,6 +97,14 @@ def silence_branches(network: nn.Module) -> None:
         norms = [module for module in branch.modules() if isinstance(module, nn.BatchNorm2d)]
         if norms:
             nn.init.zeros_(norms[-1].weight)
+
+
+def _options(config: ClassConfig) -> dict[str, Any]:
+    """What the config changes of the network itself."""
+    if not isinstance(config, ClassifyConfig):
+        return {}
+    stride = {"patch_stride": config.patch_stride} if config.patch_stride else {}
+    return stride | ({"distilled": True} if config.second_head else {})
 
 
 def _start_from(network: LogitsNetwork, checkpoint: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -45,6 +46,8 @@ class Classify(Stage):
     @classmethod
     def open(cls, config: ClassifyConfig, start: Start) -> Classify:
         """The student with the data's classes, and the teacher that `start` names."""
+        if start.teacher is None:  # nobody would teach it
+            config = replace(config, second_head=False)
         student = new_network(student_spec(config, "classification"), config.seed, start.checkpoint)
         if config.zero_init and start.checkpoint is None:
             silence_branches(student)
