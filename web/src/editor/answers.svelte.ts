@@ -29,8 +29,10 @@ export class Answers {
     await this.engine().embed(image, this.gone.signal);
   }
 
-  preview(prompts: Prompts, multimask: boolean, signal: AbortSignal): Promise<MaskAnswer[]> {
-    return this.ask(({ embedding }, stop) => this.engine().predict(embedding, prompts, { multimask }, stop), signal);
+  /** The decoder's best answer, as quickly as it comes: only that one is upscaled. */
+  preview(prompts: Prompts, signal: AbortSignal): Promise<MaskAnswer[]> {
+    const options = { multimask: false };
+    return this.ask(({ embedding }, stop) => this.engine().predict(embedding, prompts, options, stop), signal);
   }
 
   async segment(prompts: Prompts): Promise<MaskAnswer[]> {

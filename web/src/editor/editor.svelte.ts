@@ -51,14 +51,14 @@ export class Editor {
   private chain: Promise<void> = Promise.resolve();
   private turn = 0;
   private search: AbortController | null = null;
-  private readonly previews: Latest<{ prompts: Prompts; multimask: boolean }, MaskAnswer[]>;
+  private readonly previews: Latest<Prompts, MaskAnswer[]>;
 
   constructor(
     private readonly answers: Answers,
     private readonly listener: Listener,
   ) {
     this.previews = new Latest(
-      ({ prompts, multimask }, signal) => this.answers.preview(prompts, multimask, signal),
+      (prompts, signal) => this.answers.preview(prompts, signal),
       ([best]) => (this.preview = best ?? null),
       () => (this.preview = null), // a preview that fails is no reason to disturb
     );
@@ -203,12 +203,12 @@ export class Editor {
   // --- previews and everything --------------------------------------------------------------------------------------
 
   previewAt(point: Point | null): void {
-    if (point) this.previews.put({ prompts: { points: [point], labels: [1] }, multimask: true });
+    if (point) this.previews.put({ points: [point], labels: [1] });
     else this.stopPreview();
   }
 
   previewBox(box: Box): void {
-    this.previews.put({ prompts: { points: [], labels: [], box }, multimask: false });
+    this.previews.put({ points: [], labels: [], box });
   }
 
   stopPreview(): void {

@@ -80,7 +80,7 @@ export function keepDraft(scene: Scene): Scene {
   const layer = draftLayer(scene.draft);
   if (!layer) return { ...scene, draft: null };
   const place = Math.min(scene.draft.place ?? 0, scene.layers.length);
-  return { ...scene, draft: null, layers: scene.layers.toSpliced(place, 0, layer), selected: [layer.id] };
+  return { ...scene, draft: null, layers: scene.layers.toSpliced(place, 0, layer), selected: [] };
 }
 
 /** A layer becomes the draft again, with its mask as it is; a draft before it is kept. */
@@ -101,7 +101,7 @@ function remembered({ prompts, strokes, rle, iou }: Layer): Partial<Draft> {
 }
 
 export function addLayers(scene: Scene, layers: readonly Layer[]): Scene {
-  return { ...scene, layers: [...layers, ...scene.layers], selected: layers.map((layer) => layer.id) };
+  return { ...scene, layers: [...layers, ...scene.layers], selected: [] };
 }
 
 export function changeLayers(scene: Scene, ids: readonly string[], change: Partial<Layer>): Scene {

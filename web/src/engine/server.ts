@@ -38,7 +38,7 @@ export class ServerEngine implements Engine {
     onProgress: (done: number, total: number) => void,
     signal?: AbortSignal,
   ): Promise<MaskAnswer[]> {
-    const response = await request("api/everything", sending("POST", { embedding }, signal));
+    const response = await request("api/everything", sending("POST", { embedding, fast: true }, signal));
     for await (const text of linesOf(response)) {
       const line = JSON.parse(text) as Line;
       if ("error" in line) throw new EngineError(line.error, 500);
