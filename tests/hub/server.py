@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+CONTENT = os.urandom(1_280_000)
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+FILE = "mobile_sam.pt"
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.hub.server import Site, serve
+from tests.hub.server import CONTENT, DIGEST, FILE
 
 from samlet.errors import WeightsError
 from samlet.hub import download, weights
@@ -20,9 +19,6 @@ from samlet.hub.lock import locked
 from samlet.models.registry import get_spec
 from samlet.spec import Checkpoint
 
-CONTENT = os.urandom(300_000)
-DIGEST = hashlib.sha256(CONTENT).hexdigest()
-FILE = "mobile_sam.pt"
 PULL = """
 import sys
 from pathlib import Path
@@ -30,23 +26,6 @@ from samlet.hub.download import download
 url, path, digest = sys.argv[1:]
 download([url], Path(path), digest)
 """
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch) -> Path:
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("SAMLET_CACHE", str(folder))
-    monkeypatch.delenv("SAMLET_MIRROR", raising=False)
-    monkeypatch.setattr(download, "PAUSE_S", 0.0)
-    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(variable, raising=False)
-    return folder
-
-
-@pytest.fixture
-def site():
-    with serve(Site(files={f"/{FILE}": CONTENT})) as site:
-        yield site
 
 
 @pytest.fixture
@@ -122,7 +101,7 @@ def test_the_lock_is_waited_for(tmp_path):
 
 
 def test_a_file_of_another_size_is_refused_unread(site):
-    with pytest.raises(WeightsError, match="has 300000 bytes, not 5"):
+    with pytest.raises(WeightsError, match="has 1280000 bytes, not 5"):
         weights.fetch(spec_of(site, size_bytes=5))
 
 

@@ -2,40 +2,18 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import hashlib
 import os
 import sys
 from pathlib import Path
 
 import pytest
 from platformdirs import user_cache_path
-from tests.hub.server import Site, serve
+from tests.hub.server import CONTENT, DIGEST, FILE, Site, serve
 
 from samlet.errors import OutputError, UnknownModelError, WeightsError
 from samlet.hub import download, weights
 from samlet.models.registry import get_spec
 from samlet.spec import Checkpoint
-
-CONTENT = bytes(range(256)) * 5000
-DIGEST = hashlib.sha256(CONTENT).hexdigest()
-FILE = "mobile_sam.pt"
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch) -> Path:
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("SAMLET_CACHE", str(folder))
-    monkeypatch.delenv("SAMLET_MIRROR", raising=False)
-    monkeypatch.setattr(download, "PAUSE_S", 0.0)
-    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(variable, raising=False)
-    return folder
-
-
-@pytest.fixture
-def site():
-    with serve(Site(files={f"/{FILE}": CONTENT})) as site:
-        yield site
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from samlet.training.loop.checkpoint import BEST, CHECKPOINT, CONFIG, LOG
 from samlet.training.loop.log import TENSORBOARD
 from samlet.training.loop.trainer import Trainer
 
-ROOT = Path(__file__).parents[2]
+# Programs import from tests/, which only pytest has on its path.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
 
 
 def trained(folder, stage=None, **changes):
@@ -84,10 +85,8 @@ trainer.run(stream(settings), lambda step, values: print(step, flush=True))
 
 def started(folder):
     """A long run in a process of its own, which prints its steps."""
-    # The program imports from tests/, which only pytest has on its path.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     program = [sys.executable, "-c", PROGRAM, str(folder)]
-    return subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(program, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for_step(process, step):
@@ -130,9 +129,8 @@ trainer.run(stream(settings), lambda step, values: step == last and signal.raise
 
 def stopped_at(end, folder):
     """What a run's checkpoint holds when it is asked to stop after a step; in a process of its own, as it may die."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     program = [sys.executable, "-c", STOPPED, str(folder), str(end)]
-    result = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    result = subprocess.run(program, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert f"SIGTERM after step {end}" in result.stderr, result
     return checkpoint_of(folder)
 

@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
+from samlet.data.image_folder import IMAGE_SUFFIXES
 from samlet.errors import ImageError
 from samlet.reading import is_folder, is_missing, list_folder, reading
 
@@ -18,7 +19,7 @@ Photos: TypeAlias = Annotated[
     Parameter(help="Image files, folders of them (without the folders inside), or patterns such as 'day1/**/*.jpg'."),
 ]
 # What folders are searched for; anything that can be read may be named.
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
+SUFFIXES = IMAGE_SUFFIXES | {".gif"}  # in annotated data a GIF is a mask rather than a photo
 _WRITTEN_BY_SAMLET = re.compile(r"\.(mask(\.\d+)?|overlay|labels)\.png$")
 
 
