@@ -1,0 +1,220 @@
+"""The model in Chromium: the static folder from `python -m http.server`, asked through its worker and through its page.
+
+Masks must be the library's.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright")
+pytest.importorskip("pycocotools")
+
+from playwright.sync_api import sync_playwright
+
+import samlet
+from samlet.data.labelme import read_beside
+from samlet.geometry import rle as run_lengths
+from samlet.images import read_image
+from samlet.web.static import PAGE, write_static
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-sync")
+EXAMPLES = Path(__file__).parents[3] / "examples"
+QUESTIONS = {
+    "cat": ([[200, 150]], [[60, 60], [240, 200]], [60, 40, 300, 280]),
+    "coffee": ([[300, 200]], [[120, 220]], [150, 80, 450, 330]),
+    "astronaut": ([[220, 120]], [[220, 300]], [100, 20, 330, 300]),
+}
+LEAST_IOU = 0.99
+
+# Speaks with the worker as the page does.
+START = """async (worker) => {
+  const hired = new Worker(worker, { type: "module" });
+  const waiting = new Map();
+  hired.onmessage = ({ data }) => {
+    const { resolve, reject } = waiting.get(data.number);
+    if ("answer" in data) resolve(data.answer);
+    if ("error" in data) reject(new Error(data.error.message));
+  };
+  let number = 0;
+  window.ask = (question) => new Promise((resolve, reject) => {
+    waiting.set(++number, { resolve, reject });
+    hired.postMessage({ number, question });
+  });
+  const place = (folder) => new URL(folder, document.baseURI).href;
+  return ask({ kind: "start", setup: { runtime: place("ort/"), model: place("model/"), device: "wasm" } });
+}"""
+EMBED = """async ([key, content]) => {
+  const file = new Blob([Uint8Array.from(atob(content), (byte) => byte.charCodeAt(0))]);
+  return ask({ kind: "embed", key, file });
+}"""
+
+# What the page keeps of its images.
+LAYERS = """() => new Promise((resolve) => {
+  indexedDB.open("samlet").onsuccess = ({ target }) => {
+    const all = target.result.transaction("annotations").objectStore("annotations").getAll();
+    all.onsuccess = () => resolve(all.result);
+  };
+})"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """Of the app's static folder, served by nothing but Python's own web server."""
+    folder = tmp_path_factory.mktemp("static") / "app"
+    write_static(folder)
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        port = server.stdout.readline().split(" port ")[1].split()[0]
+        yield f"http://127.0.0.1:{port}/"
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=[f"--{flag}" for flag in FLAGS])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return samlet.load(backend="onnx")
+
+
+@pytest.fixture(scope="module")
+def worker(chromium, address):
+    """A page whose `ask` is answered by a worker with an open model."""
+    page = chromium.new_page()
+    page.goto(address)
+    (script,) = (PAGE / "assets").glob("worker-*.js")
+    running = page.evaluate(START, f"assets/{script.name}")
+    assert running["model"] == "efficientvit-sam-b0"
+    assert running["threads"] == 1  # Python's server sends no headers that would allow more
+    return page
+
+
+def iou_of(answer, mask) -> float:
+    code = run_lengths.from_json(answer["rle"])
+    assert (answer["area"], tuple(answer["box"])) == (run_lengths.area(code), run_lengths.to_box(code))
+    return float(run_lengths.iou_matrix([code], [mask.rle])[0, 0])
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_masks_are_the_librarys(worker, model, name):
+    photo = read_image(EXAMPLES / f"{name}.jpg")
+    embedding = model.embed(photo)
+    content = base64.b64encode((EXAMPLES / f"{name}.jpg").read_bytes()).decode()
+    assert worker.evaluate(EMBED, [name, content]) == {"embedding": name, "size": list(photo.shape[:2])}
+    one, two, box = QUESTIONS[name]
+    for asked, prompts in (
+        ({"points": one, "labels": [1]}, samlet.Prompts.points(one)),
+        ({"points": two, "labels": [1] * len(two)}, samlet.Prompts.points(two)),
+        ({"points": [], "labels": [], "box": box}, samlet.Prompts.boxes(box)),
+    ):
+        (best,) = worker.evaluate("ask", {"kind": "predict", "key": name, "prompts": asked, "multimask": False})
+        assert iou_of(best, model.predict(embedding, prompts)[0]) >= LEAST_IOU
+        final, *others = worker.evaluate("ask", {"kind": "segment", "key": name, "prompts": asked})
+        assert iou_of(final, model.segment(photo, prompts, embedding=embedding)[0]) >= LEAST_IOU
+        candidates = sorted(model.predict(embedding, prompts, candidates="multimask"), key=lambda mask: -mask.iou)
+        for answer, mask in zip(others, candidates, strict=True):
+            assert iou_of(answer, mask) >= LEAST_IOU
+            assert answer["iou"] == pytest.approx(mask.iou, abs=1e-3)
+
+
+def test_an_answer_is_a_hint_for_the_next_question(worker, model):
+    photo = read_image(EXAMPLES / "cat.jpg")
+    embedding = model.embed(photo)
+    first = model.predict(embedding, samlet.Prompts.points([[200, 150]]))
+    more = samlet.Prompts.points([[200, 150], [60, 60]], [1, 0]).with_mask_hint(first.low_res_logits)
+    asked = {"points": [[200, 150]], "labels": [1]}
+    (answer,) = worker.evaluate("ask", {"kind": "predict", "key": "cat", "prompts": asked, "multimask": False})
+    asked = {"points": [[200, 150], [60, 60]], "labels": [1, 0], "hint": answer["id"]}
+    (answer,) = worker.evaluate("ask", {"kind": "predict", "key": "cat", "prompts": asked, "multimask": False})
+    assert iou_of(answer, model.predict(embedding, more)[0]) >= LEAST_IOU
+
+
+def test_everything_finds_what_the_library_finds(worker, model):
+    photo = read_image(EXAMPLES / "cat.jpg")
+    found = worker.evaluate("ask", {"kind": "everything", "key": "cat", "pointsPerSide": 4})
+    expected = samlet.MaskGenerator(model, points_per_side=4, clean=True).generate(photo)
+    assert len(found) == len(expected)
+    for answer, mask in zip(found, expected, strict=True):
+        assert iou_of(answer, mask) >= LEAST_IOU
+
+
+def test_what_is_wrong_is_told_in_one_sentence(worker):
+    for question, sentence in (
+        ({"kind": "predict", "key": "none", "prompts": {"points": [], "labels": []}, "multimask": False}, "embed it"),
+        ({"kind": "predict", "key": "cat", "prompts": {"points": [[9999, 0]], "labels": [1]}}, "outside the image"),
+    ):
+        with pytest.raises(Exception, match=sentence):
+            worker.evaluate("ask", question)
+
+
+def test_a_stranger_marks_a_photo_and_exports_it_without_a_server(chromium, address, model, tmp_path):
+    context = chromium.new_context(viewport={"width": 1280, "height": 720}, accept_downloads=True)
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(address)
+    page.set_input_files("[data-add-images]", [str(EXAMPLES / "astronaut.jpg")])
+    stage = page.locator("[aria-label^='Picture:']").bounding_box(timeout=30_000)
+    assert stage is not None
+    page.get_by_label("astronaut.jpg").first.wait_for()
+    page.mouse.click(stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2)
+    label = page.locator("[data-label-input]")
+    label.wait_for(timeout=90_000)
+    label.fill("suit")
+    label.press("Enter")
+    page.get_by_role("region", name="Objects", exact=True).get_by_text("suit").wait_for()
+    page.get_by_text("Saved", exact=True).wait_for()
+
+    page.reload()
+    page.get_by_role("region", name="Objects", exact=True).get_by_text("suit").wait_for()
+    files = exported(page, tmp_path)
+    coco = json.loads(files["annotations.coco.json"])
+    assert [category["name"] for category in coco["categories"]] == ["suit"]
+    (annotation,) = coco["annotations"]
+    from_coco = run_lengths.from_json(annotation["segmentation"])
+    (layer,) = page.evaluate(LAYERS)[0]["layers"]
+    assert layer["prompts"]["points"] == [[pytest.approx(256, abs=6)] * 2]
+    final = model.segment(EXAMPLES / "astronaut.jpg", points=layer["prompts"]["points"])[0]
+    assert float(run_lengths.iou_matrix([from_coco], [final.rle])[0, 0]) >= LEAST_IOU
+
+    place = tmp_path / "astronaut.json"
+    place.write_bytes(files["labelme/astronaut.json"])
+    (tmp_path / "astronaut.jpg").write_bytes((EXAMPLES / "astronaut.jpg").read_bytes())
+    (from_labelme,) = read_beside(json.loads(place.read_text()), place).samples[0].annotations
+    assert float(run_lengths.iou_matrix([from_labelme.rle], [from_coco])[0, 0]) >= 0.95  # outlines within a pixel
+    assert (read_image(files["masks/astronaut/001_suit.png"])[..., 0] > 0).sum() == run_lengths.area(from_coco)
+    assert errors == []
+    context.close()
+
+
+def exported(page, folder: Path) -> dict[str, bytes]:
+    """What the page writes as COCO, labelme and masks."""
+    page.get_by_role("button", name="Export").first.click()
+    for value in ("coco", "labelme", "masks"):
+        page.locator(f"input[value='{value}']").check()
+    with page.expect_download() as download:
+        page.locator("dialog, [role=dialog]").get_by_role("button", name="Export").click()
+    download.value.save_as(folder / "export.zip")
+    with zipfile.ZipFile(folder / "export.zip") as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
