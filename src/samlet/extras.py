@@ -17,6 +17,9 @@ PACKAGES_OF_EXTRA: dict[str, frozenset[str]] = {
     "openvino": frozenset({"openvino"}),
     "export": frozenset({"torch", "safetensors", "onnx", "onnxscript"}),
     "web": frozenset({"fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"}),
+    "cvat": frozenset({"cvat_sdk"}),
+    "fiftyone": frozenset({"fiftyone"}),
+    "napari": frozenset({"napari", "magicgui"}),
     "quantize": frozenset({"torch", "safetensors", "onnx", "onnxscript", "nncf"}),
 }
 

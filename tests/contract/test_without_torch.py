@@ -30,7 +30,7 @@ import samlet
 TORCH = ("samlet.nn", "samlet.training", "samlet.export", "samlet.runtime.torch", "samlet.benchmarking.reference")
 SPECS = (".registry", ".own", ".spec")
 PROGRAMS = ("samlet.__main__",)
-OPTIONAL = () if find_spec("fastapi") else ("samlet.web",)
+OPTIONAL = ("samlet.integrations.fiftyone", *(() if find_spec("fastapi") else ("samlet.web",)))
 
 def torch_free(path, prefix):
     for module in pkgutil.iter_modules(path, prefix):

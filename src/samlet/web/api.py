@@ -146,8 +146,8 @@ class EverythingStream:
         self._lines: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._stop = Event()
         options = ask.model_dump(exclude={"embedding"})
-        self._future = service.everything(service.kept(ask.embedding), options, self._progress, self._stop)
-        self._result = asyncio.wrap_future(self._future)
+        future = service.everything(service.kept(ask.embedding), options, self._progress, self._stop)
+        self._result = asyncio.wrap_future(future)
 
     def _progress(self, done: int, total: int) -> None:
         self._loop.call_soon_threadsafe(self._lines.put_nowait, {"done": done, "total": total})
@@ -165,7 +165,7 @@ class EverythingStream:
             yield await asyncio.to_thread(_line, self._last())
         finally:
             self._stop.set()
-            self._future.cancel()
+            self._result.cancel()  # so that nobody misses its error
 
     def _last(self) -> dict[str, Any]:
         error = self._result.exception()

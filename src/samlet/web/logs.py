@@ -27,7 +27,7 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     """Let the server's events, and uvicorn's own warnings, appear on stderr; for a process that is the server."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
-    for name, least in ((LOGGER, level), ("uvicorn.error", max(level, logging.WARNING))):
+    for name in (LOGGER, "uvicorn.error", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(least)
+        logger.setLevel(level if name == LOGGER else logging.WARNING)
