@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import re
 import shutil
@@ -23,6 +24,8 @@ from samlet.errors import (
 )
 from samlet.loading import load, load_module
 from samlet.models.registry import DEFAULT_MODEL, get_spec, shipped_folder
+from samlet.runtime import choice
+from samlet.runtime.choice import Choice, write_choice
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +62,8 @@ def compiled(monkeypatch):
 @pytest.fixture(autouse=True)
 def processor(monkeypatch):
     """What the machine has, to choose a backend by: changed by tests."""
-    has = {"openvino": True, "avx512": False, "providers": ["CPUExecutionProvider"]}
-    monkeypatch.setattr(loading, "find_spec", lambda name: has[name] or None)
-    monkeypatch.setattr("cv2.checkHardwareSupport", lambda feature: feature == loading.AVX512 and has["avx512"])
+    has = {"openvino": True, "providers": ["CPUExecutionProvider"]}
+    monkeypatch.setattr(choice, "find_spec", lambda name: has[name] or None)
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: has["providers"])
     return has
 
@@ -143,8 +145,8 @@ class TestOnnx:
         with pytest.raises(InputError, match='use backend "onnx"'):
             load(artifact, backend="torch")
 
-    def test_a_device_is_passed_on(self, opened, shipped, artifact, processor):
-        processor.update(avx512=True)  # for which auto would take OpenVINO, on the CPU
+    def test_a_device_is_passed_on(self, opened, shipped, artifact):
+        (artifact / "manifest.json").write_text('{"precision": "int8"}')  # for which auto takes OpenVINO, on the CPU
         load(backend="onnx", device="cuda")
         load(artifact, device="cuda")
         assert opened == [(shipped, None, "cuda"), (artifact, None, "cuda")]
@@ -164,10 +166,21 @@ class TestOpenVino:
         load(artifact, backend="openvino", threads=2, precision="bfloat16")
         assert compiled == [(shipped, None, "float32"), (artifact, 2, "bfloat16")]
 
-    @pytest.mark.parametrize("backend", ["auto", "onnx", "tensorrt"])
+    @pytest.mark.parametrize("backend", ["onnx", "onnx+openvino", "tensorrt"])
     def test_precision_is_for_openvino_and_torch(self, opened, shipped, backend):
-        with pytest.raises(InputError, match='only be chosen with backend "openvino" or "torch"'):
+        with pytest.raises(InputError, match='only be chosen with backend "auto", "openvino" or "torch"'):
             load(backend=backend, precision="bfloat16")
+
+    @pytest.mark.parametrize("backend", ["auto", "openvino+onnx"])
+    def test_bfloat16_is_for_the_encoder(self, opened, compiled, shipped, backend):
+        assert load(backend=backend, precision="bfloat16", threads=2).backend.name == "openvino+onnx"
+        assert (compiled, opened) == ([(shipped, 2, "bfloat16")], [(shipped, 2, None)])
+
+    def test_bfloat16_needs_openvino(self, monkeypatch, shipped):
+        monkeypatch.delitem(sys.modules, "samlet.runtime.openvino", raising=False)
+        monkeypatch.setitem(sys.modules, "openvino", None)
+        with pytest.raises(MissingExtraError, match=re.escape('pip install "samlet[openvino]"')):
+            load(precision="bfloat16")
 
     @pytest.mark.parametrize(("backend", "device", "only"), [("openvino", "cuda", "cpu"), ("tensorrt", "cpu", "cuda")])
     def test_a_device_it_does_not_run_on(self, shipped, backend, device, only):
@@ -205,34 +218,33 @@ class TestTensorRt:
 
 
 @pytest.mark.parametrize(
-    ("machine", "backend", "reason"),
+    ("precision", "machine", "backend"),
     [
-        ({"openvino": False, "avx512": True}, "onnx", "not installed"),
-        ({"avx512": False}, "onnx", "no AVX-512"),
-        ({"avx512": True}, "openvino", "has AVX-512"),
-        ({"avx512": True, "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"]}, "onnx", "CUDA"),
+        ("float32", {}, "onnx"),
+        ("int8", {}, "openvino+onnx"),
+        ("int8", {"openvino": False}, "onnx"),
+        ("int8", {"providers": ["CUDAExecutionProvider"]}, "onnx"),
     ],
 )
-def test_auto_takes_what_is_fastest_here(machine, backend, reason, processor, opened, compiled, shipped):
+def test_auto_guesses_what_is_fastest(precision, machine, backend, processor, opened, compiled, artifact):
     processor.update(machine)
-    assert load().backend.name == backend
-    assert loading.artifact_backend()[0] == backend
-    assert reason in loading.artifact_backend()[1]
-
-
-@pytest.mark.parametrize(
-    ("machine", "backend"),
-    [
-        ({"avx512": False}, "openvino"),
-        ({"openvino": False}, "onnx"),
-        ({"providers": ["CUDAExecutionProvider"]}, "onnx"),
-    ],
-)
-def test_in_int8_auto_takes_openvino_wherever_it_is(machine, backend, processor, opened, compiled, artifact):
-    processor.update(machine)
-    (artifact / "manifest.json").write_text('{"precision": "int8"}')
+    (artifact / "manifest.json").write_text(json.dumps({"precision": precision}))
     assert load(artifact).backend.name == backend
-    assert "int8" in loading.artifact_backend("int8")[1] or backend == "onnx"
+
+
+def test_auto_takes_what_was_measured_here(opened, compiled, artifact):
+    write_choice(artifact, Choice("openvino", "onnx", "measured", 1, None), {})
+    assert load(artifact).backend.name == "openvino+onnx"
+    assert (compiled, opened) == ([(artifact, 1, "float32")], [(artifact, None, None)])
+    load(artifact, threads=2)  # the user's word counts more
+    assert (compiled[1][1], opened[1][1]) == (2, 2)
+    assert load(artifact, backend="onnx").backend.name == "onnx"
+
+
+def test_one_runtime_may_have_other_threads_for_each(opened, artifact):
+    write_choice(artifact, Choice("onnx", "onnx", "measured", 1, None), {})
+    assert load(artifact).backend.name == "onnx"
+    assert [threads for _, threads, _ in opened] == [1, None]
 
 
 class TestTorch:

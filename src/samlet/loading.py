@@ -6,13 +6,13 @@ Backends are imported when they are chosen, so torch is needed only by those who
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from importlib.util import find_spec
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
+from samlet.backend import Backend
 from samlet.classifying import Classifier
 from samlet.errors import (
     BackendError,
@@ -30,7 +30,9 @@ from samlet.models.registry import DEFAULT_MODEL, get_spec, shipped_folder
 from samlet.models.trained import trained_spec
 from samlet.parsing import SemanticSegmenter
 from samlet.predictor import Predictor
-from samlet.runtime.artifact import precision_of, read_manifest, weights_of
+from samlet.runtime.artifact import read_manifest, weights_of
+from samlet.runtime.choice import COMPOSED, choose, parts_of
+from samlet.runtime.composed import ComposedBackend
 from samlet.runtime.shared import IMAGES_KEPT
 from samlet.spec import ModelSpec, Task
 
@@ -42,12 +44,11 @@ _Name: TypeAlias = "str | os.PathLike[str] | None"
 
 LOADABLE: tuple[Task, ...] = ("promptable", "classification", "semantic_segmentation")
 BACKENDS = ("auto", "onnx", "openvino", "tensorrt", "torch")
-ARTIFACT_BACKENDS = ("onnx", "openvino", "tensorrt")
-WITH_PRECISION = ("openvino", "torch")
+ARTIFACT_BACKENDS = ("onnx", "openvino", "tensorrt", *COMPOSED)
+WITH_PRECISION = ("auto", "openvino", "torch", "openvino+onnx")
 DEVICES = ("cpu", "cuda", "mps")
 DEVICES_MEANT = {"gpu": "cuda", "nvidia": "cuda", "metal": "mps"}
 MOST_THREADS = 1024
-AVX512 = 256  # CPU_AVX512_SKX in OpenCV's enum of CPU features, which its Python module does not name
 
 
 @overload
@@ -86,11 +87,11 @@ def load(  # pyright: ignore[reportInconsistentOverload] - `options` are those b
     A Predictor, Classifier or SemanticSegmenter, by the task of the model; `task` insists on one (ModelError for a
     model of another), and tells type checkers which.
     `name`: a name from `samlet models`, `timm:NAME`, your own spec as `module:SPEC`, or the folder of an artifact.
-    `checkpoint`: such a folder, or weights (.pt, .pth, .safetensors) for torch. `backend`: one of `BACKENDS`. `device`:
-    "cpu", "cuda" or (torch) "mps". `threads`: not for torch. `precision`: "float32", "bfloat16" or (torch) "float16",
-    with openvino and torch named as the backend. `images_kept`: for how many images what all their prompts share waits
-    for more prompts (31 MB each in SAM's sizes). Raises BackendError (UnknownBackendError, MissingExtraError),
-    UnknownModelError, ModelError, WeightsError, CheckpointError, InputError.
+    `checkpoint`: such a folder, or weights (.pt, .pth, .safetensors) for torch. `backend`: one of `BACKENDS`, or
+    "openvino+onnx" (encoder + decoder). `device`: "cpu", "cuda" or (torch) "mps". `threads`: not for torch. `precision`
+    of the encoder: "float32", "bfloat16" or (torch) "float16". `images_kept`: for how many images what all prompts
+    share waits for more prompts (31 MB each in SAM's sizes). Raises BackendError (UnknownBackendError,
+    MissingExtraError), UnknownModelError, ModelError, WeightsError, CheckpointError, InputError.
     """
     wish = _Wish(backend, device, threads, precision, images_kept)
     wish.check()
@@ -125,27 +126,6 @@ def described(name: str | os.PathLike[str] | None, checkpoint: str | os.PathLike
     if own is not None and named is not None and named.name != own.name:
         raise CheckpointError(f"{os.fspath(checkpoint or '')} holds the model {own.name}, not {named.name}.")
     return own or named or get_spec(DEFAULT_MODEL)
-
-
-def artifact_backend(precision: str = "float32") -> tuple[str, str]:
-    """Which backend "auto" takes for an artifact of `precision` on this machine, and why, as half a sentence.
-
-    Measured: OpenVINO runs the encoders 1.4 to 2.1 times as fast as ONNX Runtime with AVX-512, no faster with AVX2; in
-    int8 three times as fast with AVX2 too, where ONNX Runtime is slower than in float32.
-    """
-    if find_spec("openvino") is None:
-        return "onnx", 'openvino is not installed: pip install "samlet[openvino]"'
-    from samlet.opencv import cv2
-
-    if precision != "int8" and not cv2.checkHardwareSupport(AVX512):
-        return "onnx", "this CPU has no AVX-512, without which OpenVINO is no faster"
-    from samlet.runtime.sessions import CUDA, has
-
-    if has(CUDA):
-        return "onnx", "ONNX Runtime is installed for CUDA"
-    if precision == "int8":
-        return "openvino", "OpenVINO is faster than ONNX Runtime in int8"
-    return "openvino", "this CPU has AVX-512, with which OpenVINO is faster than ONNX Runtime"
 
 
 @overload
@@ -218,10 +198,10 @@ class _Wish:
 
     def check(self) -> None:
         """InputError, BackendError or UnknownBackendError for what no machine could do."""
-        if self.backend not in BACKENDS:
+        if self.backend not in (*BACKENDS, *COMPOSED):
             raise UnknownBackendError(f'There is no backend "{self.backend}": use {", ".join(BACKENDS)}.')
         if self.precision is not None and self.backend not in WITH_PRECISION:
-            raise InputError('precision can only be chosen with backend "openvino" or "torch".')
+            raise InputError('precision can only be chosen with backend "auto", "openvino" or "torch".')
         self._check_threads()
         self._check_device()
 
@@ -285,24 +265,38 @@ def _load_named(spec: ModelSpec, wish: _Wish) -> Model:
 
 
 def _open_artifact(folder: Path, wish: _Wish) -> Model:
-    backend, kept = wish.backend, wish.images_kept
-    if backend == "auto":
-        backend = artifact_backend(precision_of(folder))[0] if wish.device in (None, "cpu") else "onnx"
-    if backend == "onnx":
+    """The artifact in the runtimes that are wished for, or in those that are best here."""
+    threads: tuple[int | None, int | None] = (wish.threads, wish.threads)
+    encoder, decoder = parts_of(wish.backend)
+    if wish.backend == "auto" and wish.device in (None, "cpu"):
+        choice = choose(folder, wish.precision or "float32")
+        encoder, decoder = choice.encoder, choice.decoder
+        threads = wish.threads or choice.encoder_threads, wish.threads or choice.decoder_threads
+    elif wish.backend == "auto":
+        encoder = decoder = "onnx"
+    opened = _open_in(encoder, folder, wish, threads[0])
+    if opened.spec.task == "promptable" and (encoder, threads[0]) != (decoder, threads[1]):  # else it is one graph
+        opened = ComposedBackend(opened, _open_in(decoder, folder, replace(wish, precision=None), threads[1]))
+    return _wrapped(opened, weights_of(folder))
+
+
+def _open_in(runtime: str, folder: Path, wish: _Wish, threads: int | None) -> Backend:
+    """The artifact in one runtime, on as many threads."""
+    kept = wish.images_kept
+    if runtime == "onnx":
+        if wish.precision == "bfloat16":
+            raise BackendError('ONNX Runtime does not compute in bfloat16: use backend "auto" or "openvino".')
         from samlet.runtime.onnx import OnnxBackend
 
-        opened = OnnxBackend.from_folder(folder, wish.threads, wish.device, images_kept=kept)
-        return _wrapped(opened, weights_of(folder))
-    if backend == "tensorrt":
+        return OnnxBackend.from_folder(folder, threads, wish.device, images_kept=kept)
+    if runtime == "tensorrt":
         _check_device(wish.device, "tensorrt", "cuda")
         from samlet.runtime.tensorrt import TensorRtBackend
 
-        return _wrapped(TensorRtBackend.from_folder(folder, wish.threads, images_kept=kept), weights_of(folder))
+        return TensorRtBackend.from_folder(folder, threads, images_kept=kept)
     _check_device(wish.device, "openvino", "cpu")
-    runtime = import_with_extra("samlet.runtime.openvino", "openvino", "The openvino backend")
-    precision = wish.precision or "float32"
-    compiled = runtime.OpenVinoBackend.from_folder(folder, wish.threads, precision, images_kept=kept)
-    return _wrapped(compiled, weights_of(folder))
+    module = import_with_extra("samlet.runtime.openvino", "openvino", "The openvino backend")
+    return module.OpenVinoBackend.from_folder(folder, threads, wish.precision or "float32", images_kept=kept)
 
 
 def _check_device(device: str | None, backend: str, only: str) -> None:

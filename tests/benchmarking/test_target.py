@@ -10,6 +10,7 @@ import pytest
 from samlet.benchmarking import target as module
 from samlet.benchmarking.target import Target, best_target, find_targets, opened
 from samlet.errors import BackendError, InputError, UnknownBackendError, UnknownModelError
+from samlet.runtime.choice import Choice
 
 
 @pytest.fixture
@@ -96,10 +97,10 @@ def test_a_folder_without_a_manifest_is_named(tmp_path):
 
 
 def test_the_best_target_names_what_auto_is(artifact, monkeypatch):
-    monkeypatch.setattr(
-        module, "artifact_backend", lambda precision: ("openvino" if precision == "int8" else "onnx", "it is fast")
-    )
-    assert best_target(artifact("small", "int8"), threads=2).name == "small/openvino/int8"
+    monkeypatch.setattr(module, "choose", lambda _: Choice("openvino", "onnx", "it is fast", 1, 3))
+    small = artifact("small", "int8")
+    assert best_target(small).name == "small/openvino+onnx/int8"
+    assert [best_target(small, threads=wished).threads for wished in (None, 2)] == [3, 2]
     assert best_target("mobile-sam", checkpoint="a.pt") == Target("mobile-sam", "torch", checkpoint="a.pt")
     assert best_target("efficientvit-sam-b0", "onnx", checkpoint="a.pt") == Target("efficientvit-sam-b0", "onnx")
 

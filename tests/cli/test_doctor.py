@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from samlet.benchmarking.tuning import Offer, Tuned
 from samlet.cli import machine
+from samlet.runtime.choice import TUNING, Choice
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +36,7 @@ def runtimes(monkeypatch):
     monkeypatch.setattr(machine, "import_module", import_module)
     monkeypatch.setattr(machine, "import_without_telemetry", import_module)
     monkeypatch.setattr(machine, "openvino_core", openvino_core)
-    monkeypatch.setattr("samlet.cli.doctor.artifact_backend", lambda: ("abacus", "it is the only one"))
+    monkeypatch.setattr("samlet.cli.doctor.choose", lambda _: Choice("abacus", "abacus", "it is the only one"))
     return found
 
 
@@ -105,3 +107,48 @@ def test_twins_of_opencv_are_told(samlet, monkeypatch):
     monkeypatch.setattr("samlet.cli.doctor.opencv_packages", lambda: ["opencv-python", "opencv-python-headless"])
     _, out, _ = samlet("doctor")
     assert "opencv-python and opencv-python-headless share one folder, cv2: pip uninstall all but one" in out
+
+
+@pytest.fixture
+def tuned(monkeypatch):
+    """What tuning measures; tests change the load of the machine."""
+    choice = Choice("openvino", "onnx", "openvino encodes in 20 ms, onnx decodes fastest")
+    offer = Offer(1.7, 0.9951, 0.912, offered=True)
+    measured = Tuned({"onnx": 37.3, "openvino": 20.0}, {"onnx": 14.9}, {"onnx": 184.0}, choice, offer)
+    monkeypatch.setattr("samlet.benchmarking.tuning.tune", lambda folder, progress: measured)
+    monkeypatch.setattr("samlet.cli.doctor.os.getloadavg", lambda: (0.1, 0, 0))
+    return measured
+
+
+def test_tuning_is_told_and_kept(samlet, tuned, tmp_path):
+    code, out, _ = samlet("doctor", "--tune")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert code == 0
+    assert "tuning: encode 20.0 ms openvino, 37.3 ms onnx" in lines
+    assert "tuning: efficientvit-sam-b0 openvino encodes in 20 ms, onnx decodes fastest" in lines
+    assert "offered, --precision bfloat16: encodes 1.7 times as fast, mask IoU with float32 0.9951 on average" in out
+    (kept,) = (tmp_path / "cache" / TUNING).iterdir()
+    assert json.loads(kept.read_text())["choice"]["encoder"] == "openvino"
+    assert f"uses it from now on (kept in {kept})" in out
+
+
+def test_what_a_busy_machine_measures_is_not_kept(samlet, tuned, monkeypatch, tmp_path):
+    monkeypatch.setattr("samlet.cli.doctor.os.getloadavg", lambda: (99.0, 0, 0))
+    out = samlet("doctor", "--tune")[1]
+    assert "does not use it (kept nowhere: the machine was busy)" in out
+    assert "load average 99.0" in out
+    assert not (tmp_path / "cache" / TUNING).exists()
+
+
+def test_tuning_as_json(samlet, tuned):
+    facts = json.loads(samlet("doctor", "--tune", "--json")[1])["tuning"]
+    assert (facts["kept"], facts["choice"]["decoder"], facts["bfloat16"]["offered"]) == (True, "onnx", True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--model", "mobile-sam"], "give --tune too"), (["--tune", "--model", "mobile-sam"], "runs in torch alone")],
+)
+def test_what_cannot_be_tuned(samlet, arguments, words):
+    code, _, err = samlet("doctor", *arguments)
+    assert (code, words in err) == (2, True)

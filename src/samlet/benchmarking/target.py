@@ -10,13 +10,14 @@ from typing import Any
 
 from samlet.errors import InputError, UnknownBackendError, UnknownModelError
 from samlet.extras import import_with_extra
-from samlet.loading import BACKENDS, artifact_backend, load, load_module
+from samlet.loading import BACKENDS, load, load_module
 from samlet.models.registry import get_spec, shipped_folder
 from samlet.predictor import Predictor
 from samlet.runtime.artifact import precision_of
+from samlet.runtime.choice import COMPOSED, choose
 
 # What a backend can compute float weights in besides the precision they are stored in.
-COMPUTES_IN = {"openvino": ("bfloat16",), "torch": ("bfloat16", "float16")}
+COMPUTES_IN = {"openvino": ("bfloat16",), "openvino+onnx": ("bfloat16",), "torch": ("bfloat16", "float16")}
 WITHOUT_BEING_NAMED = ("onnx", "openvino")  # of the backends of artifacts: any machine may have them
 
 
@@ -98,7 +99,9 @@ def best_target(
     """What `samlet.load` would run, with the backend it would choose. Errors of `find_targets`."""
     if backend == "auto":
         artifact = artifact_of(model)
-        backend = "torch" if artifact is None else artifact_backend(precision_of(artifact))[0]
+        choice = None if artifact is None else choose(artifact)
+        backend = "torch" if choice is None else choice.name
+        threads = threads or (choice.decoder_threads if choice else None)
     torch_weights = checkpoint if backend == "torch" else None
     return find_targets([model], [backend], checkpoint=torch_weights, threads=threads)[0]
 
@@ -131,7 +134,7 @@ def artifact_of(model: str) -> Path | None:
 
 def _check_backends(backends: Sequence[str] | None) -> None:
     for backend in backends or ():
-        if backend not in BACKENDS[1:]:
+        if backend not in (*BACKENDS[1:], *COMPOSED):
             raise UnknownBackendError(f'There is no backend "{backend}": use {", ".join(BACKENDS)}.')
 
 

@@ -90,7 +90,7 @@ def export(
         status.update("timing the encoder")
         speed = import_with_extra("samlet.export.speed", "export", "Exporting")
         times = speed.encode_milliseconds(module, output, layout)
-    print_table(COLUMNS, _rows(output, parity, seconds, times))
+    print_table(COLUMNS, _rows(output, precision, parity, seconds, times))
 
 
 def _weights(spec: ModelSpec, checkpoint: Path | None) -> Path:
@@ -111,7 +111,9 @@ def _chosen(precision: str, calibration: Path | None, photos: list[Path] | None)
     return chosen | {"calibration": find_photos([calibration])}
 
 
-def _rows(folder: Path, parity: Parity, seconds: float, times: tuple[float, float]) -> Iterator[tuple[str, str]]:
+def _rows(
+    folder: Path, precision: str, parity: Parity, seconds: float, times: tuple[float, float]
+) -> Iterator[tuple[str, str]]:
     size_bytes = sum(file.stat().st_size for file in folder.iterdir())
     yield "folder", str(folder)
     yield "size", f"{size_bytes / 1e6:.1f} MB"
@@ -121,6 +123,11 @@ def _rows(folder: Path, parity: Parity, seconds: float, times: tuple[float, floa
         "mask IoU with torch",
         (f"mean {parity.mean_mask_iou:.5f}, smallest {parity.least_mask_iou:.5f} ({len(parity.mask_ious)} masks)"),
     )
+    if precision != "float32":
+        from samlet.export.parity import OFFERED_LEAST, OFFERED_MEAN
+
+        near = f"{OFFERED_MEAN} on average and {OFFERED_LEAST} at least"
+        yield "in place of float32", f"yes: {near}" if parity.near_float32 else f"no: that needs {near}"
     yield "embedding, largest difference", f"{parity.embedding:.1e} of its standard deviation"
     yield "logits, largest difference", f"{parity.logits:.1e} of their standard deviation"
     yield "predicted IoU, largest difference", f"{parity.iou:.1e}"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from samlet.runtime.openvino_core import openvino_core
 from samlet.runtime.telemetry import import_without_telemetry
@@ -31,16 +29,6 @@ class BackendState:
 def package_versions() -> dict[str, str | None]:
     """Return the installed version of each package that matters, None where it is not installed."""
     return {name: _version(name) for name in PACKAGES}
-
-
-def cpu_name() -> str:
-    """Return the processor's name as its maker gives it, where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def memory_bytes() -> tuple[int | None, int | None]:

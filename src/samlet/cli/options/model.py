@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 ModelName: TypeAlias = Annotated[str, Parameter(help="A name from `samlet models`, or an exported folder.")]
 BackendName: TypeAlias = Annotated[
-    Literal["auto", "onnx", "openvino", "tensorrt", "torch"],
-    Parameter(help="What runs the model; auto takes the best one here."),
+    Literal["auto", "onnx", "openvino", "openvino+onnx", "onnx+openvino", "tensorrt", "torch"],
+    Parameter(help="What runs the model (encoder+decoder); auto takes the best here, see samlet doctor --tune."),
 ]
 CheckpointFile: TypeAlias = Annotated[Path, Parameter(help="A weights file of that model, for torch.")]
 Device: TypeAlias = Annotated[str, Parameter(help="cpu, cuda, cuda:1 or (torch) mps; default: what the backend takes.")]
@@ -38,7 +38,7 @@ class ModelOptions:
     device: Device | None = None
     precision: Annotated[
         Literal["float32", "bfloat16", "float16"] | None,
-        Parameter(help="What the encoder computes in, with --backend openvino or torch."),
+        Parameter(help="What the encoder computes in: bfloat16 in OpenVINO or torch, float16 in torch."),
     ] = None
     threads: Threads | None = None
 
