@@ -318,3 +318,37 @@ def test_tensors_are_copies_that_can_be_written():
     assert array[0, 0] == 2
     assert tensor.dtype == torch.float64
     assert tensor.tolist() == [[9, 1, 0], [5, 4, 3]]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_prompts_are_decoded_side_by_side_and_threads_are_put_back(threads):
+    """The same answers on one thread and on several, and torch's number of threads is as it was."""
+    before = torch.get_num_threads()
+    backend = TorchBackend(tiny_model().eval(), tiny_model().spec)
+    points = RANDOM.random((9, 1, 2)).astype(np.float32) * 900
+    tokens = PromptTokens(points, np.ones((9, 1), np.int64))
+    features = backend.encode(np.ones((1, 3, CANVAS, CANVAS), np.float32))
+    torch.set_num_threads(threads)
+    try:
+        answers = backend.decode(features, tokens)
+        low_res = answers.low_res()
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    one_by_one = [
+        backend.decode(features, PromptTokens(points[i : i + 1], np.ones((1, 1), np.int64))) for i in range(9)
+    ]
+    np.testing.assert_allclose(answers.iou, np.concatenate([each.iou for each in one_by_one]), atol=1e-5)
+    np.testing.assert_allclose(low_res, np.concatenate([each.low_res() for each in one_by_one]), atol=1e-3)
+
+
+def test_an_error_in_a_lane_is_raised_and_threads_are_put_back():
+    before = torch.get_num_threads()
+    backend = TorchBackend(tiny_model(), tiny_model().spec)
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            backend._side_by_side(lambda item: 1 // item, [1, 0, 1])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

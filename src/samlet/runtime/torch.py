@@ -9,7 +9,9 @@ box moves only what it keeps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -40,9 +42,12 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": t
 # Where convolutions of channels-last maps are faster, and where an encoder can be captured as one graph.
 CHANNELS_LAST_ON = CAPTURED_ON = ("cuda",)
 CAPTURED_SHAPES = 2  # of pixels; each graph holds the memory of an encoder's activations
+SIDE_BY_SIDE_ON = ("cpu",)
 WARM_UPS = 3  # runs before a capture, in which libraries choose their kernels
 
 Made = TypeVar("Made")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def to_tensor(array: NDArray[Any], device: str | torch.device) -> Tensor:
@@ -105,10 +110,12 @@ class TorchBackend:
         points_xy, labels = (to_tensor(array, self.device) for array in (tokens.points_xy, tokens.labels))
         size = ROWS_PER_RUN.get(self.device.type, ROWS_ELSEWHERE)
         iou = torch.empty(len(tokens), self.spec.mask_tokens, device=self.device)
-        answers: list[_Answer] = []
-        for run in decoder.images.runs(features["image_embeddings"], tokens, size):
+
+        def answer(run: Run[ImageSide]) -> _Answer:
             iou[run.rows], mask_tokens, mixture = decoder.decode(run.shared, points_xy[run.rows], labels[run.rows])
-            answers.append(_Answer(run, mask_tokens, mixture))
+            return _Answer(run, mask_tokens, mixture)
+
+        answers = self._side_by_side(answer, list(decoder.images.runs(features["image_embeddings"], tokens, size)))
         side = self.spec.image.low_res
         return TorchMaskLogits(iou, lambda rows, columns: self._upscale(decoder, answers, rows, columns), side)
 
@@ -118,11 +125,47 @@ class TorchBackend:
         side = self.spec.image.low_res
         masks = torch.empty(len(asked), side, side, device=self.device)
         size = ROWS_PER_UPSCALE.get(self.device.type, ROWS_ELSEWHERE)
-        for answer in answers:
-            for part in answer.run.parts(asked, size):
-                logits = decoder.upscale(answer, part)
-                masks[part.here] = logits[to_tensor(part.prompt_of, self.device), columns[part.here]]
+
+        def upscale(item: tuple[_Answer, Part]) -> None:
+            answer, part = item
+            logits = decoder.upscale(answer, part)
+            masks[part.here] = logits[to_tensor(part.prompt_of, self.device), columns[part.here]]
+
+        self._side_by_side(upscale, [(answer, part) for answer in answers for part in answer.run.parts(asked, size)])
         return masks
+
+    def _side_by_side(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """work(item) of every item; on a CPU each of several has one thread: many operations are too small to share."""
+        lanes = min(torch.get_num_threads(), len(items)) if self.device.type in SIDE_BY_SIDE_ON else 1
+        if lanes < 2:
+            return [work(item) for item in items]
+        with _single_threaded(), ThreadPoolExecutor(lanes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(torch.inference_mode()(work), items))
+
+
+class _SingleThreaded:
+    """While somebody is inside, new threads may use one thread each; the last to leave restores torch's number."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._threads = 0
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            self._threads = self._threads if self._inside else torch.get_num_threads()
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    torch.set_num_threads(self._threads)
+
+
+_single_threaded = _SingleThreaded()
 
 
 class _Encoder:

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
 from samlet.runtime.artifact import GRAPHS, MANIFEST
+from samlet.runtime.composed import ComposedBackend
 from samlet.runtime.graphs import GraphBackend
 from samlet.web.schemas import FeaturesAsk
 from samlet.web.service import Service
@@ -41,6 +42,7 @@ def feature_routes(service: Service) -> APIRouter:
     async def model_file(file: str) -> Response:
         """A file of the model that answers here: `manifest.json`, or one of the four ONNX graphs that it names."""
         backend = service.model.backend
+        backend = backend.decoder if isinstance(backend, ComposedBackend) else backend  # both run the same files
         if not isinstance(backend, GraphBackend) or file not in (MANIFEST, *GRAPHS):
             raise HTTPException(404, "There is no such file of the model: its clients must let the server decode.")
         age = "no-cache" if file == MANIFEST else f"max-age={_GRAPH_SECONDS}"
