@@ -3,6 +3,8 @@
     python benchmarks/class_sets.py digits runs/digits-data
     python benchmarks/class_sets.py photos runs/photo-classes --data ../shared/data
     python benchmarks/class_sets.py colors runs/photo-classes
+    python benchmarks/class_sets.py sheet runs/photo-classes/val --checkpoint runs/pixels/student.safetensors \
+        --output docs/models/efficientvit-seg-b0.jpg
 
 `digits` needs scikit-learn, which holds them; `colors` too: it prints the mIoU of a model that sees a pixel's color and
 place alone.
@@ -11,7 +13,9 @@ place alone.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from cyclopts import App
@@ -23,7 +27,10 @@ from samlet.cli.tables import print_table
 from samlet.data import Sample, open_folders
 from samlet.data.class_maps import open_class_maps
 from samlet.data.classes import IGNORED, ClassMapSample
+from samlet.data.sample import source_of
 from samlet.evaluation.metrics.classes import confusion, measure_pixels, summed
+from samlet.loading import load
+from samlet.parsing import SemanticSegmenter
 
 NAMES = ("background", "pet", "person", "nucleus", "object")
 VOID = 255
@@ -38,6 +45,8 @@ SOURCES = {
     "sysu": (4, False),
 }
 RIM = 0.06  # of the photo's diagonal
+COLORS = ((70, 70, 70), (240, 160, 30), (225, 45, 45), (150, 90, 230), (40, 170, 220))
+SHOWN, TILE = 3, 150
 HELD_OUT = 3  # every third digit, in a random order
 PIXELS_PER_PHOTO = 400
 
@@ -49,7 +58,7 @@ def digits(output: Path, /) -> None:
     """Write scikit-learn's 1,797 digits as train/CLASS/N.png and val/CLASS/N.png, gray levels 0 to 255."""
     from sklearn.datasets import load_digits
 
-    found = load_digits()
+    found: Any = load_digits()
     places = np.random.default_rng(0).permutation(len(found.images))
     for place, index in enumerate(places):
         folder = output / ("val" if place % HELD_OUT == 0 else "train") / str(found.target[index])
@@ -102,6 +111,38 @@ def colors(data: Path, /) -> None:
     print(json.dumps(metrics))
 
 
+@app.command
+def sheet(data: Path, /, *, checkpoint: Path, output: Path) -> None:
+    """Draw photos of every source, three each: the photo, the truth, the answer. What is ignored stays as it is."""
+    model = load(checkpoint=checkpoint, backend="torch", task="semantic_segmentation")
+    rng = np.random.default_rng(0)
+    chosen: list[ClassMapSample] = []
+    by_source: dict[str, list[ClassMapSample]] = {}
+    for sample in _maps(data):
+        by_source.setdefault(source_of(sample.name), []).append(sample)
+    for found in by_source.values():
+        chosen += [found[index] for index in sorted(rng.choice(len(found), SHOWN, replace=False))]
+    tiles = [np.hstack(list(_tiles(sample, model))) for sample in chosen]
+    rows = [np.hstack(tiles[start : start + SHOWN]) for start in range(0, len(tiles), SHOWN)]
+    Image.fromarray(np.vstack(rows)).save(output, quality=88)
+    print(output, ", ".join(f"{name} {color}" for name, color in zip(NAMES, COLORS, strict=True)), sep="\n")
+
+
+def _tiles(sample: ClassMapSample, model: SemanticSegmenter) -> Iterator[NDArray[np.uint8]]:
+    """The photo, the truth and the answer, TILE pixels wide and high."""
+    image = sample.read_image()
+    for classes in (None, sample.read_classes(), model.parse(image).labels.astype(np.int32)):
+        picture = image.copy()
+        if classes is not None:
+            marked = classes != IGNORED
+            picture[marked] = image[marked] // 3 + np.array(COLORS, np.uint8)[classes[marked]] // 3 * 2
+        tile = Image.new("RGB", (TILE, TILE), "white")
+        shrunk = Image.fromarray(picture)
+        shrunk.thumbnail((TILE - 4, TILE - 4))
+        tile.paste(shrunk, (2, 2))
+        yield np.asarray(tile)
+
+
 def label_map(sample: Sample) -> NDArray[np.uint8]:
     """The classes of a photo's pixels, uint8 [H, W]."""
     number, outside = SOURCES[sample.source]
@@ -110,7 +151,7 @@ def label_map(sample: Sample) -> NDArray[np.uint8]:
         marked |= annotation.to_array()
     if outside:
         return np.where(marked, number, 0).astype(np.uint8)
-    distance = ndimage.distance_transform_edt(~marked)
+    distance = np.asarray(ndimage.distance_transform_edt(~marked))
     rim = RIM * float(np.hypot(*sample.size_hw))
     return np.where(marked, number, np.where(distance <= rim, 0, VOID)).astype(np.uint8)
 
@@ -123,7 +164,7 @@ def _features(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Color and place of each pixel: float32 [H, W, 5]."""
     y, x = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
     places = np.stack([y / image.shape[0], x / image.shape[1]], axis=-1)
-    return np.concatenate([image / np.float32(255), places], axis=-1)
+    return np.concatenate([image / 255, places], axis=-1).astype(np.float32)
 
 
 def _some_pixels(sample: ClassMapSample, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int32]]:

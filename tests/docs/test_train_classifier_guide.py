@@ -18,7 +18,7 @@ from samlet.cli import main
 from samlet.models.registry import get_spec
 from samlet.training import recipes
 from samlet.training.config import TrainConfig
-from samlet.training.stages import class_students
+from samlet.training.stages import class_students, classify, semantic
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "train-a-classifier.md").read_text(encoding="utf-8")
@@ -52,7 +52,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(class_students, "create", small_network)
     real = class_students.student_spec
     # A weights file says who builds its network, and samlet eval builds it so.
-    monkeypatch.setattr(class_students, "student_spec", lambda *given: replace(real(*given), builder=SMALL, options={}))
+    for stage in (classify, semantic):
+        monkeypatch.setattr(stage, "student_spec", lambda *given: replace(real(*given), builder=SMALL, options={}))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

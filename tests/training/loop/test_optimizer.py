@@ -11,7 +11,15 @@ from torch import nn
 
 from samlet.errors import ModelError
 from samlet.models.creation import skeleton
-from samlet.training.loop.optimizer import Ema, build_optimizer, clip, decays, layer_scales, learning_rate
+from samlet.training.loop.optimizer import (
+    Ema,
+    build_optimizer,
+    clip,
+    clip_adaptively,
+    decays,
+    layer_scales,
+    learning_rate,
+)
 
 
 def test_the_rate_warms_up_linearly_and_ends_near_the_final_rate():
@@ -123,3 +131,19 @@ def test_gradients_are_clipped_one_by_one_and_then_together(value, norm, expecte
     module.weight.grad = torch.tensor([[3.0, -4.0]])
     assert clip(module, config(clip_value=value, clip_norm=norm)) == pytest.approx(5.0)
     assert module.weight.grad[0].tolist() == pytest.approx(expected, abs=1e-3)
+
+
+def test_adaptive_clipping_limits_each_unit_by_its_weights_and_spares_the_last_layer():
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 2))
+    parameters = list(network.parameters())
+    with torch.no_grad():
+        network[0].weight.copy_(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    for parameter in parameters:
+        parameter.grad = torch.full_like(parameter, 10.0)
+    network[0].weight.grad[0] = torch.tensor([0.03, 0.04])  # small already
+    clip_adaptively(parameters, 0.1)
+    assert torch.allclose(network[0].weight.grad[0], torch.tensor([0.03, 0.04]))
+    assert torch.linalg.vector_norm(network[0].weight.grad[1]).item() == pytest.approx(0.1 * 1e-3)  # of weights of zero
+    assert torch.linalg.vector_norm(network[1].weight.grad).item() == pytest.approx(0.1 * 2**0.5)  # a vector as a whole
+    assert (network[2].weight.grad == 10).all()
+    assert (network[2].bias.grad == 10).all()

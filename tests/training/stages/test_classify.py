@@ -11,6 +11,7 @@ from tests.data.class_sets import write_classes
 from tests.training.small_networks import SmallClassifier, seeded, small_network
 from torch import nn
 
+from samlet.classes import ClassList
 from samlet.errors import CheckpointError, ModelError, TrainingError
 from samlet.models import create
 from samlet.models.registry import get_spec
@@ -182,6 +183,12 @@ def test_weights_to_start_from(tmp_path):
     assert {name for name in found if name.startswith("backbone.")} <= same
     assert "head.weight" not in same
 
+    more = seeded(SmallClassifier, replace(spec, classes=ClassList("own", ("a", "b", "c"))), 6)  # other classes
+    save_file(more.state_dict(), tmp_path / "more.safetensors")
+    found = Classify.open(settings, Start(tmp_path, tmp_path / "more.safetensors")).student.state_dict()
+    assert all(torch.equal(value, more.state_dict()[name]) for name, value in found.items() if "backbone" in name)
+    assert found["head.weight"].shape == (2, 16)
+
     save_file({"backbone.stem": torch.ones(3)}, tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match="neither the weights of efficientvit-b0 with 2 classes nor those of"):
         Classify.open(settings, Start(tmp_path, tmp_path / "other.safetensors"))
@@ -200,6 +207,23 @@ def test_the_classes_of_the_data_are_part_of_the_run(tmp_path, data):
     other = open_class_source([write_classes(tmp_path / "other", ("cat", "emu"))], "classes")
     with pytest.raises(TrainingError, match=r"is a run with classes .*'dog'"):
         train(config(), Run(tmp_path / "run", resume=True), data=other)
+
+
+def test_a_run_with_everything_on_goes_on_as_if_it_had_not_been_stopped(tmp_path, data):
+    settings = config(
+        steps=6, mesa=1.0, drop_path=0.5, drop_path_ramp=1.0, mixup=0.5, cutmix=0.5, rand_augment=(2, 9, 0.5),
+        erase=0.5, sizes=(24, 32), repeats=2, clip_adaptive=0.02, zero_init=True, batch_norm="re-estimated",
+    )  # fmt: skip
+
+    def stop(step, _):
+        if step == 3:
+            raise ZeroDivisionError
+
+    whole = load_file(train(settings, Run(tmp_path / "whole"), data=data))
+    with pytest.raises(ZeroDivisionError):
+        train(settings, Run(tmp_path / "cut", progress=stop), data=data)
+    resumed = load_file(train(settings, Run(tmp_path / "cut", resume=True), data=data))
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path, data):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.data.class_sets import write_maps
+from tests.training.joined import run_joined
 from tests.training.small_networks import small_network
 
 from samlet.data.classes import IGNORED
@@ -44,6 +45,31 @@ def test_a_segmenter_learns_colors(tmp_path, data):
     train(settings, Run(tmp_path / "run", progress=lambda _, values: losses.append(values)), data=data)
     assert losses[-1]["pixels"] < losses[0]["pixels"] / 2
     assert losses[-1]["validation"] > 0
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from samlet.training.batches.sources import open_class_source
+from samlet.training.loop.processes import joined
+from samlet.training.runs import Run, train
+from samlet.training.stages import class_students
+from tests.training.small_networks import small_network
+from tests.training.stages.test_semantic import config
+
+class_students.create = small_network
+with joined():
+    data = open_class_source([Path(sys.argv[1])], "class maps")
+    train(config(batch_norm="synced", ema_decay=0.0), Run(Path(sys.argv[2])), data=data)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(tmp_path, data):
+    one = load_file(train(config(batch_norm="synced", ema_decay=0.0), Run(tmp_path / "one"), data=data))
+    run_joined(PROGRAM, 2, tmp_path / "set", tmp_path / "two")
+    two = load_file(tmp_path / "two" / "student.safetensors")
+    assert all(torch.allclose(value, two[name], atol=1e-4) for name, value in one.items())
 
 
 def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(tmp_path, data):

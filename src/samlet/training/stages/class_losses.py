@@ -7,6 +7,7 @@ from torch import Tensor
 
 from samlet.data.classes import IGNORED
 from samlet.training.class_configs import ClassLoss, Distill
+from samlet.training.loop.processes import average
 
 
 def class_loss(logits: Tensor, targets: Tensor, loss: ClassLoss) -> Tensor:
@@ -35,8 +36,9 @@ def distillation(logits: Tensor, teacher: Tensor, kind: Distill, temperature: fl
 def pixel_loss(logits: Tensor, classes: Tensor) -> Tensor:
     """Cross-entropy of logits [N, C, h, w] with classes [N, H, W] of the full size, the mean over pixels that count.
 
-    Logits are scaled up first, as they are when the model is used. A batch without such a pixel costs nothing.
+    Logits are scaled up first, as they are when the model is used. A batch without such a pixel costs nothing. Of
+    several processes, each pixel of the step counts the same.
     """
     full = F.interpolate(logits.float(), size=classes.shape[1:], mode="bilinear", align_corners=False)
-    counted = (classes != IGNORED).sum().clamp(min=1)
+    counted = average((classes != IGNORED).sum().float()).clamp(min=1)
     return F.cross_entropy(full, classes, ignore_index=IGNORED, reduction="sum") / counted

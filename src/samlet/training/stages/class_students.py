@@ -20,8 +20,9 @@ from samlet.nn.parts import ordered_blocks, residual_branches
 from samlet.spec import ModelSpec, Task
 from samlet.training.class_configs import ClassConfig, ClassifyConfig, SemanticConfig
 
-BACKBONE = "backbone."
-_PLACES = (BACKBONE, "image_encoder.backbone.")  # of classifiers and segmenters, and of SAM students
+HEAD = "head"
+# Where a backbone lies in files of classifiers and segmenters, and of SAM's students.
+_PLACES = ("", "image_encoder.", "image_encoder.backbone.")
 
 
 def student_spec(config: ClassConfig, task: Task) -> ModelSpec:
@@ -78,12 +79,12 @@ def teacher_network(name: str, checkpoint: Path, classes: tuple[str, ...]) -> Lo
 
 
 def freeze_backbone(network: nn.Module) -> None:
-    """Let only the head learn; TrainingError for a network without a backbone."""
-    found = [p for name, p in network.named_parameters() if name.startswith(BACKBONE)]
-    if not found:
-        raise TrainingError(f"{type(network).__name__} has no backbone of its own to freeze: train it whole.")
-    for parameter in found:
-        parameter.requires_grad_(False)
+    """Let only the head learn; TrainingError for a network that does not call any part of it so."""
+    names = [name for name, _ in network.named_parameters()]
+    if not any(map(_of_head, names)):
+        raise TrainingError(f"{type(network).__name__} has no head of its own that could learn alone: train it whole.")
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(_of_head(name))
 
 
 def branches_of(network: nn.Module) -> list[nn.Module]:
@@ -108,26 +109,30 @@ def _options(config: ClassConfig) -> dict[str, Any]:
 
 
 def _start_from(network: LogitsNetwork, checkpoint: Path) -> None:
-    state = read_state_dict(checkpoint)
+    stored = read_state_dict(checkpoint)
     own = network.state_dict()
-    if {name: value.shape for name, value in state.items()} == {name: value.shape for name, value in own.items()}:
-        network.load_state_dict(state)
-        return
-    backbone = next((found for place in _PLACES if (found := _below(state, place))), {})
-    wanted = {name for name in own if name.startswith(BACKBONE)}
-    fits = all(name in backbone and backbone[name].shape == own[name].shape for name in wanted)
-    if not wanted or set(backbone) != wanted or not fits:
-        raise CheckpointError(
-            f"{checkpoint} holds neither the weights of {network.spec.name} with {len(network.spec.classes or ())} "
-            "classes nor those of its backbone: leave --checkpoint, or give a file of the same backbone."
-        )
-    network.load_state_dict({**own, **backbone})
+    body = [name for name in own if not _of_head(name)]
+    for place in _PLACES:
+        found = network.adapted(_below(stored, place))
+        for wanted in (list(own), body):
+            if all(name in found and found[name].shape == own[name].shape for name in wanted):
+                network.load_state_dict({**own, **{name: found[name] for name in wanted}})
+                return
+    raise CheckpointError(
+        f"{checkpoint} holds neither the weights of {network.spec.name} with {len(network.spec.classes or ())} classes "
+        "nor those of its backbone: leave --checkpoint, or give a file of the same backbone."
+    )
+
+
+def _of_head(name: str) -> bool:
+    """Whether a parameter belongs to a head: `head`, `head_dist`; the official files of all families call it so."""
+    return name.startswith(HEAD)
 
 
 def _below(state: Mapping[str, Tensor], place: str) -> dict[str, Tensor]:
-    """What lies below a place in a state, under the names of a network's own backbone, as float32."""
+    """What lies below a place in a state, as float32."""
     return {
-        BACKBONE + name.removeprefix(place): value.float() if value.is_floating_point() else value
+        name.removeprefix(place): value.float() if value.is_floating_point() else value
         for name, value in state.items()
         if name.startswith(place)
     }
