@@ -15,7 +15,7 @@ from torch import Tensor
 
 from samlet.errors import CheckpointError
 from samlet.models.creation import build, skeleton
-from samlet.models.registry import MODELS, UNLISTED, get_spec
+from samlet.models.registry import MODELS, STUDENTS, UNLISTED, get_spec
 from samlet.models.transformers_names import to_official_names
 from samlet.nn.fusion import fuse
 from samlet.nn.network import Network
@@ -78,7 +78,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 def identify(state: Mapping[str, Tensor]) -> str | None:
     """The name by which samlet has the model whose names and shapes these are, or None."""
     promptable = any(name.startswith("image_encoder.") for name in state)
-    for spec in (*MODELS, *UNLISTED):
+    students = STUDENTS if any(name.startswith("image_encoder.projections.") for name in state) else ()
+    for spec in (*MODELS, *UNLISTED, *students):
         if (spec.task == "promptable") is promptable:
             model = skeleton(spec.name)
             if not _differences(model, model.adapted(state)):

@@ -10,6 +10,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from samlet.errors import UnknownModelError
+from samlet.models.backbone_student.spec import PREFIX as SAM_PREFIX
+from samlet.models.backbone_student.spec import student_spec
 from samlet.models.cascadedvit import spec as cascadedvit
 from samlet.models.edge_sam import spec as edge_sam
 from samlet.models.efficientvit import spec as efficientvit
@@ -22,7 +24,7 @@ from samlet.models.sam import spec as sam_vit
 from samlet.models.timm_student.spec import PREFIX, timm_spec
 from samlet.spec import ModelSpec
 
-__all__ = ["DEFAULT_MODEL", "MODELS", "UNLISTED", "get_spec", "shipped_folder"]
+__all__ = ["DEFAULT_MODEL", "MODELS", "STUDENTS", "UNLISTED", "get_spec", "promptable", "shipped_folder"]
 
 MODELS: tuple[ModelSpec, ...] = (
     *efficientvit_sam.MODELS,
@@ -34,6 +36,9 @@ MODELS: tuple[ModelSpec, ...] = (
     *efficientvit_m.MODELS,
     *cascadedvit.MODELS,
 )
+STUDENTS: tuple[ModelSpec, ...] = tuple(student_spec(spec) for spec in MODELS if spec.task == "classification")
+"""SAM with the backbone of each classifier, `sam:NAME`."""
+
 UNLISTED: tuple[ModelSpec, ...] = (*edge_sam.OTHER_HEADS, *efficientvit.OTHER_SIZES)
 """Models found when asked for, and when a checkpoint is of one of them: their names are import strings, or those of a
 listed model with a resolution.
@@ -45,7 +50,8 @@ DEFAULT_MODEL = "efficientvit-sam-b0"
 def get_spec(name: str) -> ModelSpec:
     """Return the spec of a model by its name or an alias; case, `_` and `-` make no difference.
 
-    `timm:NAME` is a student with that encoder of timm; `module:SPEC` imports a spec of your own.
+    `sam:NAME` is a student with the backbone of a classifier, `timm:NAME` one with that encoder of timm; `module:SPEC`
+    imports a spec of your own.
     Raises `UnknownModelError`, which names the closest models.
     """
     if name.strip().startswith(PREFIX):
@@ -53,13 +59,19 @@ def get_spec(name: str) -> ModelSpec:
     own = own_spec(name.strip())
     if own is not None:
         return own
-    by_name = {_key(known): spec for spec in (*MODELS, *UNLISTED) for known in (spec.name, *spec.aliases)}
+    by_name = {_key(known): spec for spec in (*MODELS, *UNLISTED, *STUDENTS) for known in (spec.name, *spec.aliases)}
     spec = by_name.get(_key(name))
     if spec is not None:
         return spec
     close = dict.fromkeys(by_name[match].name for match in get_close_matches(_key(name), by_name, n=5, cutoff=0.5))
     remedy = f"did you mean {', '.join(close)}?" if close else "`samlet models` lists the names."
     raise UnknownModelError(f'There is no model "{name}": {remedy}')
+
+
+def promptable(name: str) -> ModelSpec:
+    """The promptable model of a name: for a classifier, SAM with its backbone. UnknownModelError as `get_spec`."""
+    spec = get_spec(name)
+    return get_spec(SAM_PREFIX + spec.name) if spec.task == "classification" else spec
 
 
 def shipped_folder(name: str) -> Path | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from samlet.errors import ModelError
 from samlet.spec import ModelSpec
 
 
@@ -31,8 +33,21 @@ class Network(nn.Module):
         return dict(state)
 
 
+@dataclass(frozen=True)
+class BackboneMaps:
+    """The backbone of a classifier: a module from pixels to a list of maps, and each map's channels and stride."""
+
+    module: nn.Module
+    channels: list[int]
+    strides: list[int]
+
+
 class LogitsNetwork(Network):
     """A network whose `forward` makes logits of normalized pixels, for classification or semantic segmentation.
 
     pixels [N, 3, H, W] → [N, K] or, for segmentation, [N, K, H / stride, W / stride]; K = the classes of its spec.
     """
+
+    def backbone_maps(self) -> BackboneMaps:
+        """Its backbone, by itself, for a student's encoder. ModelError where a network has none."""
+        raise ModelError(f"{self.spec.name} has no backbone that could encode images for SAM.")

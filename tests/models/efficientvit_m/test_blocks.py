@@ -76,6 +76,21 @@ def test_a_depthwise_residual_is_one_convolution() -> None:
         assert block.m.c.weight[:, :, 1, 1].abs().max() < 2  # the block itself stays as it was
 
 
-def test_a_map_of_another_size_is_refused() -> None:
+def test_a_smaller_map_has_the_biases_of_its_distances() -> None:
+    """Cells beyond a smaller map are made invisible to the whole one, which then says the same."""
+    attention = filler.fill_(CascadedGroupAttention(8, 4, (1,), 4).eval())
+    x = torch.randn(1, 8, 4, 4)
+    seen = torch.zeros(4, 4, dtype=torch.bool)
+    seen[:3, :2] = True
+    with torch.no_grad():
+        q, k, v = attention.qkvs[0](x).split([4, 4, 8], dim=1)
+        scores = attention.dws[0](q).flatten(2).transpose(1, 2) @ k.flatten(2) * 0.5
+        scores += attention.attention_biases[0, attention.attention_bias_idxs]
+        weights = scores.masked_fill(~seen.reshape(-1), -torch.inf).softmax(-1)
+        whole = attention.proj((v.flatten(2) @ weights.transpose(1, 2)).reshape(1, 8, 4, 4))
+        torch.testing.assert_close(attention(x[:, :, :3, :2]), whole[:, :, :3, :2])
+
+
+def test_a_larger_map_is_refused() -> None:
     with pytest.raises(ModelError, match="A map of 5x5 cells reached an attention made for 4x4"):
         LocalWindowAttention(16, 8, (3, 3), 4)(torch.zeros(1, 16, 5, 5))

@@ -23,7 +23,7 @@ from samlet.models.efficientvit.blocks import (
 )
 from samlet.models.efficientvit.heads import classification_head, with_zoo_eps
 from samlet.nn.layers import OpSequential
-from samlet.nn.network import LogitsNetwork
+from samlet.nn.network import BackboneMaps, LogitsNetwork
 from samlet.spec import ModelSpec
 
 
@@ -181,6 +181,11 @@ class EfficientViTClassifier(LogitsNetwork):
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.head(self.backbone(pixels)[-1])
+
+    def backbone_maps(self) -> BackboneMaps:
+        """See `LogitsNetwork`."""
+        channels = list(self.backbone.widths)
+        return BackboneMaps(self.backbone, channels, [2 << i for i in range(len(channels))])
 
 
 def build(spec: ModelSpec, size: str, classes: int) -> EfficientViTClassifier:

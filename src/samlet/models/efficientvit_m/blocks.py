@@ -90,7 +90,7 @@ class FFN(nn.Module):
 class CascadedGroupAttention(nn.Module):
     """Attention whose heads see a part of the channels each, and what the head before made of its own.
 
-    [N, C, R, R] -> same. A bias of scores for each head and distance, |dy| and |dx|.
+    [N, C, R, R] -> same; a smaller map too. A bias of scores for each head and distance, |dy| and |dx|.
     """
 
     attention_bias_idxs: Tensor
@@ -108,12 +108,16 @@ class CascadedGroupAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, _, height, width = x.shape
-        if (height, width) != (self.resolution, self.resolution):
+        if max(height, width) > self.resolution:
             raise ModelError(
                 f"A map of {width}x{height} cells reached an attention made for {self.resolution}x{self.resolution}: "
                 "build the network for images of this size."
             )
-        biases = self.attention_biases[:, self.attention_bias_idxs]
+        indexes = self.attention_bias_idxs
+        if (height, width) != (self.resolution, self.resolution):
+            cells = indexes.reshape(*[self.resolution] * 4)[:height, :width, :height, :width]
+            indexes = cells.reshape(height * width, height * width)
+        biases = self.attention_biases[:, indexes]
         found: list[Tensor] = []
         for i, part in enumerate(x.chunk(len(self.qkvs), dim=1)):
             given = part if i == 0 else part + found[-1]

@@ -24,7 +24,7 @@ from samlet.models.efficientvit_m.blocks import (
 )
 from samlet.models.efficientvit_m.files import adapted
 from samlet.nn.layers import ConvBN
-from samlet.nn.network import LogitsNetwork
+from samlet.nn.network import BackboneMaps, LogitsNetwork
 from samlet.spec import ModelSpec
 
 KEY_DIM = 16
@@ -91,18 +91,36 @@ class EfficientViTM(LogitsNetwork):
 
     def maps(self, pixels: Tensor) -> list[Tensor]:
         """The maps of the three stages, at strides 16, 32 and 64."""
-        first = self.blocks1(self.patch_embed(pixels))
-        second = self.blocks2(first)
-        return [first, second, self.blocks3(second)]
+        return _maps(self, pixels)
+
+    def backbone_maps(self) -> BackboneMaps:
+        """See `LogitsNetwork`."""
+        return BackboneMaps(MBackbone(self), list(self.size.channels), [16, 32, 64])
+
+    def ordered_blocks(self) -> list[nn.Module]:
+        """See `samlet.nn.parts`."""
+        return MBackbone(self).ordered_blocks()
+
+    def adapted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `samlet.models.efficientvit_m.files`."""
+        return adapted(self, state)
+
+
+class MBackbone(nn.Module):
+    """The network without its heads: [N, 3, S, S] -> maps of the three stages, at strides 16, 32 and 64."""
+
+    def __init__(self, network: EfficientViTM) -> None:
+        super().__init__()
+        self.patch_embed = network.patch_embed
+        self.blocks1, self.blocks2, self.blocks3 = network.blocks1, network.blocks2, network.blocks3
+
+    def forward(self, pixels: Tensor) -> list[Tensor]:
+        return _maps(self, pixels)
 
     def ordered_blocks(self) -> list[nn.Module]:
         """See `samlet.nn.parts`."""
         embedding = [unit for unit in self.patch_embed if isinstance(unit, ConvBN)]
         return [*embedding, *self.blocks1, *self.blocks2, *self.blocks3]
-
-    def adapted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """See `samlet.models.efficientvit_m.files`."""
-        return adapted(self, state)
 
 
 def build(spec: ModelSpec, size: str, classes: int, distilled: bool = False, patch_stride: int = 16) -> EfficientViTM:
@@ -130,6 +148,12 @@ def _strides(patch_stride: int) -> list[int]:
     if patch_stride not in (2, 4, 8, 16):
         raise ModelError(f"patch_stride is {patch_stride}: use 2, 4, 8 or 16.")
     return [2 if patch_stride >= 2**i else 1 for i in range(1, 5)]
+
+
+def _maps(network: EfficientViTM | MBackbone, pixels: Tensor) -> list[Tensor]:
+    first = network.blocks1(network.patch_embed(pixels))
+    second = network.blocks2(first)
+    return [first, second, network.blocks3(second)]
 
 
 def _patch_embed(channels: int, strides: Sequence[int]) -> nn.Sequential:

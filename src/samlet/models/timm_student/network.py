@@ -1,7 +1,4 @@
-"""Any feature extractor of timm as the encoder of a student: its maps at 1/8 and coarser, summed on SAM's grid.
-
-The sum of projections is the top of EfficientViT-SAM's neck (arXiv 2402.05008) without the blocks after it.
-"""
+"""Any feature extractor of timm as the encoder of a student: its maps at 1/8 and coarser, summed on SAM's grid."""
 
 from __future__ import annotations
 
@@ -10,37 +7,17 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from samlet.errors import ModelError, UnknownModelError
 from samlet.extras import import_with_extra
-from samlet.nn.layers import LayerNorm2d, ToGrid
+from samlet.nn.projected_maps import ProjectedMaps, used_maps
 from samlet.nn.sam import Sam
 from samlet.spec import ModelSpec
 
-CHANNELS = 256
-FINEST = 8  # stride of the finest map that is used; finer ones cost more than they tell about a cell of the grid
 
-
-class TimmEncoder(nn.Module):
-    """Backbone, a 1x1 projection of each map, their sum and a channel norm: [N, 3, S, S] -> [N, 256, 64, 64].
-
-    `backbone` gives a list of maps [N, C, H, W]; `channels` are their C by their place in it, for those that are used.
-    """
-
-    def __init__(self, backbone: nn.Module, channels: dict[int, int], grid: int = 64) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.used = tuple(channels)
-        self.projections = nn.ModuleList(
-            [nn.Sequential(nn.Conv2d(count, CHANNELS, 1), ToGrid(grid)) for count in channels.values()]
-        )
-        self.norm = LayerNorm2d(CHANNELS)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        maps = self.backbone(pixels)
-        first, *others = (project(maps[i]) for i, project in zip(self.used, self.projections, strict=True))
-        return self.norm(sum(others, start=first))
+class TimmEncoder(ProjectedMaps):
+    """`ProjectedMaps` over a feature extractor of timm, whose parts it finds by timm's conventions."""
 
     def ordered_blocks(self) -> list[nn.Module]:
         """The parts of timm's stages, each of which multiplies; see `samlet.nn.parts`."""
@@ -108,5 +85,4 @@ def _used_channels(timm: ModuleType, backbone: str, canvas: int) -> dict[int, in
             f"timm's {backbone} cannot encode images of {canvas} pixels ({reason}): choose one that gives feature maps "
             "of images of any size, as resnet18 does."
         ) from error
-    used = [i for i, stride in enumerate(strides) if stride >= FINEST] or [len(strides) - 1]
-    return {i: counts[i] for i in used}
+    return used_maps(list(counts), list(strides))

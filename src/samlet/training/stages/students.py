@@ -1,4 +1,4 @@
-"""How stages make or load their students."""
+"""How stages make or load their students. The name of a classifier means SAM with its backbone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 
 from samlet.errors import TrainingError
 from samlet.models import Sam, create, load_checkpoint
+from samlet.models.registry import promptable
 
 
 def load_student(name: str, checkpoint: Path | None) -> Sam:
@@ -16,7 +17,7 @@ def load_student(name: str, checkpoint: Path | None) -> Sam:
     """
     if checkpoint is None:
         raise TrainingError(f"{name} has no weights to start from: give --checkpoint.")
-    model = create(name, "promptable")
+    model = create(promptable(name), "promptable")
     load_checkpoint(model, checkpoint)
     return model
 
@@ -24,7 +25,7 @@ def load_student(name: str, checkpoint: Path | None) -> Sam:
 def untrained(name: str, seed: int) -> Sam:
     """The named model with random weights from a seed."""
     torch.manual_seed(seed)
-    return create(name, "promptable")
+    return create(promptable(name), "promptable")
 
 
 def new_student(name: str, seed: int, teacher: Sam, checkpoint: Path | None = None) -> Sam:
