@@ -19,7 +19,7 @@ from samlet.models.registry import DEFAULT_MODEL, shipped_folder
 
 ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "examples" / "coffee.jpg"
-COMMAND = [sys.executable, "-c", "import sys; from samlet.cli import main; sys.exit(main())", "serve", "--port", "0"]
+COMMAND = [sys.executable, "-c", "import sys; from samlet.cli import main; sys.exit(main())"]
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,14 @@ class Live:
 
 
 @contextmanager
-def live_server(folder: Path, *options: str, **environment: str) -> Iterator[Live]:
+def live_server(folder: Path, *options: str, verb: str = "serve", port: int = 0, **environment: str) -> Iterator[Live]:
     """A server with the model that ships; it is gone after the block."""
     if shipped_folder(DEFAULT_MODEL) is None:
         pytest.skip(f"this checkout ships no {DEFAULT_MODEL} yet (src/samlet/models/shipped)")
     log = folder / "server.log"
     with log.open("wb") as stderr:
-        process = subprocess.Popen([*COMMAND, *options], stderr=stderr, env=os.environ | environment)
+        command = [*COMMAND, verb, "--port", str(port), *options]
+        process = subprocess.Popen(command, stderr=stderr, env=os.environ | environment)
     try:
         yield Live(_address(log, process), process, log)
     finally:

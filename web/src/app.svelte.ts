@@ -11,6 +11,7 @@ import { PointTool } from "./editor/tools/point";
 import { PolygonTool } from "./editor/tools/polygon";
 import { SelectTool } from "./editor/tools/select";
 import type { Bench, Mode, Tool } from "./editor/tools/tool";
+import { chooseEngine, rememberChoice, type EngineChoice } from "./engine/choose";
 import type { Engine } from "./engine/engine";
 import { sentenceOf, Session } from "./project/session.svelte";
 import type { ProjectStore } from "./project/store";
@@ -73,6 +74,17 @@ export class App implements Bench {
     this.mode = mode;
     if (mode === "everything" && !this.editor.proposals) void this.editor.findEverything();
     this.redraw();
+  }
+
+  /** Another engine answers from now on; the one before goes on where the new one cannot start. */
+  async setEngine(choice: EngineChoice): Promise<void> {
+    try {
+      this.engine = await chooseEngine(choice);
+      rememberChoice(choice);
+      this.session.encodeAgain();
+    } catch (error) {
+      this.shell.tell(sentenceOf(error), "error");
+    }
   }
 
   /** Takes back what is begun: a drag, else the search, else the draft, else what is chosen. */

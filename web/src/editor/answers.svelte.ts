@@ -48,8 +48,12 @@ export class Answers {
     }
   }
 
-  everything(onProgress: (done: number, total: number) => void, signal: AbortSignal): Promise<MaskAnswer[]> {
-    return this.ask(({ embedding }, stop) => this.engine().everything(embedding, onProgress, stop), signal);
+  everything(
+    onProgress: (done: number, total: number) => void,
+    signal: AbortSignal,
+    pointsPerSide: number,
+  ): Promise<MaskAnswer[]> {
+    return this.ask(({ embedding }, stop) => this.engine().everything(embedding, onProgress, stop, pointsPerSide), signal);
   }
 
   private async ask<T>(question: (image: Embedding, stop: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {

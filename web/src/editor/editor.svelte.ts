@@ -31,6 +31,8 @@ export interface Listener {
 
 type Point = [number, number];
 
+const [COARSE_GRID, FINE_GRID] = [16, 32]; // clicks in a row: a quarter of the time for what is not small
+
 export class Editor {
   scene = $state.raw<Scene>(scenes.NOTHING);
   size = $state.raw<Size | null>(null);
@@ -216,12 +218,15 @@ export class Editor {
     this.preview = null;
   }
 
-  async findEverything(): Promise<void> {
+  /** Quickly, with a coarse grid of clicks; `closer` with a fine one, which finds small things too. */
+  async findEverything(closer = false): Promise<void> {
     if (this.search) return;
+    const grid = closer ? FINE_GRID : COARSE_GRID;
     const search = (this.search = new AbortController());
     this.progress = { done: 0, total: 0 };
     try {
-      const found = await this.answers.everything((done, total) => (this.progress = { done, total }), search.signal);
+      const tell = (done: number, total: number) => (this.progress = { done, total });
+      const found = await this.answers.everything(tell, search.signal, grid);
       this.proposals = found.toSorted((a, b) => a.area - b.area);
     } catch (error) {
       if (!search.signal.aborted) this.listener.failed(error);

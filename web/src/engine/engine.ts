@@ -54,10 +54,12 @@ export interface Engine {
   ): Promise<MaskAnswer[]>;
   /** `model.segment`: the final mask first, then the other candidates. */
   segment(embedding: string, prompts: Prompts, signal?: AbortSignal): Promise<MaskAnswer[]>;
+  /** Masks of all things; `pointsPerSide` clicks in a row of the grid that is asked. */
   everything(
     embedding: string,
     onProgress: (done: number, total: number) => void,
     signal?: AbortSignal,
+    pointsPerSide?: number,
   ): Promise<MaskAnswer[]>;
 }
 

@@ -37,8 +37,10 @@ export class ServerEngine implements Engine {
     embedding: string,
     onProgress: (done: number, total: number) => void,
     signal?: AbortSignal,
+    pointsPerSide?: number,
   ): Promise<MaskAnswer[]> {
-    const response = await request("api/everything", sending("POST", { embedding, fast: true }, signal));
+    const body = { embedding, points_per_side: pointsPerSide };
+    const response = await request("api/everything", sending("POST", body, signal));
     for await (const text of linesOf(response)) {
       const line = JSON.parse(text) as Line;
       if ("error" in line) throw new EngineError(line.error, 500);

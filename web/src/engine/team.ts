@@ -73,8 +73,9 @@ export class TeamEngine implements Engine {
     embedding: string,
     onProgress: (done: number, total: number) => void,
     signal?: AbortSignal,
+    pointsPerSide?: number,
   ): Promise<MaskAnswer[]> {
-    return (await this.owner(embedding)).everything(embedding, onProgress, signal).catch(orForgotten);
+    return (await this.owner(embedding)).everything(embedding, onProgress, signal, pointsPerSide).catch(orForgotten);
   }
 
   private async owner(embedding: string): Promise<Engine> {

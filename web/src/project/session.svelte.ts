@@ -98,6 +98,11 @@ export class Session {
     }
   }
 
+  /** Another engine knows nothing of the open image yet. */
+  encodeAgain(): void {
+    if (this.current) this.answers.open(this.reference(this.current));
+  }
+
   get index(): number {
     return this.images.findIndex((image) => image.id === this.current?.id);
   }

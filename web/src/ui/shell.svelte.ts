@@ -1,6 +1,6 @@
 // What is around the picture: theme, dialogs, messages, sizes. Remembered where it is worth it.
 
-export type Dialog = "help" | "export" | null;
+export type Dialog = "help" | "export" | "settings" | null;
 export type Theme = "auto" | "light" | "dark";
 
 export interface Message {
@@ -40,9 +40,9 @@ export class Shell {
     localStorage.setItem(THEME, theme);
   }
 
-  hideHints(): void {
-    this.hints = false;
-    localStorage.setItem(HINTS, "off");
+  setHints(shown: boolean): void {
+    this.hints = shown;
+    localStorage.setItem(HINTS, shown ? "on" : "off");
   }
 
   resizeBrush(factor: number): void {

@@ -56,9 +56,10 @@ export class BrowserEngine implements Engine {
     embedding: string,
     onProgress: (done: number, total: number) => void,
     signal?: AbortSignal,
+    pointsPerSide = POINTS_PER_SIDE,
   ): Promise<MaskAnswer[]> {
     return this.ask(
-      { kind: "everything", key: embedding, pointsPerSide: POINTS_PER_SIDE },
+      { kind: "everything", key: embedding, pointsPerSide },
       { signal, progress: onProgress },
     );
   }
