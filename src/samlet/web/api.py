@@ -143,11 +143,12 @@ class EverythingStream:
 
     def __init__(self, service: Service, ask: EverythingAsk) -> None:
         self._loop = asyncio.get_running_loop()
-        self._lines: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._lines: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()  # None: there is a result
         self._stop = Event()
         options = ask.model_dump(exclude={"embedding"})
         future = service.everything(service.kept(ask.embedding), options, self._progress, self._stop)
         self._result = asyncio.wrap_future(future)
+        self._result.add_done_callback(lambda _: self._lines.put_nowait(None))
 
     def _progress(self, done: int, total: int) -> None:
         self._loop.call_soon_threadsafe(self._lines.put_nowait, {"done": done, "total": total})
@@ -155,13 +156,8 @@ class EverythingStream:
     async def lines(self) -> AsyncIterator[bytes]:
         """Progress as it comes, then the masks or the error."""
         try:
-            while not self._result.done() or not self._lines.empty():
-                waiting = asyncio.ensure_future(self._lines.get())
-                await asyncio.wait({waiting, self._result}, return_when=asyncio.FIRST_COMPLETED)
-                if waiting.done():
-                    yield _line(waiting.result())
-                else:
-                    waiting.cancel()
+            while (progress := await self._lines.get()) is not None:
+                yield _line(progress)
             yield await asyncio.to_thread(_line, self._last())
         finally:
             self._stop.set()
