@@ -57,3 +57,27 @@ gpu pack="runs/gpu/packs/pack-000.tar" seconds="540" device="cuda" workers="12" 
     timeout --signal=TERM --kill-after=30 {{ seconds }} samlet train default --data {{ pack }} \
         --teacher-checkpoint runs/gpu/teacher.safetensors --state runs/gpu/state --weights runs/gpu/weights \
         --ledger runs/gpu/ledger.md --device {{ device }} --precision bfloat16 --online --workers {{ workers }} {{ options }}
+
+# docs/models/digits.md: two classifiers, three seeds each, on scikit-learn's digits
+digits:
+    python benchmarks/class_sets.py digits runs/digits-data
+    for run in efficientvit-m0-0 efficientvit-m0-1 efficientvit-m0-2 cascadedvit-s-0 cascadedvit-s-1 cascadedvit-s-2; do \
+        nice -n 19 samlet train classify --recipe digits --student ${run%-*} --seed ${run##*-} \
+            --data runs/digits-data/train --output runs/digits/$run --resume && \
+        samlet eval --protocol classification --data runs/digits-data/val --output runs/digits/$run/val \
+            --checkpoint runs/digits/$run/student.safetensors --backend torch || exit 1; \
+    done
+    python benchmarks/class_sets.py table runs/digits
+
+# docs/models/efficientvit-seg-b0.md: five classes of pixels, on the default's backbone and on a random one that is frozen
+photo-classes data="../shared/data" checkpoint="checkpoints/efficientvit-sam-b0.safetensors":
+    python benchmarks/class_sets.py photos runs/photo-classes --data {{ data }}
+    nice -n 19 samlet train semantic --recipe pixels --data runs/photo-classes/train --output runs/pixels \
+        --checkpoint {{ checkpoint }} --resume
+    nice -n 19 samlet train semantic --recipe pixels --data runs/photo-classes/train --output runs/pixels-frozen \
+        --freeze-backbone --resume
+    for run in pixels pixels-frozen; do \
+        samlet eval --protocol semantic --data runs/photo-classes/val --output runs/$run/val \
+            --checkpoint runs/$run/student.safetensors --backend torch || exit 1; \
+    done
+    python benchmarks/class_sets.py colors runs/photo-classes

@@ -1,6 +1,7 @@
 """Writes the two small data sets that docs/models/digits.md and efficientvit-seg-b0.md are trained and measured on.
 
     python benchmarks/class_sets.py digits runs/digits-data
+    python benchmarks/class_sets.py table runs/digits
     python benchmarks/class_sets.py photos runs/photo-classes --data ../shared/data
     python benchmarks/class_sets.py colors runs/photo-classes
     python benchmarks/class_sets.py sheet runs/photo-classes/val --checkpoint runs/pixels/student.safetensors \
@@ -28,9 +29,12 @@ from samlet.data import Sample, open_folders
 from samlet.data.class_maps import open_class_maps
 from samlet.data.classes import IGNORED, ClassMapSample
 from samlet.data.sample import source_of
+from samlet.evaluation import read_report
 from samlet.evaluation.metrics.classes import confusion, measure_pixels, summed
 from samlet.loading import load
+from samlet.models.trained import trained_spec
 from samlet.parsing import SemanticSegmenter
+from samlet.spec import ModelSpec
 
 NAMES = ("background", "pet", "person", "nucleus", "object")
 VOID = 255
@@ -66,6 +70,25 @@ def digits(output: Path, /) -> None:
         levels = np.minimum(255, 16 * found.images[index]).astype(np.uint8)
         Image.fromarray(levels).convert("RGB").save(folder / f"{index:04d}.png")
     print(output / "train", output / "val", sep="\n")
+
+
+@app.command
+def table(runs: Path, /) -> None:
+    """Print accuracy, parameters and MACs of the runs NAME-SEED in a folder, each measured into its own folder val."""
+    found: dict[str, list[tuple[ModelSpec, float]]] = {}
+    for run in sorted(runs.iterdir()):
+        spec = trained_spec(run / "student.safetensors")
+        if spec is not None:
+            top_1 = read_report(run / "val")["metrics"]["top_1"]
+            found.setdefault(spec.name, []).append((spec, 100 * top_1))
+    rows = []
+    for name, measured in found.items():
+        spec, values = measured[0][0], [top_1 for _, top_1 in measured]
+        costs = (f"{spec.parameters / 1e6:.2f} M", f"{spec.encoder_macs / 1e6:.1f} M")
+        rows.append((name, *costs, "  ".join(f"{value:.1f}" for value in values), f"{np.mean(values):.2f}"))
+    headings = ("parameters", "MACs", "top-1 of each seed, %", "mean")
+    print_table([("model", "left"), *((heading, "right") for heading in headings)], rows)
+    print(json.dumps(rows))
 
 
 @app.command

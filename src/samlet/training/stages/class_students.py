@@ -14,6 +14,7 @@ from samlet.classes import ClassList
 from samlet.errors import CheckpointError, TrainingError
 from samlet.models import create
 from samlet.models.checkpoints import load_checkpoint, read_state_dict
+from samlet.models.cost import count_encoder_macs, count_parameters
 from samlet.models.registry import get_spec
 from samlet.nn.network import LogitsNetwork
 from samlet.nn.parts import ordered_blocks, residual_branches
@@ -57,6 +58,8 @@ def new_network(spec: ModelSpec, seed: int, checkpoint: Path | None) -> LogitsNe
         raise TrainingError(f"{spec.name} gives no logits of classes: choose another student.")
     if checkpoint is not None:
         _start_from(network, checkpoint)
+    costs = {"parameters": count_parameters(network), "encoder_macs": count_encoder_macs(network)}
+    network.spec = replace(spec, **costs)
     return network
 
 
