@@ -12,7 +12,8 @@ import pytest
 from samlet.models.registry import DEFAULT_MODEL, shipped_folder
 
 ROOT = Path(__file__).parents[2]
-OTHERWISE = {"add-an-encoder.md"}  # its file and its commands are run by test_encoder_guide.py
+# Their files, commands and servers are run by test_encoder_guide.py and test_serve_guide.py.
+OTHERWISE = {"add-an-encoder.md", "serve.md"}
 GUIDES = [path for path in sorted((ROOT / "docs" / "guides").glob("*.md")) if path.name not in OTHERWISE]
 DOCUMENTS = [ROOT / "README.md", *GUIDES]
 
