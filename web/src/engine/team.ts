@@ -17,7 +17,8 @@ export type Decoding = "browser" | "quickest";
 export class TeamEngine implements Engine {
   readonly name = "server";
   private here: BrowserEngine | null = null;
-  private readonly handedOver = new Map<string, Promise<unknown>>();
+  /** images of the server whose features are on their way to the browser, have arrived, or never will */
+  private readonly handedOver = new Map<string, "coming" | "here" | "never">();
   private readonly inBrowser = new Set<string>();
   private readonly serverMs: number[] = [];
   private readonly browserMs: number[] = [];
@@ -51,9 +52,9 @@ export class TeamEngine implements Engine {
   ): Promise<MaskAnswer[]> {
     if (this.inBrowser.has(embedding)) return (await this.browser()).predict(embedding, prompts, options, signal);
     // A hint is the id of the server's mask, which the browser does not have.
-    const here = prompts.hint === undefined && this.browserIsQuicker() ? await this.ready(embedding) : null;
-    if (here !== null) {
+    if (prompts.hint === undefined && this.handedOver.get(embedding) === "here" && this.browserIsQuicker()) {
       try {
+        const here = await this.browser();
         return await timed(this.browserMs, () => here.predict(embedding, prompts, options, signal));
       } catch (error) {
         if (!(error instanceof EngineError) || error.status !== 404) throw error;
@@ -87,20 +88,15 @@ export class TeamEngine implements Engine {
     return median(this.browserMs) < median(this.serverMs);
   }
 
-  /** The browser's engine if it knows the image by now; nobody waits for it. */
-  private async ready(embedding: string): Promise<BrowserEngine | null> {
-    const handedOver = this.handedOver.get(embedding);
-    if (handedOver === undefined) return null;
-    const done = await Promise.race([handedOver.then(() => true), Promise.resolve(false)]);
-    return done ? this.browser() : null;
-  }
-
   /** Let the browser have what the server's encoder said of an image, in the background. */
   private handOver(embedding: string, size: [number, number]): void {
     if (this.handedOver.has(embedding)) return;
+    this.handedOver.set(embedding, "coming");
     const work = this.browser().then(async (here) => here.adopt(embedding, size, await this.fetchFeatures(embedding)));
-    this.handedOver.set(embedding, work);
-    work.catch(() => this.handedOver.set(embedding, new Promise(() => {}))); // then the server goes on answering
+    work.then(
+      () => this.handedOver.set(embedding, "here"),
+      () => this.handedOver.set(embedding, "never"), // then the server goes on answering
+    );
   }
 
   private async browser(instead?: unknown): Promise<BrowserEngine> {

@@ -37,12 +37,14 @@ function withoutIslands(mask: Mask, photoPx: number, positive: readonly Point[],
   });
   if (!kept.includes(true)) kept[largest] = true;
   if (!kept.includes(false, 1)) return mask;
-  return { ...mask, data: Uint8Array.from(parts.map, (part) => (kept[part] ? 1 : 0)) };
+  const data = new Uint8Array(mask.data.length);
+  parts.paint(data, kept, 1);
+  return { ...mask, data };
 }
 
 function withoutHoles(mask: Mask, photoPx: number, negative: readonly Point[]): Mask {
   const parts = partsOf(mask.data, mask.width, mask.height, 4, 0);
-  const maskPx = mask.data.reduce((sum, inside) => sum + inside, 0);
+  const maskPx = mask.data.length - parts.area.reduce((sum, area) => sum + area, 0);
   const stays = hit(parts, mask, negative);
   const filled = Array.from(parts.area, (area, part) => {
     const inner =
@@ -50,14 +52,16 @@ function withoutHoles(mask: Mask, photoPx: number, negative: readonly Point[]): 
     return part > 0 && inner && area < SMALL * maskPx && area < SMALL_OF_PHOTO * photoPx && !stays.has(part);
   });
   if (!filled.includes(true)) return mask;
-  return { ...mask, data: mask.data.map((inside, place) => (inside || filled[parts.map[place]] ? 1 : 0)) };
+  const data = mask.data.slice();
+  parts.paint(data, filled, 1);
+  return { ...mask, data };
 }
 
 function hit(parts: Parts, { width, height }: Mask, points: readonly Point[]): Set<number> {
   const found = new Set<number>();
   for (const [x, y] of points) {
     const [column, row] = [Math.floor(x), Math.floor(y)];
-    if (column >= 0 && row >= 0 && column < width && row < height) found.add(parts.map[row * width + column]);
+    if (column >= 0 && row >= 0 && column < width && row < height) found.add(parts.at(column, row));
   }
   found.delete(0);
   return found;

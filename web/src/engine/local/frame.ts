@@ -204,7 +204,8 @@ export function roundEven(value: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-function line(count: number, scale: number, from: number, source: number) {
+/** Of `count` places scale · index + from along a line: the samples before and after each, and the share of the latter. */
+export function line(count: number, scale: number, from: number, source: number) {
   const before = new Int32Array(count);
   const after = new Int32Array(count);
   const share = new Float32Array(count);

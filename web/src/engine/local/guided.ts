@@ -1,6 +1,6 @@
 /** The guided filter, as `samlet.geometry.guided_filter`: an edge of a mask moves to where the photo has one. */
 
-import { type BoxXyxy, type Logits, type SizeHw, roundEven, warped } from "./frame";
+import { type BoxXyxy, clamp, line, type Logits, roundEven, type SizeHw } from "./frame";
 import type { Photo } from "./resize";
 import { sizeOf } from "./windows";
 
@@ -15,21 +15,18 @@ export function guidedMask(
   radiusPx: number,
   eps: number,
 ): Uint8Array {
-  const { slopes, offset } = coefficients(
-    probability,
-    shrunk(photo, window, [probability.height, probability.width]),
-    radiusPx,
-    eps,
-  );
+  const guide = shrunk(photo, window, [probability.height, probability.width]);
+  const lines = coefficients(probability, guide, radiusPx, eps);
   const [height, width] = sizeOf(window);
   const mask = new Uint8Array(height * width);
-  eachEnlargedRow(slopes, probability, 3, [height, width], (y, slope, copies) => {
-    const base = copies.offset(offset, y);
+  const scaled = Float32Array.from({ length: 256 }, (_, level) => level / 255);
+  eachEnlargedRow(lines, probability, 4, [height, width], (y, row) => {
     const start = ((window[1] + y) * photo.width + window[0]) * 4;
-    for (let x = 0; x < width; x++) {
-      let sum = base[x];
-      for (let c = 0; c < 3; c++) sum += slope[3 * x + c] * (photo.data[start + 4 * x + c] / 255);
-      mask[y * width + x] = sum > 0.5 ? 1 : 0;
+    for (let x = 0, place = start; x < width; x++, place += 4) {
+      const red = row[4 * x] * scaled[photo.data[place]];
+      const green = row[4 * x + 1] * scaled[photo.data[place + 1]];
+      const blue = row[4 * x + 2] * scaled[photo.data[place + 2]];
+      mask[y * width + x] = red + green + blue + row[4 * x + 3] > 0.5 ? 1 : 0;
     }
   });
   return mask;
@@ -44,31 +41,39 @@ export function plainMask(logits: Logits, sizeHw: SizeHw): Uint8Array {
   return mask;
 }
 
-/** A map enlarged to `sizeHw` a row at a time, so that a large photo needs no map of its own size. */
+/** A map [h, w, channels] enlarged to `sizeHw` a row at a time, so that a large photo needs no map of its own size. */
 function eachEnlargedRow(
   values: Float32Array,
-  size: Logits,
+  size: { width: number; height: number },
   channels: number,
   [height, width]: SizeHw,
-  each: (y: number, row: Float32Array, more: { offset: (other: Float32Array, y: number) => Float32Array }) => void,
+  each: (y: number, row: Float32Array) => void,
 ): void {
-  const row = (map: Float32Array, of: number, y: number): Float32Array => {
-    if (size.height === height && size.width === width) return map.subarray(y * width * of, (y + 1) * width * of);
-    const [scaleX, scaleY] = [size.width / width, size.height / height];
-    const place = { scaleX, scaleY: 0, fromX: scaleX / 2 - 0.5, fromY: (y + 0.5) * scaleY - 0.5 };
-    return warped(map, size, of, [1, width], place);
-  };
-  const more = { offset: (other: Float32Array, y: number) => row(other, 1, y) };
-  for (let y = 0; y < height; y++) each(y, row(values, channels, y), more);
+  const [scaleX, scaleY] = [size.width / width, size.height / height];
+  const across = line(width, scaleX, scaleX / 2 - 0.5, size.width);
+  const source = size.width * channels;
+  const between = new Float32Array(source);
+  const row = new Float32Array(width * channels);
+  for (let y = 0; y < height; y++) {
+    const place = Math.fround((y + 0.5) * scaleY - 0.5);
+    const floor = Math.floor(place);
+    const share = Math.fround(place - floor);
+    const above = clamp(floor, 0, size.height - 1) * source;
+    const below = clamp(floor + 1, 0, size.height - 1) * source;
+    for (let k = 0; k < source; k++) between[k] = values[above + k] + share * (values[below + k] - values[above + k]);
+    for (let x = 0; x < width; x++) {
+      const [left, right] = [across.before[x] * channels, across.after[x] * channels];
+      const shareX = across.share[x];
+      for (let c = 0; c < channels; c++) {
+        row[x * channels + c] = between[left + c] + shareX * (between[right + c] - between[left + c]);
+      }
+    }
+    each(y, row);
+  }
 }
 
-/** Slopes [h, w, 3] and offset [h, w], each the mean over the windows that a pixel lies in. */
-function coefficients(
-  probability: Logits,
-  guide: Float32Array,
-  radiusPx: number,
-  eps: number,
-): { slopes: Float32Array; offset: Float32Array } {
+/** Three slopes and an offset [h, w, 4], each the mean over the windows that a pixel lies in. */
+function coefficients(probability: Logits, guide: Float32Array, radiusPx: number, eps: number): Float32Array {
   const { width, height, data } = probability;
   const mean = (values: Float32Array, channels: number) => boxMean(values, width, height, channels, radiusPx);
   const pixels = width * height;
@@ -81,8 +86,7 @@ function coefficients(
   const withShare = products((p, c) => guide[3 * p + c] * data[p]);
   const squares = products((p, c) => guide[3 * p + c] * guide[3 * p + c]);
   const mixed = products((p, c) => guide[3 * p + c] * guide[3 * p + ((c + 1) % 3)]);
-  const slopes = new Float32Array(3 * pixels);
-  const offset = new Float32Array(pixels);
+  const lines = new Float32Array(4 * pixels);
   for (let p = 0; p < pixels; p++) {
     const i = 3 * p;
     const [r, g, b, share] = [colors[i], colors[i + 1], colors[i + 2], shares[p]];
@@ -96,12 +100,12 @@ function coefficients(
     const [c0, c1, c2] = [gg * bb - gb * gb, gb * br - rg * bb, rg * gb - gg * br];
     const [d1, d12, d2] = [rr * bb - br * br, br * rg - rr * gb, rr * gg - rg * rg];
     const determinant = rr * c0 + rg * c1 + br * c2;
-    slopes[i] = (c0 * y0 + c1 * y1 + c2 * y2) / determinant;
-    slopes[i + 1] = (c1 * y0 + d1 * y1 + d12 * y2) / determinant;
-    slopes[i + 2] = (c2 * y0 + d12 * y1 + d2 * y2) / determinant;
-    offset[p] = share - (slopes[i] * r + slopes[i + 1] * g + slopes[i + 2] * b);
+    const red = Math.fround((c0 * y0 + c1 * y1 + c2 * y2) / determinant);
+    const green = Math.fround((c1 * y0 + d1 * y1 + d12 * y2) / determinant);
+    const blue = Math.fround((c2 * y0 + d12 * y1 + d2 * y2) / determinant);
+    lines.set([red, green, blue, share - (red * r + green * g + blue * b)], 4 * p);
   }
-  return { slopes: mean(slopes, 3), offset: mean(offset, 1) };
+  return mean(lines, 4);
 }
 
 /** The mean over a square of 2 · radius + 1 pixels a side; beyond the border the map is mirrored, border and all. */
@@ -155,30 +159,48 @@ export function shrunk(photo: Photo, window: BoxXyxy, [height, width]: SizeHw): 
   const sums = new Float32Array(width * 3);
   for (let y = 0; y < height; y++) {
     sums.fill(0);
-    rows[y].forEach(([row, shareY]) => {
+    for (let row = rows.first[y], k = rows.from[y]; k < rows.from[y + 1]; row++, k++) {
       const start = ((window[1] + row) * photo.width + window[0]) * 4;
-      for (let x = 0; x < width; x++) {
-        for (let c = 0; c < 3; c++) {
-          let sum = 0;
-          for (const [column, shareX] of columns[x]) sum += photo.data[start + 4 * column + c] * shareX;
-          sums[3 * x + c] = sums[3 * x + c] + shareY * sum;
-        }
-      }
-    });
+      addRow(photo.data, start, columns, rows.shares[k], sums);
+    }
     for (let x = 0; x < width * 3; x++) result[y * width * 3 + x] = roundEven(sums[x]) / 255;
   }
   return result;
 }
 
-/** For each of `target` pixels the source pixels below it, and the share of it that each covers. */
-function areas(source: number, target: number): [number, number][][] {
-  const scale = source / target;
-  return Array.from({ length: target }, (_, i) => {
-    const [start, end] = [i * scale, Math.min((i + 1) * scale, source)];
-    const covered: [number, number][] = [];
-    for (let place = Math.floor(start + 1e-9); place < end - 1e-9; place++) {
-      covered.push([place, (Math.min(place + 1, end) - Math.max(place, start)) / (end - start)]);
+/** For each of some target pixels the first source pixel below it, and from `from[i]` on the share that each covers. */
+interface Areas {
+  readonly first: Int32Array;
+  readonly from: Int32Array;
+  readonly shares: Float32Array;
+}
+
+function addRow(data: Photo["data"], start: number, columns: Areas, share: number, sums: Float32Array): void {
+  const { first, from, shares } = columns;
+  for (let x = 0; x < first.length; x++) {
+    let [red, green, blue] = [0, 0, 0];
+    for (let k = from[x], place = start + 4 * first[x]; k < from[x + 1]; k++, place += 4) {
+      red += data[place] * shares[k];
+      green += data[place + 1] * shares[k];
+      blue += data[place + 2] * shares[k];
     }
-    return covered;
-  });
+    sums[3 * x] += share * red;
+    sums[3 * x + 1] += share * green;
+    sums[3 * x + 2] += share * blue;
+  }
+}
+
+function areas(source: number, target: number): Areas {
+  const scale = source / target;
+  const [first, from] = [new Int32Array(target), new Int32Array(target + 1)];
+  const shares: number[] = [];
+  for (let i = 0; i < target; i++) {
+    const [start, end] = [i * scale, Math.min((i + 1) * scale, source)];
+    first[i] = Math.floor(start + 1e-9);
+    for (let place = first[i]; place < end - 1e-9; place++) {
+      shares.push((Math.min(place + 1, end) - Math.max(place, start)) / (end - start));
+    }
+    from[i + 1] = shares.length;
+  }
+  return { first, from, shares: Float32Array.from(shares) };
 }

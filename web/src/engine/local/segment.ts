@@ -118,7 +118,7 @@ function boxOfAnswer(frame: ImageFrame, first: First, prompt: Prompt): BoxXyxy |
     prompt.positive.map(([x, y]) => {
       const column = clamp(Math.trunc(x / stepPx), 0, logits.width - 1);
       const row = clamp(Math.trunc(y / stepPx), 0, logits.height - 1);
-      return parts.map[row * logits.width + column];
+      return parts.at(column, row);
     }),
   );
   hit.delete(0);
