@@ -14,6 +14,7 @@ from tests.web.test_api import refused
 from samlet.models.registry import DEFAULT_MODEL, shipped_folder
 from samlet.predictor import Predictor
 from samlet.runtime.artifact import GRAPHS
+from samlet.runtime.composed import ComposedBackend
 from samlet.runtime.onnx import OnnxBackend
 from samlet.web.app import create_app
 from samlet.web.features import to_safetensors
@@ -64,9 +65,12 @@ def test_a_model_without_graphs_has_no_files(client):
     refused(client.get("/model/manifest.json"), 404)
 
 
-def test_the_graphs_of_the_model_are_served_and_nothing_else():
+@pytest.mark.parametrize("composed", [False, True])
+def test_the_graphs_of_the_model_are_served_and_nothing_else(composed):
     folder = shipped_folder(DEFAULT_MODEL)
-    with TestClient(create_app(Predictor(OnnxBackend.from_folder(folder))), base_url="http://localhost") as client:
+    backend = OnnxBackend.from_folder(folder)
+    model = Predictor(ComposedBackend(backend, backend) if composed else backend)
+    with TestClient(create_app(model), base_url="http://localhost") as client:
         for name in ("manifest.json", *GRAPHS):
             assert client.get(f"/model/{name}").content == (folder / name).read_bytes()
         for name in ("parity.json", "..%2Fregistry.py", "encoder.onnx%00", "ENCODER.ONNX"):

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("playwright")
 pytest.importorskip("pycocotools")
 
-from playwright.sync_api import sync_playwright
+from tests.web.browser.chromium import Person
 
 import samlet
 from samlet.data.labelme import read_beside
@@ -27,8 +26,6 @@ from samlet.web.static import PAGE, write_static
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-sync")
 EXAMPLES = Path(__file__).parents[3] / "examples"
 QUESTIONS = {
     "cat": ([[200, 150]], [[60, 60], [240, 200]], [60, 40, 300, 280]),
@@ -82,24 +79,14 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=[f"--{flag}" for flag in FLAGS])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def model():
     return samlet.load(backend="onnx")
 
 
 @pytest.fixture(scope="module")
-def worker(chromium, address):
+def worker(browser, address):
     """A page whose `ask` is answered by a worker with an open model."""
-    page = chromium.new_page()
+    page = browser.new_page()
     page.goto(address)
     (script,) = (PAGE / "assets").glob("worker-*.js")
     running = page.evaluate(START, f"assets/{script.name}")
@@ -166,34 +153,27 @@ def test_what_is_wrong_is_told_in_one_sentence(worker):
             worker.evaluate("ask", question)
 
 
-def test_a_stranger_marks_a_photo_and_exports_it_without_a_server(chromium, address, model, tmp_path):
-    context = chromium.new_context(viewport={"width": 1280, "height": 720}, accept_downloads=True)
-    page = context.new_page()
-    errors = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+def test_a_stranger_marks_a_photo_and_exports_it_without_a_server(browser, address, model, tmp_path):
+    stranger = Person(browser, address, accept_downloads=True)
+    page = stranger.page
+    page.on("console", lambda message: stranger.errors.append(message.text) if message.type == "error" else None)
     page.goto(address)
     page.set_input_files("[data-add-images]", [str(EXAMPLES / "astronaut.jpg")])
-    stage = page.locator("[aria-label^='Picture:']").bounding_box(timeout=30_000)
-    assert stage is not None
-    page.get_by_label("astronaut.jpg").first.wait_for()
-    page.mouse.click(stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2)
-    label = page.locator("[data-label-input]")
-    label.wait_for(timeout=90_000)
-    label.fill("suit")
-    label.press("Enter")
-    page.get_by_role("region", name="Objects", exact=True).get_by_text("suit").wait_for()
-    page.get_by_text("Saved", exact=True).wait_for()
+    page.locator(".where strong", has_text="astronaut.jpg").wait_for()
+    page.locator(".opening").wait_for(state="detached")
+    stranger.click(256, 256)
+    stranger.name("suit")
+    stranger.saved()
 
     page.reload()
-    page.get_by_role("region", name="Objects", exact=True).get_by_text("suit").wait_for()
+    page.locator("[data-layer] .label", has_text="suit").wait_for()
     files = exported(page, tmp_path)
     coco = json.loads(files["annotations.coco.json"])
     assert [category["name"] for category in coco["categories"]] == ["suit"]
     (annotation,) = coco["annotations"]
     from_coco = run_lengths.from_json(annotation["segmentation"])
     (layer,) = page.evaluate(LAYERS)[0]["layers"]
-    assert layer["prompts"]["points"] == [[pytest.approx(256, abs=6)] * 2]
+    assert layer["prompts"]["points"] == [[pytest.approx(256, abs=1)] * 2]
     final = model.segment(EXAMPLES / "astronaut.jpg", points=layer["prompts"]["points"])[0]
     assert float(run_lengths.iou_matrix([from_coco], [final.rle])[0, 0]) >= LEAST_IOU
 
@@ -203,8 +183,33 @@ def test_a_stranger_marks_a_photo_and_exports_it_without_a_server(chromium, addr
     (from_labelme,) = read_beside(json.loads(place.read_text()), place).samples[0].annotations
     assert float(run_lengths.iou_matrix([from_labelme.rle], [from_coco])[0, 0]) >= 0.95  # outlines within a pixel
     assert (read_image(files["masks/astronaut/001_suit.png"])[..., 0] > 0).sum() == run_lengths.area(from_coco)
-    assert errors == []
-    context.close()
+    assert stranger.errors == []
+    stranger.close()
+
+
+def test_the_server_encodes_and_the_browser_decodes_previews(app, browser):
+    """The switch `?engine=together`: no preview is asked of the server once the browser has the features."""
+    person = Person(browser, app.url)
+    asked: list[str] = []
+    person.page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    person.page.on("requestfinished", lambda request: asked.append(f"done {request.url.rpartition('/')[2]}"))
+    person.page.goto(f"{app.url}/?engine=together#{app.get('/api/project')['images'][0]['id']}")
+    person.page.locator(".opening").wait_for(state="detached")
+    assert person.page.evaluate("crossOriginIsolated")  # so the decoder may use threads
+    for step in range(300):
+        person.point(200 + step % 50, 200)
+        person.page.wait_for_timeout(200)
+        if "done features" in asked and asked.count("predict") and step > 20:
+            before = asked.count("predict")
+            person.point(150, 150)
+            person.page.wait_for_timeout(2000)
+            if asked.count("predict") == before:
+                break
+    else:
+        pytest.fail(f"the server was asked all the time: {asked[-20:]}")
+    assert "encoder.onnx" not in " ".join(asked) or "done features" in asked
+    assert person.drawn_px() > 0
+    person.close()
 
 
 def exported(page, folder: Path) -> dict[str, bytes]:
