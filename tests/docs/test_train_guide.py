@@ -49,6 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(recipes, "get_recipe", short)
     monkeypatch.setattr(students, "create", lambda *_: small_sam())
+    monkeypatch.setattr(students, "promptable", lambda name: name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

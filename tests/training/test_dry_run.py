@@ -25,6 +25,7 @@ TINY = Path(__file__).parents[1] / "fixtures" / "tiny"
 @pytest.fixture
 def photos(tmp_path, monkeypatch):
     monkeypatch.setattr(students, "create", lambda *_: small_sam())
+    monkeypatch.setattr(students, "promptable", lambda name: name)
     save_file(small_sam(1).state_dict(), tmp_path / "weights.safetensors")
     folder = tmp_path / "photos"
     folder.mkdir()

@@ -98,6 +98,7 @@ def test_a_real_student_killed_and_resumed_is_the_one_left_alone(
 
 def test_a_run_that_ends_while_its_teacher_works_is_resumed_exactly(tmp_path, photos, monkeypatch):
     monkeypatch.setattr(students, "create", lambda *_: small_sam())
+    monkeypatch.setattr(students, "promptable", lambda name: name)
     save_file(small_sam(3).state_dict(), tmp_path / "teacher.safetensors")
     settings = config(DistillEncoderConfig, steps=4, batch_size=2, canvases=((1.0, 64),), views=2)
 

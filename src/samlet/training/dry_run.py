@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from samlet.reading import reading
 from samlet.training.batches.feed import Batches
 from samlet.training.batches.order import check_batch_size, choose
 from samlet.training.batches.sources import Source
+from samlet.training.class_configs import ClassConfig
 from samlet.training.config import DistillEncoderConfig, TrainConfig
 from samlet.training.loop.checkpoint import check_run
 from samlet.training.loop.fsdp import check_fsdp
@@ -26,21 +27,27 @@ from samlet.training.stages.stage import Stage, Start
 TABLES = ("manifest.tsv", "photos.tsv")
 """Where the licenses of a folder's images may stand: a table in it or in the folder above it, with a column `name`."""
 
+NAMED = 5  # of the classes
+
 _LICENSES = ("license_class", "licence_class", "license", "licence")
 
 
 @dataclass(frozen=True)
 class Folder:
-    """What was found in one folder; `licenses` counts the images of each class, "not stated" among them."""
+    """What was found in one folder; `licenses` counts the images of each class, "not stated" among them.
+
+    `masks` is None where images have classes instead.
+    """
 
     path: str
     images: int
-    masks: int
+    masks: int | None
     licenses: dict[str, int]
 
     def __str__(self) -> str:
         licenses = ", ".join(f"{name} {number:,}" for name, number in sorted(self.licenses.items()))
-        return f"{self.path}: {self.images:,} images, {self.masks:,} masks; licenses: {licenses}"
+        masks = "" if self.masks is None else f", {self.masks:,} masks"
+        return f"{self.path}: {self.images:,} images{masks}; licenses: {licenses}"
 
 
 @dataclass(frozen=True)
@@ -76,11 +83,13 @@ class DryRun:
         config = self.config
         parts = f" in {config.grad_accum_steps} parts" if config.grad_accum_steps > 1 else ""
         steps = f"{config.steps:,} of {config.batch_size} images{parts}, {config.precision}"
+        classes = config.classes if isinstance(config, ClassConfig) else ()
         return [
             ("run", f"{config.stage} of {config.student}"),
             ("steps", f"{steps}: {config.steps * config.batch_size:,} images seen, {self.epochs:.2f} epochs"),
             *(("data", str(folder)) for folder in self.folders),
             *([("data", f"{self.in_shards:,} images in shards, their records not read yet")] if self.in_shards else []),
+            *([("classes", f"{len(classes):,}: {_first(classes)}")] if classes else []),
             ("images", f"{self.learned_from:,} to learn from, {config.validation_images:,} held out"),
             *([("images", self.notice)] if self.notice else []),
             *(("broken", sentence) for sentence in self.broken),
@@ -153,7 +162,7 @@ def _folder(path: Path | None, samples: list[Sample]) -> Folder:
     return Folder(
         str(path or "archives"),
         len(samples),
-        sum(len(sample.annotations) for sample in samples),
+        None if any(sample.facts for sample in samples) else sum(len(sample.annotations) for sample in samples),
         dict(Counter(stated.get(sample.name, "not stated") for sample in samples)),
     )
 
@@ -170,6 +179,10 @@ def _licenses(folder: Path) -> dict[str, str]:
                 if terms and row.get("name"):
                     stated[row["name"]] = terms
     return stated
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
 
 
 def _mib(size: int) -> str:
