@@ -21,7 +21,6 @@ from typing import Any
 import cyclopts
 
 from samlet.backend import Embedding
-from samlet.cli.machine import cpu_name
 from samlet.cli.tables import print_table
 from samlet.data import Annotation, Sample, open_folders
 from samlet.evaluation import Box, evaluate_image, select_samples
@@ -30,6 +29,7 @@ from samlet.evaluation.selection import box_in_image, evenly
 from samlet.loading import load
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
+from samlet.runtime.cpu import cpu_name
 from samlet.runtime.graphs import usable_cores
 
 DATA = Path(__file__).parents[1] / "tests" / "fixtures" / "tiny"

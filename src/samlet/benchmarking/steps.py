@@ -1,4 +1,5 @@
-"""What is timed of one target, all in one process: encode, decode, click, everything, throughput; and a cold start.
+"""What is timed of one target, all in one process: encode, decode, click, first answer, everything, throughput; and a
+cold start.
 
 Every step ends in arrays, so work that a device does on its own time is waited for, and copied back, within the step.
 """
@@ -148,6 +149,20 @@ def _click(predictor: Predictor, image: NDArray[np.uint8], plan: Plan) -> dict[s
     }
 
 
+def _first_answer(predictor: Predictor, image: NDArray[np.uint8], plan: Plan) -> dict[str, Figure]:
+    """From a photo in memory to the mask of `segment`: two looks, edges by the photo, clean-up."""
+    height, width, _ = image.shape
+    center_xy = np.array([width, height]) / 2
+    box_xyxy = np.concatenate([center_xy, center_xy]) * (2 / 3, 2 / 3, 4 / 3, 4 / 3)
+    asked = {"click": Prompts.points([center_xy]), "box": Prompts.boxes(box_xyxy)}
+    return {
+        f"first answer, a {kind}": milliseconds(
+            time_runs(lambda photo, prompts=prompts: predictor.segment(photo, prompts), lambda: image, plan.repeats)
+        )
+        for kind, prompts in asked.items()
+    }
+
+
 def _everything(predictor: Predictor, image: NDArray[np.uint8], plan: Plan) -> dict[str, Figure]:
     side = plan.points_per_side
     seconds = time_runs(MaskGenerator(predictor, side).generate, lambda: image, plan.repeats)
@@ -170,6 +185,7 @@ _STEPS: dict[str, _Figures] = {
     "encode": _encode,
     "decode": _decode,
     "click": _click,
+    "first-answer": _first_answer,
     "everything": _everything,
     "throughput": _throughput,
 }

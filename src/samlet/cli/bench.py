@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from samlet.benchmarking.timing import Figure
 
 AUTO: Literal["auto"] = "auto"
-WHAT = "encode,decode,click,everything,throughput,cold-start"
+WHAT = "encode,decode,click,first-answer,everything,throughput,cold-start"
 WIDTH = 100
 PrintsJson = Annotated[
     bool, Parameter(name="--json", help="Print one JSON line with all figures in place of the table.", negative=())
@@ -69,8 +69,8 @@ def bench(
         str,
         Parameter(
             help=f"Some of {WHAT}; default: all. In the table encode is the network alone and embed starts from a "
-            "photo in memory; decode ends in logits of 256 x 256, click in a mask of the photo's size; a cold start is "
-            "a new Python process up to that mask."
+            "photo in memory; decode ends in logits of 256 x 256, click in a mask of the photo's size; a first answer "
+            "is embed and the mask of segment, second look included; a cold start is a new Python process up to a mask."
         ),
     ] = WHAT,
     image: Annotated[Path | None, Parameter(help="The photo; default: one of 600 x 400 pixels.")] = None,
