@@ -63,8 +63,7 @@ def main(
     """Print the table of one photo."""
     predictor = load(model, backend=backend, threads=1)
     assert isinstance(predictor.backend, GraphBackend)
-    options = {"pred_iou_thresh": 0.0} if without_early_exit else {}
-    generator = MaskGenerator(predictor, points_per_side, **options)
+    generator = MaskGenerator(predictor, points_per_side, pred_iou_thresh=0.0 if without_early_exit else None)
     image = read_image(photo)
     runs = [measure(generator, image) for _ in range(rounds)]
     seconds, calls, masks = min(runs, key=lambda run: sum(run[0].values()))
@@ -95,6 +94,7 @@ def measure(generator: MaskGenerator, image: Any) -> tuple[dict[str, float], dic
         return run
 
     backend = generator.predictor.backend
+    assert isinstance(backend, GraphBackend)
     run_graph = backend._run
 
     def run_named(name: str, *arguments: Any) -> Any:

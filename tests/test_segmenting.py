@@ -177,3 +177,18 @@ def test_a_large_photo_takes_the_memory_of_its_bands(model):
     masks = model.segment(large, boxes=[200, 200, 1800, 1300])
     assert masks[0].size_hw == (1500, 2000)
     assert masks[0].area_px > 0
+
+
+@pytest.mark.parametrize("refine", ["none", "edges"])
+def test_smooth_is_a_part_of_the_clean_up(model, refine):
+    plain, smooth = (model.segment(PHOTO, points=[[200, 150]], refine=refine, smooth=share) for share in (0, 0.2))
+    assert 0 < np.logical_xor(plain[0].to_array(), smooth[0].to_array()).sum() < 0.3 * plain[0].area_px
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"smooth": 0.3}, "smooth is 0.3"), ({"smooth": float("nan")}, "nan"), ({"smooth": 0.1, "clean": False}, "clean")],
+)
+def test_smooth_within_reason(model, options, words):
+    with pytest.raises(InputError, match=words):
+        model.segment(PHOTO, points=[[200, 150]], **options)

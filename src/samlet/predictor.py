@@ -170,6 +170,7 @@ class Predictor:
         embedding: Embedding | None = None,
         refine: Refine = "auto",
         clean: bool = True,
+        smooth: float = 0.0,
         select: Select = "iou",
     ) -> MaskSet:
         """One clean mask for each prompt, its edges where the photo has them: the verb for people.
@@ -177,7 +178,8 @@ class Predictor:
         Prompts are `Prompts`, or `points` [K, 2] with `labels` [K] (one object) and `boxes` [4] or [B, 4], in image
         pixels. `embedding` saves encoding an image again that was embedded before. `refine`: "look" encodes a window
         around each answer and takes the mean of both answers; "edges" lets the photo place the edges (a guided
-        filter); "auto" does both; "none" neither. `clean` removes islands and fills holes that no click asks for.
+        filter); "auto" does both; "none" neither. `clean` removes islands and fills holes that no click asks for;
+        `smooth` (0 to 0.2, a share of the root of the mask's area) also rounds its outline.
         A box or the first click takes the best of the candidates, as `select` says; each further click is asked with
         the last answer as a hint, and takes the single mask.
         Errors as `embed` and `decode`; InputError if the embedding is of an image of another size.
@@ -196,7 +198,7 @@ class Predictor:
                 f"The embedding is of an image of {other_width} x {other_height} pixels but this one is "
                 f"{width} x {height}: give the image it was made from."
             )
-        return segment(self, photo, embedding, asked, refine=refine, clean=clean, select=select)
+        return segment(self, photo, embedding, asked, refine=refine, clean=clean, smooth=smooth, select=select)
 
 
 def _prompts(

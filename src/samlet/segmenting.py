@@ -40,6 +40,7 @@ MARGIN = 0.4  # of the box, on each side of it
 LEAST_WINDOW_OF_BOX, LEAST_WINDOW_OF_CLICK = 0.4, 0.33  # of the photo's long side: more magnification harms tiny things
 WORTH_A_LOOK = 0.7  # a window with more of the photo than this shows nothing new
 RADIUS_OF_OBJECT = 0.15  # the filter's radius is at most this share of the root of the object's area
+MOST_SMOOTH = 0.2  # of the root of the mask's area: more turns everything into a blob
 PROMPTS_AT_ONCE = 64  # as in `Predictor.predict`
 GRID_SIDE = 512  # twice the network's own resolution
 FLOOR = -4.0  # where all logits are lower (a probability below 2 %) there is nothing to refine
@@ -113,11 +114,16 @@ def segment(
     *,
     refine: Refine = "auto",
     clean: bool = True,
+    smooth: float = 0.0,
     select: Select = "iou",
 ) -> MaskSet:
     """What `Predictor.segment` says, of a photo uint8 RGB [H, W, 3] and its embedding."""
     if refine not in REFINE:
         raise InputError(f'refine is {refine!r}; it must be "auto", "none", "edges" or "look".')
+    if not 0 <= smooth <= MOST_SMOOTH:
+        raise InputError(f"smooth is {smooth!r}: it must be from 0 to {MOST_SMOOTH}, of the root of the mask's area.")
+    if smooth and not clean:
+        raise InputError("smooth is a part of the clean-up, which clean=False leaves out: give one of the two.")
     first = _answer(predictor, embedding, prompts, select)
     asked = _Prompt.each(prompts)
     looks = _looks(predictor, photo, first, asked, select) if refine in ("auto", "look") else {}
@@ -125,11 +131,11 @@ def segment(
     for row, prompt in enumerate(asked):
         if refine == "none":
             code, stability = Patch.cut(first.low_res[row], first.frame, -STABILITY_OFFSET).answer(STABILITY_OFFSET)
-            code = _cleaned(code, prompt) if clean else code
+            code = _cleaned(code, prompt, smooth) if clean else code
         else:
             radius = 0.0 if refine == "look" else predictor.spec.edge_radius
             edges = _Edges(radius, predictor.spec.edge_eps)
-            code, stability = _refined(photo, first, row, looks.get(row), edges, prompt if clean else None)
+            code, stability = _refined(photo, first, row, looks.get(row), edges, prompt if clean else None, smooth)
         masks.append(Mask(rle=code, iou=float(first.iou[row]), stability=stability, prompt_index=row))
     return MaskSet(masks, first.frame.size_hw, first.low_res)
 
@@ -260,7 +266,13 @@ class _Edges:
 
 
 def _refined(
-    photo: NDArray[np.uint8], first: _Answers, row: int, look: _Look | None, edges: _Edges, prompt: _Prompt | None
+    photo: NDArray[np.uint8],
+    first: _Answers,
+    row: int,
+    look: _Look | None,
+    edges: _Edges,
+    prompt: _Prompt | None,
+    smooth: float,
 ) -> tuple[Rle, float]:
     """Code at the size of the photo, and stability; cleaned up if there is a prompt to ask what stays."""
     size_hw = first.frame.size_hw
@@ -281,7 +293,8 @@ def _refined(
         mask = plain_mask(logits, window.size_hw)
     corner_xy = window.left, window.top
     if prompt is not None:
-        mask = clean_mask(mask, size_hw[0] * size_hw[1], prompt.positive_xy - corner_xy, prompt.negative_xy - corner_xy)
+        clicks = prompt.positive_xy - corner_xy, prompt.negative_xy - corner_xy
+        mask = clean_mask(mask, size_hw[0] * size_hw[1], *clicks, smooth=smooth)
     return encode_window(mask, corner_xy, size_hw), stability
 
 
@@ -295,7 +308,7 @@ def _surroundings(first: _Answers, row: int, edges: _Edges) -> Window:
     return window.grown(1 + math.ceil(2 * edges.radius * math.hypot(height, width)), (height, width))
 
 
-def _cleaned(code: Rle, prompt: _Prompt) -> Rle:
+def _cleaned(code: Rle, prompt: _Prompt, smooth: float) -> Rle:
     mask = decode(code)
-    cleaned = clean_mask(mask, mask.size, prompt.positive_xy, prompt.negative_xy)
+    cleaned = clean_mask(mask, mask.size, prompt.positive_xy, prompt.negative_xy, smooth=smooth)
     return code if cleaned is mask else encode(cleaned)

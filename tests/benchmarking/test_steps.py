@@ -37,6 +37,8 @@ def test_every_step_has_its_figures():
         "decode, a prompt of 3": "ms",
         "first click": "ms",
         "click": "ms",
+        "first answer, a click": "ms",
+        "first answer, a box": "ms",
         "everything, 2 x 2 points": "s",
         "throughput, 1 at once": "images/s",
         "throughput, 2 at once": "images/s",

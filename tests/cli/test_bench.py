@@ -137,7 +137,10 @@ def test_without_a_baseline_there_are_no_ratios(samlet, measured):
     ("words", "says"),
     [
         (["--backends", "abacus"], 'no backend "abacus"'),
-        (["--what", "encode,sing"], '"sing": --what takes encode, decode, click, everything, throughput, cold-start'),
+        (
+            ["--what", "encode,sing"],
+            '"sing": --what takes encode, decode, click, first-answer, everything, throughput, cold-start',
+        ),
         (["--precisions", "int4"], "runs in int4"),
         (["--baseline", "hare"], 'baseline "hare" is not timed: choose one of ' + SLOW),
         (["no-such-model"], "no-such-model"),

@@ -334,3 +334,9 @@ def test_an_interrupt_leaves_only_finished_images(samlet, loads, photo, workplac
     code, _, err = samlet("segment", photo, second, "--point", "100,80")
     assert (code, err) == (130, "error: Interrupted.\n")
     assert names(workplace) == ["photo.json", "photo.mask.png", "photo.overlay.png"]
+
+
+def test_smooth_is_for_cleaned_masks(samlet, photo, loads):
+    assert samlet("segment", photo, "--point", "100,80", "--smooth", "0.1")[0] == 0
+    code, _, err = samlet("segment", photo, "--point", "100,80", "--smooth", "0.1", "--raw")
+    assert (code, "--smooth is for cleaned masks" in err) == (2, True)

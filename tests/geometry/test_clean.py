@@ -74,3 +74,24 @@ def test_nothing_and_everything_stay(value):
 def test_clicks_outside_of_the_part_that_is_given_say_nothing(mask):
     cleaned = clean_mask(mask, IMAGE_PX, positive_xy=[(-57.0, 31)], negative_xy=[(60, 40), (50, -10)])
     np.testing.assert_array_equal(cleaned, clean_mask(mask, IMAGE_PX))
+
+
+def test_smoothing_rounds_the_outline(mask):
+    mask[24, 25:40] = True  # a hair between two parts
+    cleaned = clean_mask(mask, IMAGE_PX, smooth=0.05)
+    assert not cleaned[24, 30]
+    assert cleaned[15, 15]
+    assert not cleaned[5, 5]  # a corner
+    assert abs(int(cleaned.sum()) - 625) < 40
+
+
+def test_smoothing_leaves_what_was_clicked(mask):
+    assert clean_mask(mask, IMAGE_PX, positive_xy=[(5, 5)], smooth=0.1)[5, 5]
+    assert not clean_mask(mask, IMAGE_PX, negative_xy=[(10, 10)], smooth=0.1)[10, 10]
+
+
+def test_smoothing_leaves_what_it_would_remove():
+    thin = np.zeros((40, 60), bool)
+    thin[20, 5:50] = True
+    np.testing.assert_array_equal(clean_mask(thin, IMAGE_PX, smooth=0.2), thin)
+    assert not clean_mask(np.zeros_like(thin), IMAGE_PX, smooth=0.2).any()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from samlet.candidates import Candidates, columns_of
 from samlet.cli.formats import FormatFiles, Formats, with_digests
+from samlet.cli.options.bounds import Between
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.cli.options.photos import Photos, find_photos
 from samlet.cli.options.places import folder_to_write
@@ -81,6 +82,13 @@ def segment(
             help="look: look again at a window around the answer; edges: the photo places the edges; auto: both."
         ),
     ] = "auto",
+    smooth: Annotated[
+        float,
+        Parameter(
+            help="Round the outlines, by this share of the root of a mask's area; 0.02 is a little.",
+            validator=Between(0, 0.2),
+        ),
+    ] = 0.0,
     raw: Annotated[
         bool, Parameter(help="The network's own answer, neither refined nor cleaned: short for --candidates best.")
     ] = False,
@@ -110,7 +118,11 @@ def segment(
     photos = find_photos(images)
     plans = plan_outputs(photos, files, len(prompts) * masks_per_prompt)
 
-    answer = _Answer(model.load(), prompts, asked, select, refine)
+    if smooth and asked is not None:
+        raise InputError(
+            "--smooth is for cleaned masks, not for the network's own: leave it, or --raw and --candidates."
+        )
+    answer = _Answer(model.load(), prompts, asked, select, refine, smooth)
     rows, answered, broken = [], [], PassedOver(max_broken)
     with progress_bars(shown=None if len(photos) > 1 else False) as bars:
         for number, (image, plan) in enumerate(
@@ -148,6 +160,7 @@ class _Answer:
     candidates: Candidates | None
     select: Literal["iou", "stability"]
     refine: Literal["auto", "none", "edges", "look"]
+    smooth: float
 
     def of(self, image: Path) -> tuple[NDArray[np.uint8], MaskSet]:
         """The image and its masks; a prompt that does not fit it is refused before the encoder runs."""
@@ -158,7 +171,8 @@ class _Answer:
         except PromptError as error:
             raise PromptError(f'"{image}": {error}') from error
         if self.candidates is None:
-            return pixels, self.predictor.segment(pixels, self.prompts, refine=self.refine, select=self.select)
+            wanted = {"refine": self.refine, "smooth": self.smooth, "select": self.select}
+            return pixels, self.predictor.segment(pixels, self.prompts, **wanted)
         embedding = self.predictor.embed(pixels)
         return pixels, self.predictor.predict(embedding, self.prompts, candidates=self.candidates, select=self.select)
 
