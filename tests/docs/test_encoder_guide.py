@@ -24,6 +24,7 @@ from samlet.training.stages import students
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "add-an-encoder.md").read_text(encoding="utf-8")
 TINY = ROOT / "tests" / "fixtures" / "tiny"
+OWN = "grid_net:SPEC"
 ENCODER, CHECK, LOAD = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
 
 
@@ -45,8 +46,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "grid_net", raising=False)
     torch.manual_seed(1)
-    torch.save(create("grid_net:SPEC").state_dict(), tmp_path / "mobile_sam.pt")
-    monkeypatch.setattr(students, "create", lambda name, *_: create("grid_net:SPEC" if name == "mobile-sam" else name))
+    torch.save(create(OWN).state_dict(), tmp_path / "mobile_sam.pt")
+    monkeypatch.setattr(students, "create", lambda spec, *_: create(OWN if spec.name == "mobile-sam" else spec))
     chosen = recipes.get_recipe
 
     def short(*arguments: object, **changes: object) -> TrainConfig:
@@ -66,7 +67,7 @@ def test_the_encoder_of_the_guide_is_built_trained_and_loaded(folder: Path, caps
     exec(compile(LOAD, "the guide's loading", "exec"), {})
     assert "multiply-accumulates an image" in capsys.readouterr().out
     before, after = (load_file(folder / run / "student.safetensors") for run in ("runs/grid1", "runs/grid2"))
-    assert before.keys() == after.keys() == create("grid_net:SPEC").state_dict().keys()
+    assert before.keys() == after.keys() == create(OWN).state_dict().keys()
     assert any(not torch.equal(before[name], after[name]) for name in before if name.startswith("image_encoder."))
 
 
