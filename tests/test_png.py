@@ -11,7 +11,7 @@ from samlet.errors import OutputError
 from samlet.geometry import bands
 from samlet.geometry.bands import LabelRows
 from samlet.geometry.rle import encode
-from samlet.png import labels_png, mask_png, picture_png, png_chunks
+from samlet.png import classes_png, labels_png, mask_png, picture_png, png_chunks
 
 RANDOM = np.random.default_rng(3)
 
@@ -53,3 +53,14 @@ def test_masks_labels_and_pictures():
 def test_more_masks_than_numbers():
     with pytest.raises(OutputError, match="65536 masks are more"):
         labels_png(LabelRows([encode(np.ones((1, 1), bool))] * 65536, (1, 1)))
+
+
+@pytest.mark.parametrize("classes", [2, 256, 300])
+def test_a_map_of_classes_has_colors_up_to_256(classes):
+    labels = (np.arange(300 * 7).reshape(300, 7) % classes).astype(np.uint16)
+    palette = np.random.default_rng(0).integers(0, 256, (classes, 3)).astype(np.uint8)
+    with Image.open(io.BytesIO(b"".join(classes_png(labels, palette)))) as image:
+        assert (image.mode == "P") == (classes <= 256)
+        np.testing.assert_array_equal(np.asarray(image), labels)
+        if classes <= 256:
+            np.testing.assert_array_equal(np.asarray(image.convert("RGB")), palette[labels])

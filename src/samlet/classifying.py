@@ -104,6 +104,10 @@ class Classifier:
             raise InputError(f"top_k is {top_k}: it must be 1 or more.")
         return [self._answer(row, top_k) for row in self.logits(images, batch_size)]
 
+    def classify_pixels(self, pixels: NDArray[np.float32], top_k: int = 5) -> list[Classification]:
+        """The same for images that are pixels already, float32 [N, 3, S, S], in one run."""
+        return [self._answer(row, top_k) for row in self.backend.logits(pixels)]
+
     def _batches(self, images: Iterable[ImageSource], batch_size: int) -> Iterator[NDArray[np.float32]]:
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}: it must be 1 or more.")

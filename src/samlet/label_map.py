@@ -1,4 +1,4 @@
-"""A label map: the class of each pixel of an image, its colors, its areas."""
+"""A label map: the class of each pixel of an image, its colors, its areas, and what they look like on the image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlet.classes import ClassList
+from samlet.drawing import mask_color
 from samlet.errors import InputError
+from samlet.geometry.bands import bands_of
+from samlet.opencv import cv2
+
+OPACITY = 0.55
+LEGEND_LINES = 14  # classes in a legend, the largest
+_PAPER, _INK = 255, (30, 30, 30)
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,12 @@ class LabelMap:
         """Height and width in pixels."""
         return self.labels.shape[0], self.labels.shape[1]
 
+    @property
+    def palette(self) -> NDArray[np.uint8]:
+        """The color of each class, uint8 RGB [K, 3]: the data set's, or one that differs from its neighbors'."""
+        colors = self.classes.colors or tuple(mask_color(number) for number in range(len(self.classes)))
+        return np.array(colors, np.uint8)
+
     def areas_px(self) -> dict[str, int]:
         """Pixels of each class that is in the image, the largest first."""
         counts = np.bincount(self.labels.ravel(), minlength=len(self.classes))
@@ -48,3 +61,37 @@ class LabelMap:
                 for name, area in self.areas_px().items()
             ],
         }
+
+    def overlay(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The image uint8 RGB [H, W, 3] under the colors of its classes, and a legend on its right: [H, W + legend, 3].
+
+        The legend names the largest classes with their share. InputError for an image of another size.
+        """
+        if image.shape[:2] != self.size_hw:
+            height, width = self.size_hw
+            raise InputError(
+                f"The label map has {width}x{height} pixels, the image {image.shape[1]}x{image.shape[0]}: give the "
+                "image that the map is of."
+            )
+        legend = self._legend()
+        picture = np.empty((image.shape[0], image.shape[1] + legend.shape[1], 3), np.uint8)
+        for top, bottom in bands_of(self.size_hw):
+            tint = self.palette[self.labels[top:bottom]]
+            picture[top:bottom, : image.shape[1]] = cv2.addWeighted(image[top:bottom], 1 - OPACITY, tint, OPACITY, 0)
+        picture[:, image.shape[1] :] = legend
+        return picture
+
+    def _legend(self) -> NDArray[np.uint8]:
+        """A strip of the image's height with a line for each class, as many as there is room for."""
+        height, width = self.size_hw
+        line = int(np.clip(height / (LEGEND_LINES + 1), 6, max(height, width) / 30 + 6))
+        strip = np.full((height, line * 12, 3), _PAPER, np.uint8)
+        pixels, numbers = height * width, {name: i for i, name in enumerate(self.classes.names)}
+        for row, (name, area) in enumerate(list(self.areas_px().items())[: min(LEGEND_LINES, height // line)]):
+            top = row * line
+            swatch = self.palette[numbers[name]].tolist()
+            cv2.rectangle(strip, (line // 4, top + line // 5), (line, top + line - line // 5), swatch, -1)
+            text = f"{name.encode('ascii', 'replace').decode()} {area / pixels:.0%}"  # OpenCV's font has no others
+            place = (line + line // 3, top + line - line // 4)
+            cv2.putText(strip, text, place, cv2.FONT_HERSHEY_SIMPLEX, line / 40, _INK, max(1, line // 24), cv2.LINE_AA)
+        return strip

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from samlet.backend import Backend
+from samlet.classes import ClassList, read_class_list
 from samlet.classifying import Classifier
 from samlet.errors import (
     BackendError,
@@ -81,6 +82,7 @@ def load(  # pyright: ignore[reportInconsistentOverload] - `options` are those b
     precision: str | None = None,
     images_kept: int = IMAGES_KEPT,
     task: Task | None = None,
+    classes: ClassList | str | os.PathLike[str] | None = None,
 ) -> Model:
     """Make a ready model; without arguments the one that ships with samlet, offline.
 
@@ -90,21 +92,27 @@ def load(  # pyright: ignore[reportInconsistentOverload] - `options` are those b
     `checkpoint`: such a folder, or weights (.pt, .pth, .safetensors) for torch. `backend`: one of `BACKENDS`, or
     "openvino+onnx" (encoder + decoder). `device`: "cpu", "cuda" or (torch) "mps". `threads`: not for torch. `precision`
     of the encoder: "float32", "bfloat16" or (torch) "float16". `images_kept`: for how many images what all prompts
-    share waits for more prompts (31 MB each in SAM's sizes). Raises BackendError (UnknownBackendError,
-    MissingExtraError), UnknownModelError, ModelError, WeightsError, CheckpointError, InputError.
+    share waits for more prompts (31 MB each in SAM's sizes). `classes`: those of a `checkpoint` that are not the
+    model's own, a ClassList or a text file with a class a line; weights that samlet trained say them themselves. Raises
+    BackendError (UnknownBackendError, MissingExtraError), UnknownModelError, ModelError, WeightsError, CheckpointError,
+    InputError.
     """
     wish = _Wish(backend, device, threads, precision, images_kept)
     wish.check()
     folder = _artifact_folder(name, checkpoint)
     if folder is not None:
+        if classes is not None:
+            raise InputError(f"{folder} is an exported artifact, which brings its classes: leave classes out.")
         model = _load_artifact(folder, name if checkpoint is not None else None, wish, task)
         name, checkpoint = None if checkpoint is None else name, folder.resolve()
     else:
         spec = described(name, checkpoint)
+        if classes is not None:
+            spec = spec.with_classes(classes if isinstance(classes, ClassList) else read_class_list(Path(classes)))
         _check_task(spec, task)
         checkpoint = None if checkpoint is None else Path(checkpoint).resolve()
         model = _load_named(spec, wish) if checkpoint is None else _load_torch(spec, wish, checkpoint)
-    again: Any = partial(load, name, checkpoint=checkpoint, **asdict(wish))
+    again: Any = partial(load, name, checkpoint=checkpoint, classes=classes, **asdict(wish))
     return model.reloaded_by(again)
 
 

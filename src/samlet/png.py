@@ -18,25 +18,32 @@ from samlet.geometry.bands import LabelRows, bands_of, mask_bands
 from samlet.geometry.rle import Rle
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-GRAY, RGB = 0, 2
+GRAY, RGB, INDEXED = 0, 2, 3
 UP = 2  # the filter of every row: its difference to the one above, mostly zeros in masks
 FASTEST = 1
 
 
-def png_chunks(bands: Iterable[NDArray[Any]], size_hw: tuple[int, int], mark: bytes = b"") -> Iterator[bytes]:
+def png_chunks(
+    bands: Iterable[NDArray[Any]],
+    size_hw: tuple[int, int],
+    mark: bytes = b"",
+    palette: NDArray[np.uint8] | None = None,
+) -> Iterator[bytes]:
     """The bytes of a PNG, piece by piece. `bands`: rows [h, W] or RGB [h, W, 3], uint8 or uint16, that add up to H.
 
-    `mark`, if any, is the body of a tEXt chunk.
+    `mark`, if any, is the body of a tEXt chunk. `palette` [K, 3]: the colors that the values of uint8 rows stand for.
     """
     height, width = size_hw
     packer = zlib.compressobj(FASTEST)
     above: NDArray[np.uint8] | None = None
     for band in bands:
         if above is None:
-            kind = RGB if band.ndim == 3 else GRAY
+            kind = RGB if band.ndim == 3 else GRAY if palette is None else INDEXED
             yield SIGNATURE + _chunk(b"IHDR", struct.pack(">2I5B", width, height, 8 * band.itemsize, kind, 0, 0, 0))
             if mark:
                 yield _chunk(b"tEXt", mark)
+            if palette is not None:
+                yield _chunk(b"PLTE", palette.tobytes())
         filtered, above = _filtered(band, above)
         packed = packer.compress(filtered.data)
         if packed:
@@ -55,6 +62,18 @@ def labels_png(labels: LabelRows, mark: bytes = b"") -> Iterator[bytes]:
     if labels.count > np.iinfo(np.uint16).max:
         raise OutputError(f"{labels.count} masks are more than a 16-bit label map can number.")
     return png_chunks(labels.bands(), labels.size_hw, mark)
+
+
+def classes_png(labels: NDArray[np.uint16], palette: NDArray[np.uint8], mark: bytes = b"") -> Iterator[bytes]:
+    """A map of classes [H, W] as PNG, piece by piece: its values are the classes, shown in the colors of `palette`.
+
+    More than 256 classes have no colors: that is a 16-bit gray PNG.
+    """
+    size_hw = (labels.shape[0], labels.shape[1])
+    indexed = len(palette) <= 256
+    kind = np.uint8 if indexed else np.uint16
+    bands = (labels[top:bottom].astype(kind) for top, bottom in bands_of(size_hw))
+    return png_chunks(bands, size_hw, mark, palette if indexed else None)
 
 
 def picture_png(pixels: NDArray[np.uint8], mark: bytes = b"") -> Iterator[bytes]:

@@ -204,6 +204,8 @@ class ModelSpec:
 
         ModelError for a model of a task without classes.
         """
+        if self.classes is None:
+            raise ModelError(f"{self.name} is a model for {self.task.replace('_', ' ')}, which knows no classes.")
         options = dict(self.options) | {"classes": len(classes)}
         return replace(self, classes=classes, options=options, checkpoint=None, parameters=0, encoder_macs=0)
 

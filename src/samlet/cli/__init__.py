@@ -29,6 +29,8 @@ STOPPED = 128  # plus the number of the signal, as shells do
 VERBS = (
     ("segment", "samlet.cli.segment:segment", "Cut objects out of images with points and boxes."),
     ("everything", "samlet.cli.everything:everything", "Find everything in photos, without prompts."),
+    ("classify", "samlet.cli.classify:classify", "Say what is in photos."),
+    ("parse", "samlet.cli.parse:parse", "Say what each pixel of a photo is."),
     ("models", "samlet.cli.models:app", "List the models; pull or import their weights."),
     ("train", "samlet.cli.train:app", "Train a smaller model from a larger one, or on masks."),
     ("export", "samlet.cli.export:export", "Write a model as files that run without torch."),

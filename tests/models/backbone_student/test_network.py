@@ -64,8 +64,8 @@ def test_its_checkpoint_is_told_from_the_classifiers(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["efficientvit-m2", "cascadedvit-s", "efficientvit-b0"])
-def test_a_student_is_trained_exported_and_asked(name: str, tmp_path: Path) -> None:
+def test_a_student_is_trained_exported_and_asked(tmp_path: Path) -> None:
+    name = "efficientvit-m2"
     photos = write_pictures(tmp_path / "photos")
     teacher = tmp_path / "teacher.safetensors"
     save_file(fill_(create("efficientvit-sam-b0")).state_dict(), teacher)

@@ -20,6 +20,10 @@ BackendName: TypeAlias = Annotated[
     Parameter(help="What runs the model (encoder+decoder); auto takes the best here, see samlet doctor --tune."),
 ]
 CheckpointFile: TypeAlias = Annotated[Path, Parameter(help="A weights file of that model, for torch.")]
+ClassesFile: TypeAlias = Annotated[
+    Path,
+    Parameter(help="Names of the classes of a --checkpoint that are not the model's own: a text file, a class a line."),
+]
 Device: TypeAlias = Annotated[str, Parameter(help="cpu, cuda, cuda:1 or (torch) mps; default: what the backend takes.")]
 Threads: TypeAlias = Annotated[
     int,
