@@ -79,7 +79,10 @@ export class App implements Bench {
   /** Another engine answers from now on; the one before goes on where the new one cannot start. */
   async setEngine(choice: EngineChoice): Promise<void> {
     try {
-      this.engine = await chooseEngine(choice);
+      const next = await chooseEngine(choice);
+      await next.ready?.();
+      this.engine.close?.();
+      this.engine = next;
       rememberChoice(choice);
       this.session.encodeAgain();
     } catch (error) {

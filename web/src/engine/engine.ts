@@ -44,6 +44,10 @@ export interface ImageRef {
 
 export interface Engine {
   readonly name: "server" | "browser";
+  /** Waits until it can answer; EngineError if it never will. */
+  ready?(): Promise<void>;
+  /** Lets go of all that it holds; it answers no more. */
+  close?(): void;
   embed(image: ImageRef, signal?: AbortSignal): Promise<Embedding>;
   /** The raw decoder: previews. `multimask` asks for the three candidates of an ambiguous prompt. */
   predict(

@@ -79,6 +79,11 @@ export class TeamEngine implements Engine {
     return (await this.owner(embedding)).everything(embedding, onProgress, signal, pointsPerSide).catch(orForgotten);
   }
 
+  close(): void {
+    this.here?.close();
+    this.here = null;
+  }
+
   private async owner(embedding: string): Promise<Engine> {
     return this.inBrowser.has(embedding) ? this.browser() : this.server;
   }

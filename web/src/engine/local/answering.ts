@@ -12,7 +12,7 @@ import { Patch } from "./patch";
 import { toPixels } from "./pixels";
 import { Prompt } from "./prompts";
 import type { Photo } from "./resize";
-import { bestColumn, segment } from "./segment";
+import { type Candidate, candidatesOf, segment, singleOf } from "./segment";
 
 const PHOTOS_BYTES = 400_000_000;
 const HINTS_BYTES = 64_000_000;
@@ -26,11 +26,6 @@ interface Kept {
 interface Hint {
   readonly key: string;
   readonly logits: Float32Array;
-}
-
-interface Candidate {
-  readonly iou: number;
-  readonly lowRes: Logits;
 }
 
 export class Answering {
@@ -78,8 +73,8 @@ export class Answering {
   async segment(key: string, prompts: Prompts): Promise<MaskAnswer[]> {
     const { features, photo, prompt, hint } = this.asked(key, prompts);
     if (photo === null) throw forgotten();
-    const { rle, iou, lowRes } = await segment(this.graphs, photo, features, prompt, hint);
-    const others = await this.candidates(features, prompt, hint, true);
+    const { rle, iou, lowRes, candidates } = await segment(this.graphs, photo, features, prompt, hint);
+    const others = candidates ?? (await this.candidates(features, prompt, hint, true));
     return [this.answer(key, rle, iou, lowRes), ...this.answered(key, features, others)];
   }
 
@@ -122,11 +117,9 @@ export class Answering {
   ): Promise<Candidate[]> {
     const decoded = await this.graphs.decode(features, prompt, hint);
     const unambiguous = prompt.clicks.length > 1 && prompt.box === null;
-    const best = unambiguous ? this.graphs.single : bestColumn(this.graphs, decoded);
-    const columns = multimask ? this.graphs.multimask : [best];
-    const logits = await decoded.lowRes(columns);
-    const found = columns.map((column, k) => ({ iou: decoded.iou[column], lowRes: logits[k] }));
-    return found.sort((one, other) => other.iou - one.iou);
+    if (unambiguous && !multimask) return [await singleOf(this.graphs, decoded)];
+    const found = await candidatesOf(this.graphs, decoded);
+    return multimask ? found : found.slice(0, 1);
   }
 
   private answered(key: string, features: Features, candidates: readonly Candidate[]): MaskAnswer[] {

@@ -30,6 +30,10 @@ export class BrowserEngine implements Engine {
     this.started.catch(() => {}); // every later question is told too
   }
 
+  async ready(): Promise<void> {
+    await this.started;
+  }
+
   async embed(image: ImageRef, signal?: AbortSignal): Promise<Embedding> {
     return this.ask({ kind: "embed", key: image.id, file: await image.bytes() }, { signal });
   }
@@ -58,10 +62,7 @@ export class BrowserEngine implements Engine {
     signal?: AbortSignal,
     pointsPerSide = POINTS_PER_SIDE,
   ): Promise<MaskAnswer[]> {
-    return this.ask(
-      { kind: "everything", key: embedding, pointsPerSide },
-      { signal, progress: onProgress },
-    );
+    return this.ask({ kind: "everything", key: embedding, pointsPerSide }, { signal, progress: onProgress });
   }
 
   close(): void {

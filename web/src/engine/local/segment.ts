@@ -30,11 +30,18 @@ export interface Segmented {
   readonly iou: number;
   readonly stability: number;
   readonly lowRes: Logits;
+  /** The network's own candidates, best first, where the answer was chosen from them. */
+  readonly candidates?: readonly Candidate[];
 }
 
-interface First {
-  readonly lowRes: Logits;
+/** A mask as the network has it. */
+export interface Candidate {
   readonly iou: number;
+  readonly lowRes: Logits;
+}
+
+interface First extends Candidate {
+  readonly candidates?: readonly Candidate[];
 }
 
 interface Look {
@@ -53,12 +60,19 @@ export async function segment(
 ): Promise<Segmented> {
   const first = await dialogue(graphs, features, prompt, hint);
   const look = await secondLook(graphs, photo, features.frame, first, prompt);
-  return { ...refined(graphs, photo, features.frame, first, look, prompt), iou: first.iou, lowRes: first.lowRes };
+  return { ...refined(graphs, photo, features.frame, first, look, prompt), ...first };
 }
 
-/** Which column is the best of an ambiguous prompt's, by predicted IoU. */
-export function bestColumn(graphs: Graphs, answer: Answer): number {
-  return graphs.multimask.reduce((best, column) => (answer.iou[column] > answer.iou[best] ? column : best));
+/** The masks of an ambiguous prompt, best predicted IoU first: upscaling all of them costs hardly more than one. */
+export async function candidatesOf(graphs: Graphs, answer: Answer): Promise<Candidate[]> {
+  const logits = await answer.lowRes(graphs.multimask);
+  const found = graphs.multimask.map((column, k) => ({ iou: answer.iou[column], lowRes: logits[k] }));
+  return found.sort((one, other) => other.iou - one.iou);
+}
+
+/** The mask that answers a prompt which leaves no doubt. */
+export async function singleOf(graphs: Graphs, answer: Answer): Promise<Candidate> {
+  return { iou: answer.iou[graphs.single], lowRes: (await answer.lowRes([graphs.single]))[0] };
 }
 
 /**
@@ -81,8 +95,9 @@ async function chosen(
   hint?: Float32Array,
 ): Promise<First> {
   const answer = await graphs.decode(features, prompt, hint);
-  const column = single ? graphs.single : bestColumn(graphs, answer);
-  return { lowRes: (await answer.lowRes([column]))[0], iou: answer.iou[column] };
+  if (single) return singleOf(graphs, answer);
+  const candidates = await candidatesOf(graphs, answer);
+  return { ...candidates[0], candidates };
 }
 
 /** A second answer in a window around the first one, encoded larger; none where the window fills the photo. */
