@@ -115,6 +115,15 @@ class TestEmbedding:
         assert_same(Embedding.load(tmp_path / "photo.npz"), embedding)
         assert [path.name for path in tmp_path.iterdir()] == ["photo.npz"]
 
+    def test_another_file_is_replaced_only_where_asked(self, embedding, tmp_path):
+        embedding.save(tmp_path / "photo.npz")
+        embedding.save(tmp_path / "photo.npz")
+        np.savez(tmp_path / "theirs.npz", model="mine")
+        with pytest.raises(OutputError, match=r"theirs\.npz.* was not written by samlet.*overwrite=True"):
+            embedding.save(tmp_path / "theirs.npz")
+        embedding.save(tmp_path / "theirs.npz", overwrite=True)
+        assert_same(Embedding.load(tmp_path / "theirs.npz"), embedding)
+
     def test_it_is_saved_under_the_name_given(self, embedding, tmp_path):
         embedding.save(tmp_path / "photo")
         assert_same(Embedding.load(tmp_path / "photo"), embedding)

@@ -9,9 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from samlet.errors import OutputError
 from samlet.marks import (
     PNG_MARK,
+    WEIGHTS_MARK,
     Photo,
+    are_our_weights,
+    check_ours,
+    is_our_archive,
+    is_our_json,
     is_our_png,
     is_our_record,
     is_unmarked_record,
@@ -117,3 +123,43 @@ def test_a_photo_that_was_moved_is_the_same(photo, tmp_path):
     assert known.is_elsewhere(moved, tmp_path)  # a copy: the first is still there
     photo.unlink()
     assert known.is_of(moved, tmp_path)
+
+
+def test_what_is_there_must_be_ours(tmp_path):
+    ours, theirs = tmp_path / "ours.json", tmp_path / "theirs.json"
+    ours.write_text(json.dumps(marked_record(RECORD, None)))
+    theirs.write_text(json.dumps(RECORD | {"note": "by hand"}))
+    check_ours([ours, tmp_path / "nothing", tmp_path], is_our_json)
+    with pytest.raises(OutputError, match=r"theirs\.json.* was not written by samlet, or was changed since: choose"):
+        check_ours([ours, theirs], is_our_json)
+
+
+def test_archives_are_known_by_their_members(tmp_path):
+    np.savez(tmp_path / "a.npz", model="x", size_hw=[1, 2])
+    assert is_our_archive(tmp_path / "a.npz", {"model.npy"})
+    assert not is_our_archive(tmp_path / "a.npz", {"model.npy", "canvases.npy"})
+    (tmp_path / "text").write_text("no archive")
+    assert not is_our_archive(tmp_path / "text", {"model.npy"})
+    assert not is_our_archive(tmp_path / "nothing", {"model.npy"})
+
+
+def header(content: bytes) -> bytes:
+    return len(content).to_bytes(8, "little") + content
+
+
+@pytest.mark.parametrize(
+    ("content", "ours"),
+    [
+        (header(json.dumps({"__metadata__": WEIGHTS_MARK}).encode()), True),
+        (header(b'{"__metadata__": {"format": "pt"}}'), False),
+        (header(b'{"__metadata__": null}'), False),
+        (header(b"[]"), False),
+        (b"", False),
+        (b"\xff" * 9, False),
+        (header(b"{"), False),
+    ],
+)
+def test_weights_are_known_by_their_metadata(tmp_path, content, ours):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(content)
+    assert are_our_weights(path) == ours

@@ -22,6 +22,7 @@ from samlet.files import write_aside
 from samlet.geometry.boxes import boxes_from_masks
 from samlet.geometry.frames import ImageFrame
 from samlet.geometry.regions import stability_score
+from samlet.marks import check_ours, is_our_archive
 from samlet.reading import decoding, is_missing, read_npz
 from samlet.tokens import PromptTokens
 
@@ -34,6 +35,7 @@ _UNKNOWN_WEIGHTS = (
     "Embed the image again to be sure."
 )
 FEATURE_KEY = "features/"  # prefix of feature arrays in an .npz, so that a feature can have any name
+_MEMBERS = {"model.npy", "size_hw.npy", "canvases.npy"}  # of every embedding's .npz
 
 
 class MaskLogits(Protocol):
@@ -153,8 +155,14 @@ class Embedding:
         # A mapping proxy cannot be pickled, and embeddings travel between processes.
         return Embedding, (dict(self.features), self.frame, self.model, self.weights)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the embedding as an `.npz` file, replacing an old one; OutputError if that is impossible."""
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the embedding as an `.npz` file; OutputError if that is impossible.
+
+        An embedding that lies there is replaced, another file is an OutputError unless `overwrite`.
+        """
+        if not overwrite:
+            remedy = "choose another name, or pass overwrite=True"
+            check_ours([Path(path)], lambda there: is_our_archive(there, _MEMBERS), remedy)
         arrays: dict[str, Any] = {FEATURE_KEY + name: array for name, array in self.features.items()}
         frame = self.frame
         facts = {

@@ -9,20 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import struct
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from samlet import __version__
+from samlet.errors import OutputError
 from samlet.files import sha256_of
 
-MARK = "samlet"  # the key of records
+MARK = "samlet"  # the key of records, and of the metadata of weights
+WEIGHTS_MARK = {MARK: __version__}
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_HEAD = 33  # bytes of the signature and of IHDR, the first chunk
-PNG_MARK = b"Software\0samlet " + __version__.encode()  # of a tEXt chunk
+PNG_SOFTWARE = f"samlet {__version__}"
+PNG_MARK = b"Software\0" + PNG_SOFTWARE.encode()  # of a tEXt chunk
 _PNG_MARK = b"tEXtSoftware\0samlet"
 _LARGEST_RECORD = 1 << 30
+_LARGEST_HEADER = 100 << 20  # bytes; what safetensors itself allows
 _UNMARKED_ANNOTATION = {"id", "segmentation", "bbox", "area", "predicted_iou", "stability_score"}
 
 
@@ -47,6 +53,13 @@ class Photo:
         if self.path == _seen_from(image, folder):
             return False
         return (folder / self.path).is_file() or self.sha256 != sha256_of(image)
+
+
+def check_ours(paths: Iterable[Path], is_ours: Callable[[Path], bool], remedy: str = "choose another name") -> None:
+    """`OutputError` for the first file that is there and that samlet did not write, or that was changed since."""
+    for path in paths:
+        if path.exists() and not path.is_dir() and not is_ours(path):  # a folder is refused when it is written to
+            raise OutputError(f'"{path}" was not written by samlet, or was changed since: {remedy}.')
 
 
 def marked_record(record: Mapping[str, Any], photo: Photo | None) -> dict[str, Any]:
@@ -84,6 +97,12 @@ def is_our_record(record: Mapping[str, Any]) -> bool:
     return is_unmarked_record(record)
 
 
+def is_our_json(path: Path) -> bool:
+    """Whether a file holds a record of samlet's that nobody changed; False where it cannot be read."""
+    record = read_record(path)
+    return record is not None and is_our_record(record)
+
+
 def is_unmarked_record(record: Mapping[str, Any]) -> bool:
     """Whether it is a record of `samlet segment` or `samlet everything` from before there was a mark."""
     annotations = record.get("annotations")
@@ -104,6 +123,27 @@ def is_our_png(path: Path) -> bool:
     except OSError:
         return False
     return head.startswith(_PNG_START) and head[_PNG_HEAD + 4 :] == _PNG_MARK
+
+
+def is_our_archive(path: Path, members: set[str]) -> bool:
+    """Whether a file is an `.npz` that has these members; False where it cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return members <= set(archive.namelist())
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return False
+
+
+def are_our_weights(path: Path) -> bool:
+    """Whether samlet wrote a safetensors file with its mark; False where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length)) if length <= _LARGEST_HEADER else None
+    except (OSError, ValueError, RecursionError, struct.error):
+        return False
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    return isinstance(metadata, dict) and MARK in metadata
 
 
 def _digest(record: Mapping[str, Any]) -> str:

@@ -96,6 +96,13 @@ def test_targets_take_turns(samlet, measured, monkeypatch):
     assert seen == [("onnx", 3), ("openvino", 3)] * 3
 
 
+def test_a_file_of_figures_is_replaced_and_another_is_not(samlet, refused, measured, tmp_path):
+    assert [samlet("bench", "--output", tmp_path / "bench.json")[0] for _ in range(2)] == [0, 0]
+    (tmp_path / "theirs.json").write_text("{}")
+    assert "was not written by samlet" in refused("bench", "--output", tmp_path / "theirs.json")
+    assert (tmp_path / "theirs.json").read_text() == "{}"
+
+
 def test_json(samlet, measured, tmp_path):
     file = tmp_path / "new" / "bench.json"
     code, line, err = samlet("bench", "--baseline", SLOW, "--json", "--output", file, "--threads", 2)

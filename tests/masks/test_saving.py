@@ -56,3 +56,33 @@ def test_another_suffix_is_refused_with_what_would_do(masks, tmp_path):
     with pytest.raises(OutputError, match=r"out\.gif.*\.json or \.png, or a folder"):
         masks.save(tmp_path / "out.gif")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["out.json", "out.png", "out"])
+def test_masks_are_saved_again_over_their_own_files(masks, tmp_path, name):
+    masks.save(tmp_path / name)
+    masks[:1].save(tmp_path / name)
+    if name == "out":  # of two masks the second is gone
+        assert sorted(path.name for path in (tmp_path / name).iterdir()) == ["0.png", "masks.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "there"), [("a.json", "a.json"), ("a.png", "a.png"), ("a", "a/masks.json"), ("a", "a/1.png")]
+)
+def test_a_file_of_the_users_is_replaced_only_where_asked(masks, tmp_path, name, there):
+    theirs = tmp_path / there
+    theirs.parent.mkdir(exist_ok=True)
+    theirs.write_bytes(b"{}")
+    with pytest.raises(OutputError, match=f"{theirs.name}.* was not written by samlet.*overwrite=True"):
+        masks.save(tmp_path / name)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [theirs]
+    assert theirs.read_bytes() == b"{}"
+    masks.save(tmp_path / name, overwrite=True)
+    assert theirs.read_bytes() != b"{}"
+
+
+def test_pictures_of_the_users_beside_ours_stay(masks, tmp_path):
+    masks.save(tmp_path)
+    (tmp_path / "7.png").write_bytes(b"theirs")
+    masks[:1].save(tmp_path)
+    assert (tmp_path / "7.png").read_bytes() == b"theirs"

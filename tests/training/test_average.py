@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from samlet.errors import CheckpointError, TrainingError
+from samlet.errors import CheckpointError, OutputError, TrainingError
 from samlet.training.average import average
 
 
@@ -41,3 +41,11 @@ def test_one_is_no_average(tmp_path: Path) -> None:
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint at"):
         average([saved(tmp_path / "a.safetensors", 1.0), tmp_path / "gone.safetensors"], tmp_path / "mean.safetensors")
+
+
+def test_a_mean_is_replaced_and_other_weights_are_not(tmp_path: Path) -> None:
+    parts = [saved(tmp_path / "a.safetensors", 1), saved(tmp_path / "b.safetensors", 2)]
+    average(parts, average(parts, tmp_path / "mean.safetensors"))
+    with pytest.raises(OutputError, match=r"a\.safetensors.* was not written by samlet"):
+        average(parts, parts[0])
+    assert float(load_file(parts[0])["weight"][0]) == 1

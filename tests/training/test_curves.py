@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from samlet.errors import TrainingError
+from samlet.errors import OutputError, TrainingError
 from samlet.training import curves
 from samlet.training.curves import draw_curves, read_log
 from samlet.training.loop.checkpoint import LOG
@@ -57,3 +57,13 @@ def colored(path):
     with Image.open(path) as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
     return int((np.ptp(pixels, axis=2) > 20).sum())
+
+
+def test_a_picture_of_curves_is_replaced_and_another_is_not(tmp_path):
+    write_log(tmp_path / "run", [{"step": 1, "a": 1.0}])
+    draw_curves([tmp_path / "run"], tmp_path / "curves.png")
+    draw_curves([tmp_path / "run"], tmp_path / "curves.png")
+    (tmp_path / "photo.png").write_bytes(b"theirs")
+    with pytest.raises(OutputError, match=r"photo\.png.* was not written by samlet"):
+        draw_curves([tmp_path / "run"], tmp_path / "photo.png")
+    assert (tmp_path / "photo.png").read_bytes() == b"theirs"

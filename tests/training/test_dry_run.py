@@ -118,6 +118,14 @@ def test_another_models_checkpoint_and_photos_without_masks_are_told_beforehand(
         )
 
 
+@pytest.mark.parametrize("name", ["student.safetensors", "log.jsonl", "checkpoint-000010.pt"])
+def test_files_of_no_run_are_told_beforehand(photos, tmp_path, name):
+    (tmp_path / name).write_text("theirs")
+    weights = tmp_path / "weights.safetensors"
+    with pytest.raises(TrainingError, match=f"holds {name}, which a run would replace, but no config.json of one"):
+        dry_run(settings(FinetuneConfig), Run(tmp_path), data=open_source([photos]), checkpoint=weights)
+
+
 def test_a_folder_that_holds_a_run_is_told_beforehand(photos, tmp_path):
     chosen, given = (
         settings(FinetuneConfig),

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from samlet.cli.options.bounds import Between
 from samlet.cli.options.model import BackendName, CheckpointFile, Device, ModelName, Threads
-from samlet.cli.options.places import file_to_write
+from samlet.cli.options.places import record_to_write
 from samlet.cli.pull import with_weights
 from samlet.cli.tables import print_table
 from samlet.errors import BackendError, InputError, ModelError
@@ -37,7 +37,7 @@ WIDTH = 100
 PrintsJson = Annotated[
     bool, Parameter(name="--json", help="Print one JSON line with all figures in place of the table.", negative=())
 ]
-JsonFile = Annotated[Path, Parameter(help="Write that JSON line to this file.", validator=file_to_write)]
+JsonFile = Annotated[Path, Parameter(help="Write that JSON line to this file.", validator=record_to_write)]
 Side = Annotated[int, Parameter(validator=Between(1, 256))]
 
 app = App(name="bench", help_format="plaintext")
@@ -351,12 +351,12 @@ def _print_json(facts: dict[str, Any], printed: bool, output: Path | None) -> No
     """One line that says what was run, on what, and what came out, where it was asked for."""
     from samlet.evaluation.provenance import machine, versions
     from samlet.files import make_folder, write_files
+    from samlet.marks import marked_record
     from samlet.runtime.graphs import usable_cores
 
     here = {**machine(), "usable_cores": usable_cores(), "load_average": _load_average()}
-    line = json.dumps(
-        {"command": f"samlet {shlex.join(sys.argv[1:])}", "machine": here, "versions": versions(), **facts}
-    )
+    told = {"command": f"samlet {shlex.join(sys.argv[1:])}", "machine": here, "versions": versions(), **facts}
+    line = json.dumps(marked_record(told, None))
     if printed:
         print(line)
     if output is not None:

@@ -93,13 +93,15 @@ class MaskSet(Sequence[Mask]):
         confidence = None if np.isnan(self.iou).any() else self.iou
         return supervision.Detections(xyxy=boxes_xyxy, mask=self.to_array(), confidence=confidence)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the masks to a file or a folder, replacing old files; OutputError if that is impossible.
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the masks to a file or a folder; OutputError if that is impossible.
+
+        Files that samlet wrote are replaced, others are an OutputError unless `overwrite`.
 
         `out.json`: an SA-1B record. `out.png`: 0 and 255 for one mask, for several a 16-bit map in which mask n is
         n + 1, the smallest on top. A folder (no suffix): masks.json and a PNG for each mask, 0.png, 1.png, …
         """
-        saving.save(self, Path(path))
+        saving.save(self, Path(path), overwrite)
 
     def plot(self, image: ImageSource | None = None, ax: Any = None) -> Any:
         """Draw the masks, over their image if it is given, with matplotlib; returns the axes."""

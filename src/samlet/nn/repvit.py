@@ -17,6 +17,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from samlet.nn.layers import ConvBN, SamNeck
 
+SUMMED_AT_ONCE = 16
+
 
 class RepDepthwise(nn.Module):
     """Depthwise 3x3, 1x1 and identity, summed; a norm in each convolved branch. [N, C, H, W] -> same.
@@ -67,11 +69,22 @@ class SqueezeExcite(nn.Module):
         self.fc2 = nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Sums of many: in float16 they would overflow, and ONNX Runtime adds 65,536 values one after the other, at the
-        # cost of two digits, where rows have no mean of their own first.
-        rows = x.mean(3, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
-        mean = rows.mean(2, keepdim=True).to(x.dtype)
-        return x * self.fc2(F.relu(self.fc1(mean))).sigmoid()
+        return x * self.fc2(F.relu(self.fc1(mean_of_places(x)))).sigmoid()
+
+
+def mean_of_places(x: Tensor) -> Tensor:
+    """[N, C, H, W] -> [N, C, 1, 1]; in float32 at least, as the sums would overflow float16.
+
+    ONNX Runtime adds up one value after the other, at the cost of two digits in a map of 256 x 256: so rows come before
+    columns, and short pieces of each before the whole.
+    """
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    mean = x
+    for dim in (3, 2):
+        if mean.shape[dim] % SUMMED_AT_ONCE == 0:
+            mean = mean.unflatten(dim, (-1, SUMMED_AT_ONCE)).mean(dim + 1, dtype=dtype)
+        mean = mean.mean(dim, keepdim=True, dtype=dtype)
+    return mean.to(x.dtype)
 
 
 class ChannelMixer(nn.Module):

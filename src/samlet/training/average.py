@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from samlet.errors import TrainingError
 from samlet.files import make_folder, write_aside
+from samlet.marks import WEIGHTS_MARK, are_our_weights, check_ours
 from samlet.models.checkpoints import read_state_dict
 
 
@@ -20,10 +21,12 @@ def average(checkpoints: Sequence[Path], output: Path) -> Path:
     """Write the mean of checkpoints of one model, float32, to `output` (.safetensors); return its path.
 
     What is no float, such as a counter, is the first one's. Raises TrainingError if there are fewer than two or their
-    weights differ in name or shape, CheckpointError if one cannot be read, OutputError.
+    weights differ in name or shape, CheckpointError if one cannot be read, OutputError, also for a file there that is
+    not such a mean.
     """
     if len(checkpoints) < 2:
         raise TrainingError(f"{len(checkpoints)} checkpoint given: an average needs two or more.")
+    check_ours([output], are_our_weights)
     states = [read_state_dict(path) for path in checkpoints]
     shapes = [{name: tuple(tensor.shape) for name, tensor in state.items()} for state in states]
     for path, shape in zip(checkpoints, shapes, strict=True):
@@ -33,7 +36,7 @@ def average(checkpoints: Sequence[Path], output: Path) -> Path:
     mean = {name: _mean([state[name] for state in states]) for name in states[0]}
     make_folder(output.parent)
     with write_aside(output) as aside:
-        save_file(mean, aside)
+        save_file(mean, aside, WEIGHTS_MARK)
     return output
 
 

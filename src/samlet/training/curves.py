@@ -10,6 +10,7 @@ import numpy as np
 
 from samlet.errors import TrainingError
 from samlet.files import write_aside
+from samlet.marks import PNG_SOFTWARE, check_ours, is_our_png
 from samlet.reading import reading
 from samlet.training.loop.checkpoint import LOG
 from samlet.training.loop.log import VALIDATION
@@ -42,9 +43,13 @@ def read_log(folder: Path) -> list[dict[str, float]]:
 
 
 def draw_curves(folders: Sequence[Path], output: Path) -> None:
-    """One panel a run, written to `output` (.png): each loss, faint as logged and strong smoothed."""
+    """One panel a run, written to `output` (.png): each loss, faint as logged and strong smoothed.
+
+    OutputError if a file lies there that samlet did not write.
+    """
     from matplotlib.figure import Figure
 
+    check_ours([output], is_our_png)
     logs = [read_log(folder) for folder in folders]
     lines, columns = -(-len(logs) // PANELS_A_LINE), min(len(logs), PANELS_A_LINE)
     figure = Figure(figsize=(6 * columns, 4 * lines), layout="constrained")
@@ -61,7 +66,7 @@ def draw_curves(folders: Sequence[Path], output: Path) -> None:
         axes.grid(alpha=0.3)
         axes.legend()
     with write_aside(output) as aside:
-        figure.savefig(aside, dpi=110, format="png")
+        figure.savefig(aside, dpi=110, format="png", metadata={"Software": PNG_SOFTWARE})
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:

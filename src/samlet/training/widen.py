@@ -16,6 +16,7 @@ from torch import Tensor
 
 from samlet.errors import TrainingError
 from samlet.files import make_folder, write_aside
+from samlet.marks import WEIGHTS_MARK, are_our_weights, check_ours
 from samlet.models import create, load_checkpoint
 
 # The last norm of a residual block, whose scale of 0 makes the block add nothing.
@@ -27,13 +28,14 @@ def widen(checkpoint: Path, narrow: str, wide: str, output: Path, seed: int = 0)
 
     Raises TrainingError if `wide` is not twice as wide, CheckpointError if the checkpoint cannot be read, OutputError.
     """
+    check_ours([output], are_our_weights)
     torch.manual_seed(seed)
     source, target = create(narrow, "promptable"), create(wide, "promptable")
     load_checkpoint(source, checkpoint)
     state = widened(source.state_dict(), target.state_dict(), torch.Generator().manual_seed(seed))
     make_folder(output.parent)
     with write_aside(output) as aside:
-        save_file({name: value.contiguous() for name, value in state.items()}, aside)
+        save_file({name: value.contiguous() for name, value in state.items()}, aside, WEIGHTS_MARK)
     return output
 
 

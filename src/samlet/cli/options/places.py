@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from samlet.marks import is_our_json
+
 
 def folder_to_write(_type: Any, folder: Path | None) -> None:
     """A cyclopts validator: ValueError if the folder is something else, or could not be made or written to."""
@@ -28,6 +30,13 @@ def file_to_write(type_: Any, file: Path | None) -> None:
     if file.is_dir():
         raise ValueError(f'Cannot write "{file}": it is a folder: choose another name.')
     folder_to_write(type_, file.parent)
+
+
+def record_to_write(type_: Any, file: Path | None) -> None:
+    """As `file_to_write`, and ValueError if a file lies there that samlet did not write, or that was changed since."""
+    file_to_write(type_, file)
+    if file is not None and file.exists() and not is_our_json(file):
+        raise ValueError(f'"{file}" was not written by samlet, or was changed since: choose another name.')
 
 
 def _nearest(path: Path) -> Path:

@@ -32,6 +32,7 @@ from samlet.training.loop.processes import count, is_first, wait_for_all
 
 CONFIG, CHECKPOINT, BEST, LOG, STUDENT = "config.json", "checkpoint.pt", "best.pt", "log.jsonl", "student.safetensors"
 _NUMBERED = re.compile(r"checkpoint-\d+\.pt")
+_NAMES = (CHECKPOINT, BEST, LOG, STUDENT)
 _NAMED = 4  # of the fields that differ
 
 
@@ -92,8 +93,8 @@ def save_student(folder: Path, student: Network) -> Path:
 
 
 def check_run(folder: Path, config: TrainConfig, resume: bool) -> None:
-    """TrainingError if a folder cannot be this run's: it holds a run and `resume` is off, a run of another config, or
-    is no folder. Writes nothing.
+    """TrainingError if a folder cannot be this run's: it holds a run and `resume` is off, a run of another config,
+    files of no run that the run would replace, or is no folder. Writes nothing.
     """
     if folder.exists() and not folder.is_dir():
         raise TrainingError(f"{folder} is a file: choose another folder for the run.")
@@ -102,6 +103,12 @@ def check_run(folder: Path, config: TrainConfig, resume: bool) -> None:
         if not resume:
             raise TrainingError(f"{folder} holds a run already: add --resume to go on, or choose another folder.")
         _check_same(TrainConfig.load(saved), config, folder)
+        return
+    foreign = sorted(path.name for path in folder.glob("*") if path.name in _NAMES or _is_numbered(path))
+    if foreign:
+        raise TrainingError(
+            f"{folder} holds {foreign[0]}, which a run would replace, but no {CONFIG} of one: choose another folder."
+        )
 
 
 def _check_same(saved: TrainConfig, config: TrainConfig, folder: Path) -> None:
