@@ -114,8 +114,11 @@ def _run(words: list[str]) -> None:
     from cyclopts import CycloptsError
     from cyclopts.exceptions import UnknownCommandError, UnusedCliTokensError
 
+    from samlet.cli.options.whole import check_whole
+
     app = make_app()
     try:
+        check_whole(app, words)
         app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except (UnknownCommandError, UnusedCliTokensError) as error:
         # Cyclopts' own sentence would import every verb to look for similar names.
