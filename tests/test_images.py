@@ -67,11 +67,46 @@ def test_16_bit_color(tmp_path):
     assert read_image(path).tolist() == [[[255, 0, 0], [0, 128, 255]]]
 
 
-@pytest.mark.parametrize("levels", [np.full((4, 5), 0.5, np.float32), np.full((4, 5), 70_000, np.int32)])
-def test_32_bit_levels_have_no_known_white(tmp_path, levels):
+@pytest.mark.parametrize(
+    "levels",
+    [
+        np.float32([[-0.5, 0.0, 0.5]]),
+        np.float64([[-0.5, 0.0, 0.5]]).astype(np.float32) * np.float32(1e30),
+        np.int32([[-70_000, 0, 70_000]]),
+        np.int32([[0, 1 << 30, np.iinfo(np.int32).max]]),
+        np.float32([[-3e38, 0, 3e38]]),
+    ],
+)
+def test_numbers_of_no_known_white_are_stretched_by_their_own_range(tmp_path, levels):
     path = written(tmp_path, "a.tif", Image.fromarray(levels))
-    with pytest.raises(ImageError, match=r"32 bits .* convert it to 8 or 16 bits"):
+    for image in (read_image(path), read_image(Image.fromarray(levels))):
+        assert image.shape == (1, 3, 3)
+        np.testing.assert_allclose(image[0, :, 0], [0, 127.5, 255], atol=0.5)
+
+
+def test_signed_values_of_16_bits(tmp_path):
+    """Pillow reads them but writes none."""
+    (tmp_path / "a.tif").write_bytes(tiff(1, 16, 2, pixels=struct.pack("<4h", -1000, 0, 0, 1000)))
+    assert read_image(tmp_path / "a.tif")[..., 0].tolist() == [[0, 128], [128, 255]]
+
+
+def test_what_is_no_number_is_black_and_said(tmp_path):
+    levels = np.float32([[np.nan, 5, 6], [np.inf, 7, -np.inf]])
+    path = written(tmp_path, "a.tif", Image.fromarray(levels))
+    with pytest.warns(UserWarning, match=r"a\.tif: 3 of 6 pixels are NaN or infinite; they are black"):
+        image = read_image(path)
+    assert image[..., 0].tolist() == [[0, 0, 128], [0, 255, 0]]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_picture_without_a_number_is_refused(tmp_path, value):
+    path = written(tmp_path, "a.tif", Image.fromarray(np.full((4, 5), value, np.float32)))
+    with pytest.raises(ImageError, match=r"a\.tif holds no finite number"):
         read_image(path)
+
+
+def test_equal_floats_are_black(tmp_path):
+    assert not read_image(written(tmp_path, "a.tif", Image.fromarray(np.full((4, 5), 0.5, np.float32)))).any()
 
 
 def test_cmyk(tmp_path):
@@ -386,14 +421,16 @@ def la(pixels):
     return Image.merge("LA", [Image.fromarray(pixels[..., channel].copy()) for channel in (0, 1)])
 
 
-def tiff(bands, bits, sample_format, planar=1):
-    """The header of a TIFF of 2 x 2 pixels; its pixels are never asked for."""
+def tiff(bands, bits, sample_format, planar=1, pixels=b""):
+    """A TIFF of 2 x 2 pixels, or only its header; several bands are RGB."""
+    start = 8 + 2 + 11 * 12 + 4
     tags = [
-        (256, 3, 1, 2), (257, 3, 1, 2), (258, 3, 1, bits), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 8),
-        (277, 3, 1, bands), (278, 3, 1, 2), (279, 4, 1, 4), (284, 3, 1, planar), (339, 3, 1, sample_format),
+        (256, 3, 1, 2), (257, 3, 1, 2), (258, 3, 1, bits), (259, 3, 1, 1), (262, 3, 1, 2 if bands > 1 else 1),
+        (273, 4, 1, start), (277, 3, 1, bands), (278, 3, 1, 2), (279, 4, 1, len(pixels)),
+        (284, 3, 1, planar), (339, 3, 1, sample_format),
     ]  # fmt: skip
     entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
-    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4)
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4) + pixels
 
 
 def png(width, height, depth, rows):

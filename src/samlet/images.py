@@ -1,8 +1,9 @@
 """Images: anything a user calls a picture, as uint8 RGB [H, W, 3].
 
 Decisions: only the formats of an allow-list are opened; transparency is laid on white; 16-bit values map to 0..255 by
-the range they use (a camera's 10, 12 or 14 bits, or all 16); of an animation the first frame counts; the EXIF
-orientation is applied; more than 100 megapixels are refused before a pixel is decoded.
+the range they use (a camera's 10, 12 or 14 bits, or all 16); floats and signed values are stretched from their least to
+their largest; of an animation the first frame counts; the EXIF orientation is applied; more than 100 megapixels are
+refused before a pixel is decoded.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import importlib
 import io
 import os
 import struct
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -196,13 +198,32 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _gray_8_bit(image: Image.Image, name: str) -> Image.Image:
     levels = np.asarray(image)
-    if image.mode == "F" or levels.min() < 0 or levels.max() > 65535:
-        kind = "floats" if image.mode == "F" else "integers beyond 0..65535"
-        raise ImageError(
-            f"{name} has pixels of 32 bits ({kind}, 1 band): their white is not known; convert it to 8 or 16 bits a "
-            "channel."
-        )
+    if image.mode == "F" or levels.min() < 0 or levels.max() > _WHITES[-1]:
+        return Image.fromarray(_stretched(levels, name))
     return Image.fromarray(np.rint(levels * (255 / _white(int(levels.max())))).astype(np.uint8))
+
+
+def _stretched(levels: NDArray[Any], name: str) -> NDArray[np.uint8]:
+    """Floats, or integers beyond 16 bits, of which nobody knows the white: from their least to their largest number.
+
+    A NaN or an infinity is black, with a warning; ImageError if there is nothing else.
+    """
+    rows = [slice(*band) for band in bands_of(levels.shape)]
+    low, high, missing = np.inf, -np.inf, 0
+    for band in rows:
+        finite = levels[band][np.isfinite(levels[band])].astype(np.float64)
+        low, high = min(low, finite.min(initial=np.inf)), max(high, finite.max(initial=-np.inf))
+        missing += levels[band].size - finite.size
+    if missing == levels.size:
+        raise ImageError(f"{name} holds no finite number: there is nothing to see in it.")
+    if missing:
+        told = f"{missing:,} of {levels.size:,} pixels are NaN or infinite"
+        warnings.warn(f"{name}: {told}; they are black.", stacklevel=2)
+    pixels = np.zeros(levels.shape, np.uint8)
+    for band in rows if high > low else ():
+        scaled = (levels[band].astype(np.float64) - low) / (high - low)
+        pixels[band] = np.rint(np.where(np.isfinite(scaled), scaled, 0) * 255)
+    return pixels
 
 
 def _color_8_bit(image: Image.Image, again: Callable[[], Any]) -> Image.Image:
@@ -284,7 +305,7 @@ def _unreadable(source: Path | bytes, name: str) -> str:
     if layout is not None:
         return (
             f"{name} is a TIFF of {layout}; samlet reads unsigned ones of 8 or 16 bits with 1, 3 or 4 bands side by "
-            "side: convert it."
+            "side, and others of 1 band: convert it."
         )
     formats = "JPEG, PNG, TIFF, WebP, BMP, GIF" + (" or AVIF" if "AVIF" in _formats() else "")
     return f"{name} is not an image that can be read: use {formats}."
