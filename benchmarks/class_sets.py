@@ -5,7 +5,7 @@
     python benchmarks/class_sets.py photos runs/photo-classes --data ../shared/data
     python benchmarks/class_sets.py colors runs/photo-classes
     python benchmarks/class_sets.py sheet runs/photo-classes/val --checkpoint runs/pixels/student.safetensors \
-        --output docs/models/efficientvit-seg-b0.jpg
+        --output docs/models/efficientvit-seg-b0.jpg --sources caltech101 dsb2018 pets --photos PHOTO…
 
 `digits` needs scikit-learn, which holds them; `colors` too: it prints the mIoU of a model that sees a pixel's color and
 place alone.
@@ -14,12 +14,11 @@ place alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from cyclopts import App
+from cyclopts import App, Parameter
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
@@ -31,6 +30,7 @@ from samlet.data.classes import IGNORED, ClassMapSample
 from samlet.data.sample import source_of
 from samlet.evaluation import read_report
 from samlet.evaluation.metrics.classes import confusion, measure_pixels, summed
+from samlet.images import read_image
 from samlet.loading import load
 from samlet.models.trained import trained_spec
 from samlet.parsing import SemanticSegmenter
@@ -135,35 +135,49 @@ def colors(data: Path, /) -> None:
 
 
 @app.command
-def sheet(data: Path, /, *, checkpoint: Path, output: Path) -> None:
-    """Draw photos of every source, three each: the photo, the truth, the answer. What is ignored stays as it is."""
+def sheet(
+    data: Path,
+    /,
+    *,
+    checkpoint: Path,
+    output: Path,
+    sources: Annotated[list[str], Parameter(consume_multiple=True)],
+    photos: Annotated[list[Path], Parameter(consume_multiple=True)],
+) -> None:
+    """Draw three photos of each source, which a seed chooses, as photo, truth and answer; then photos without truth.
+
+    What is ignored stays as it is.
+    """
     model = load(checkpoint=checkpoint, backend="torch", task="semantic_segmentation")
     rng = np.random.default_rng(0)
-    chosen: list[ClassMapSample] = []
-    by_source: dict[str, list[ClassMapSample]] = {}
-    for sample in _maps(data):
-        by_source.setdefault(source_of(sample.name), []).append(sample)
-    for found in by_source.values():
-        chosen += [found[index] for index in sorted(rng.choice(len(found), SHOWN, replace=False))]
-    tiles = [np.hstack(list(_tiles(sample, model))) for sample in chosen]
-    rows = [np.hstack(tiles[start : start + SHOWN]) for start in range(0, len(tiles), SHOWN)]
+    rows = []
+    for source in sources:
+        found = [sample for sample in _maps(data) if source_of(sample.name) == source]
+        chosen = [found[index] for index in sorted(rng.choice(len(found), SHOWN, replace=False))]
+        rows.append(np.hstack([_tiles(sample.read_image(), sample.read_classes(), model) for sample in chosen]))
+        print(source, *(sample.name for sample in chosen))
+    for start in range(0, len(photos), SHOWN):
+        shown = photos[start : start + SHOWN]
+        rows.append(np.hstack([_tiles(read_image(photo), None, model) for photo in shown]))
     Image.fromarray(np.vstack(rows)).save(output, quality=88)
     print(output, ", ".join(f"{name} {color}" for name, color in zip(NAMES, COLORS, strict=True)), sep="\n")
 
 
-def _tiles(sample: ClassMapSample, model: SemanticSegmenter) -> Iterator[NDArray[np.uint8]]:
-    """The photo, the truth and the answer, TILE pixels wide and high."""
-    image = sample.read_image()
-    for classes in (None, sample.read_classes(), model.parse(image).labels.astype(np.int32)):
+def _tiles(image: NDArray[np.uint8], truth: NDArray[np.int32] | None, model: SemanticSegmenter) -> NDArray[np.uint8]:
+    """The photo, the truth and the answer beside each other, TILE pixels wide and high each."""
+    tiles = []
+    for classes in (None, truth, model.parse(image).labels.astype(np.int32)):
         picture = image.copy()
         if classes is not None:
             marked = classes != IGNORED
             picture[marked] = image[marked] // 3 + np.array(COLORS, np.uint8)[classes[marked]] // 3 * 2
         tile = Image.new("RGB", (TILE, TILE), "white")
-        shrunk = Image.fromarray(picture)
-        shrunk.thumbnail((TILE - 4, TILE - 4))
-        tile.paste(shrunk, (2, 2))
-        yield np.asarray(tile)
+        if classes is not None or not tiles:
+            shrunk = Image.fromarray(picture)
+            shrunk.thumbnail((TILE - 4, TILE - 4))
+            tile.paste(shrunk, (2, 2))
+        tiles.append(np.asarray(tile))
+    return np.hstack(tiles)
 
 
 def label_map(sample: Sample) -> NDArray[np.uint8]:

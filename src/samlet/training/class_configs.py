@@ -101,6 +101,10 @@ class ClassifyConfig(ClassConfig):
                 f"repeats is {self.repeats}, min_area {self.min_area}, crop_ratio {self.crop_ratio} and temperature "
                 f"{self.temperature}: give at least 1, a share above 0, a share, and more than 0."
             )
+        if self.mesa and self.fsdp:
+            raise TrainingError(
+                "mesa asks the averaged weights as a whole, of which --fsdp leaves each process a part."
+            )
         if min(self.mixup, self.cutmix, self.mesa, self.drop_path_from) < 0 or self.drop_path == 1:
             raise TrainingError("mixup, cutmix, mesa and drop_path_from are 0 or more, drop_path is below 1.")
 

@@ -14,6 +14,7 @@ ANSWER = np.array([[0, 1, 1], [1, 2, 0]], np.uint16)
 
 def test_pixels_are_counted_by_pairs_and_ignored_ones_are_not():
     assert confusion(TRUTH, ANSWER, 3) == ((0, 0, 1), (0, 1, 1), (1, 1, 2), (2, 0, 1))
+    assert confusion(TRUTH, ANSWER, 5000) == ((0, 0, 1), (0, 1, 1), (1, 1, 2), (2, 0, 1))  # counted in another way
     assert confusion(np.full((2, 2), IGNORED, np.int32), np.zeros((2, 2), int), 3) == ()
 
 

@@ -133,6 +133,7 @@ def test_images_without_classes_are_refused(tmp_path):
         ({"min_area": 0}, "min_area 0"),
         ({"temperature": 0}, "temperature 0"),
         ({"mixup": -1}, "mixup, cutmix, mesa"),
+        ({"mesa": 1.0, "fsdp": True}, "mesa asks the averaged weights as a whole"),
         ({"drop_path": 1}, "drop_path is below 1"),
         ({"label_smoothing": 1.5}, "label_smoothing is 1.5: give at least 0 and at most 1"),
         ({"erase": np.nan}, "erase is nan"),
