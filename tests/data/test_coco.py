@@ -11,6 +11,7 @@ import pytest
 from tests.data.records import HEIGHT, SQUARE, WIDTH, annotation, image, square, write_coco, write_image
 
 from samlet.data import Opened, open_data
+from samlet.data.broken import Broken
 from samlet.data.coco import pack_polygons
 from samlet.errors import DataError
 from samlet.geometry.rle import encode
@@ -202,3 +203,30 @@ def test_polygons_are_packed_and_other_masks_are_not() -> None:
     compressed = {"segmentation": {"size": [1, 1], "counts": "1"}}
     assert pack_polygons(dict(compressed)) == compressed
     assert pack_polygons({"id": 1}) == {"id": 1}
+
+
+def test_bad_annotations_are_named_and_passed_over_where_allowed(tmp_path: Path) -> None:
+    """A mask, a box, and ids that lead nowhere; the images and the sound annotations stay."""
+    items = [
+        annotation(1),
+        annotation(2, segmentation=[[1, 2, 3]]),
+        annotation(3, bbox=[0, 0, -1, 2]),
+        annotation(4, image_id=99),
+        annotation(5, image_id=98),
+        annotation(6, category_id=55),
+        annotation(7, image_id=2),
+    ]
+    path = write_coco(tmp_path, images=[image(1), image(2)], annotations=items)
+    for number in (1, 2):
+        write_image(tmp_path / "photos" / f"{number:03}.jpg")
+    told: list[str] = []
+    broken = Broken(5, told.append)
+    first, second = open_data([path], tmp_path / "photos", broken=broken).samples
+    assert [each.id for each in (*first.annotations, *second.annotations)] == [1, 7]
+    assert {*broken.reasons} == {f"{path.name}, annotation {number}" for number in (2, 3, 4, 5, 6)}
+    assert "annotation 5 with 98" in broken.reasons[f"{path.name}, annotation 5"]
+    assert len(told) == 5
+    with pytest.raises(DataError, match="more than --max-broken 4 allows"):
+        open_data([path], tmp_path / "photos", broken=Broken(4))
+    with pytest.raises(DataError, match="2 annotations have a image_id that the file does not list"):
+        open_data([path], tmp_path / "photos")

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from samlet.data.broken import Broken
 from samlet.data.fields import is_box, label, parse_annotation, parse_rle, parse_size_hw
 from samlet.data.matching import ImageFolder, parts_of
 from samlet.data.sample import Annotation, Opened, Sample
@@ -38,17 +39,23 @@ def pack_polygons(record: Record) -> Record:
 
 
 def read_samples(
-    content: Any, path: Path, folder: Path, place_of: Callable[[Record, str], str], tell: Callable[[str], None]
+    content: Any,
+    path: Path,
+    folder: Path,
+    place_of: Callable[[Record, str], str],
+    tell: Callable[[str], None],
+    broken: Broken | None = None,
 ) -> Opened:
     """The images of a decoded COCO file by id, with their annotations; those that are not in `folder` are missing.
 
     `content` is used up: its annotations are gone afterwards.
     `place_of` tells an image's path inside the folder; `tell` hears of images that are found by an end of it only. The
-    source of all samples is the file's name.
+    source of all samples is the file's name. Annotations that cannot be read are `broken` (None: that is an error).
     Raises DataError for an empty file, ids that do not match, damaged records and a file that two images share; it
     names `path` and the record.
     """
-    images, names, owned = _checked(content, path)
+    broken = Broken() if broken is None else broken
+    images, names, owned = _checked(content, path, broken)
     places = {number: place_of(images[number], f"{path}, image {number}") for number in sorted(images)}
     files = ImageFolder(folder, places.values())
     samples, missing = [], []
@@ -61,7 +68,7 @@ def read_samples(
         if found in taken:
             raise DataError(f"{path}: images {taken[found]} and {number} are one file, {found}; list each image once.")
         taken[found] = number
-        samples.append(_sample(images[number], owned.pop(number, []), place, found, names, path))
+        samples.append(_sample(images[number], owned.pop(number, []), place, found, names, path, broken))
     if files.by_name_alone:
         name, file = next(iter(files.by_name_alone.items()))
         tell(
@@ -76,21 +83,24 @@ def parse_samples(content: Any, path: Path) -> list[Sample]:
 
     `content` is used up. Errors as `read_samples`.
     """
-    images, names, owned = _checked(content, path)
+    broken = Broken()
+    images, names, owned = _checked(content, path, broken)
     places = {number: place_of(images[number], f"{path}, image {number}") for number in sorted(images)}
     return [
-        _sample(images[number], owned.pop(number, []), place, Path(place), names, path)
+        _sample(images[number], owned.pop(number, []), place, Path(place), names, path, broken)
         for number, place in places.items()
     ]
 
 
-def _checked(content: Any, path: Path) -> tuple[dict[int, Record], dict[int, str], dict[int, list[Record]]]:
+def _checked(
+    content: Any, path: Path, broken: Broken
+) -> tuple[dict[int, Record], dict[int, str], dict[int, list[Record]]]:
     """Images by id, names of categories by id, annotations by image; they are taken out of `content`."""
     images = _by_id(_records(content, "images", path), "image", path)
     if not images:
         raise DataError(f"{path} lists no image: there is nothing to measure.")
     names = {number: str(item.get("name")) for number, item in _categories(content, path).items()}
-    owned = _annotations_by_image(content, images, names, path)
+    owned = _annotations_by_image(content, images, names, path, broken)
     del content["annotations"]  # each is freed once its sample is made
     check_fractions(owned, path)
     return images, names, owned
@@ -115,14 +125,28 @@ def split_place(image: Record) -> str | None:
 
 
 def _sample(
-    image: Record, items: list[Record], place: str, file: Path, categories: dict[int, str], path: Path
+    image: Record,
+    items: list[Record],
+    place: str,
+    file: Path,
+    categories: dict[int, str],
+    path: Path,
+    broken: Broken,
 ) -> Sample:
     size_hw = parse_size_hw(image, f"{path}, image {image['id']}")
-    annotations = tuple(
-        _annotation(item, size_hw, categories.get(item["category_id"]) if categories else None, path) for item in items
-    )
+    annotations: list[Annotation] = []
+    for item in items:
+        category = categories.get(item["category_id"]) if categories else None
+        try:
+            annotations.append(_annotation(item, size_hw, category, path))
+        except DataError as error:
+            broken.add(_called(item, path), error)
     name = PurePosixPath(*parts_of(place)).with_suffix("").as_posix()
-    return Sample(name, path.stem, file, size_hw, annotations, image["id"])
+    return Sample(name, path.stem, file, size_hw, tuple(annotations), image["id"])
+
+
+def _called(annotation: Record, path: Path) -> str:
+    return f"{path.name}, annotation {label(annotation, 0)}"
 
 
 def check_fractions(owned: Mapping[int, Sequence[Record]], path: Path) -> None:
@@ -200,23 +224,27 @@ def _categories(content: Any, path: Path) -> dict[int, Record]:
 
 
 def _annotations_by_image(
-    content: Any, images: dict[int, Record], categories: dict[int, str], path: Path
+    content: Any, images: dict[int, Record], categories: dict[int, str], path: Path, broken: Broken
 ) -> dict[int, list[Record]]:
-    items = _by_id(_records(content, "annotations", path), "annotation", path).values()
-    _check_ids(items, "image_id", images, path)
+    items = list(_by_id(_records(content, "annotations", path), "annotation", path).values())
+    items = _with_known_ids(items, "image_id", images, path, broken)
     if categories:
-        _check_ids(items, "category_id", categories, path)
+        items = _with_known_ids(items, "category_id", categories, path, broken)
     owned: dict[int, list[Record]] = {}
     for item in items:
         owned.setdefault(item["image_id"], []).append(item)
     return owned
 
 
-def _check_ids(items: Iterable[Record], key: str, known: dict[int, Any], path: Path) -> None:
+def _with_known_ids(
+    items: list[Record], key: str, known: Mapping[int, Any], path: Path, broken: Broken
+) -> list[Record]:
     strangers = [item for item in items if not isinstance(item.get(key), int) or item[key] not in known]
-    if strangers:
-        first = strangers[0]
-        raise DataError(
-            f"{path}: {len(strangers)} annotations have a {key} that the file does not list, the first is annotation "
-            f"{label(first, 0)} with {shown(first.get(key))}; the file is damaged or put together from two."
+    for number, item in enumerate(strangers):
+        sentence = (
+            f"{path}: {len(strangers) - number} annotations have a {key} that the file does not list, the first is "
+            f"annotation {label(item, 0)} with {shown(item.get(key))}; the file is damaged or put together from two."
         )
+        broken.add(_called(item, path), DataError(sentence))
+    left_out = {item["id"] for item in strangers}
+    return [item for item in items if item["id"] not in left_out] if left_out else items

@@ -28,8 +28,9 @@ def open_data(
 
     A path is a folder of images with annotations beside them (`samlet.data.image_folder` says which), a COCO or LVIS
     annotation file whose images lie in the folder `images`, a labelme file, an SA-1B shard (.tar) or a folder of
-    shards. Masks are read and checked, pixels are not. Images and records of a folder that cannot be read are `broken`
-    (None: that is an error). `tell` hears what was found otherwise than the data says. Equal names are told apart.
+    shards. Masks are read and checked, pixels are not. What cannot be read of a folder's images and records or of a
+    file's annotations is `broken` (None: that is an error). `tell` hears what was found otherwise than the data says.
+    Equal names are told apart.
     Raises DataError for what cannot be read, and if more than `allow_missing` images are missing.
     """
     if allow_missing < 0:
@@ -55,7 +56,7 @@ def _open(path: Path, images: Path | None, broken: Broken | None, tell: Callable
     if is_folder(path):
         return read_folder(path, broken)
     if _is_annotation_file(path):
-        return _open_annotations(path, images, tell)
+        return _open_annotations(path, images, broken, tell)
     raise DataError(f"{path} is neither a folder, nor a COCO or LVIS .json, nor an SA-1B .tar.")
 
 
@@ -85,7 +86,7 @@ def check_missing(missing: Sequence[str], found: int, allowed: int) -> None:
     )
 
 
-def _open_annotations(path: Path, images: Path | None, tell: Callable[[str], None]) -> Opened:
+def _open_annotations(path: Path, images: Path | None, broken: Broken | None, tell: Callable[[str], None]) -> Opened:
     content = load_json(path, coco.pack_polygons)
     if labelme.is_labelme(content):
         return labelme.read_beside(content, path)
@@ -98,7 +99,7 @@ def _open_annotations(path: Path, images: Path | None, tell: Callable[[str], Non
     if is_missing(images) or not is_folder(images):
         raise DataError(f"{images} is not a folder; --images is the folder of the images that {path} lists.")
     place_of = lvis.place_of if lvis.is_lvis(content) else coco.place_of
-    opened = coco.read_samples(content, path, images, place_of, tell)
+    opened = coco.read_samples(content, path, images, place_of, tell, broken)
     if not opened.samples:
         raise DataError(
             f"None of the {len(opened.missing)} images of {path} lies in {images}, not even {opened.missing[0]}; "
