@@ -235,10 +235,16 @@ def _color_8_bit(image: Image.Image, again: Callable[[], Any]) -> Image.Image:
         # Read in the other byte order, the high bytes are the low ones.
         other.tile = [_with_args(tile, _other_order(tile[3])) for tile in other.tile]
         low = np.asarray(other)
-    levels = high[..., :3].astype(np.uint16) << 8 | low[..., :3]
+    bands = [slice(*band) for band in bands_of(high.shape[:2])]  # whole, in float64, it would be eight times the image
+    white = _white(max(int(_levels(high[band], low[band]).max()) for band in bands))
     stretched = np.array(high)
-    stretched[..., :3] = np.rint(levels * (255 / _white(int(levels.max()))))
+    for band in bands:
+        stretched[band, ..., :3] = np.rint(_levels(high[band], low[band]) * (255 / white))
     return Image.fromarray(stretched)
+
+
+def _levels(high: NDArray[np.uint8], low: NDArray[np.uint8]) -> NDArray[Any]:
+    return high[..., :3].astype(np.uint16) << 8 | low[..., :3]
 
 
 def _with_args(tile: Any, args: Any) -> Any:

@@ -97,7 +97,7 @@ def test_everything_tells_how_far_it_is(client, embedding):
         ({"points": [[1]]}, "points[0][1]"),
         ({"points": [[1, 2]], "labels": [1, 0]}, "1 points but 2 labels"),
         ({"points": [[1, 2]], "labels": [2]}, "labels[0]"),
-        ({"points": [[1, 2]] * 257}, "points"),
+        ({"points": [[1, 2]] * 65}, "points"),
         ({"points": "all"}, "points"),
         ({"box": [50, 50, 20, 20]}, "box"),
         ({"box": [1, 2, 3]}, "box"),
@@ -112,7 +112,7 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(client, embedding, change,
 
 @pytest.mark.parametrize(
     "body",
-    ["", "{", "nonsense", "[]", "null", '{"points": [[NaN, 1]]}', '{"points": [[1e999, 1]]}', "[" * 100_000,
+    ["", "{", "nonsense", "[]", "null", '{"points": [[NaN, 1]]}', '{"points": [[1e999, 1]]}', "[" * 10_000,
      '{"points": [[' + "9" * 5000 + ", 1]]}", '{"embedding": "\\ud800"}', b"\xff\xfe\x00"],
 )  # fmt: skip
 def test_what_is_no_json_of_ours_is_refused_in_a_sentence(client, body):

@@ -15,6 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from samlet.web.failures import failure
 from samlet.web.settings import Settings
 
+MOST_VALUES = 20_000
+MOST_VALUES_OF_PROJECT = 5_000_000  # run lengths of all masks of a photo
+_OF_PROJECT = ("/api/images", "/api/import")
+_MARKS = (b",", b"[", b"{")
+
 
 class _Refused(HTTPException):
     """An HTTPException, because FastAPI lets those pass where it reads a body."""
@@ -36,7 +41,7 @@ class Intake:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body, started = _Body(self, receive), False
+        body, started = _Body(self, receive, scope), False
 
         async def send_in_time(message: Message) -> None:
             nonlocal started
@@ -65,7 +70,7 @@ class Intake:
     @property
     def too_large(self) -> str:
         """The sentence for a body that is too large."""
-        return f"The body is larger than {self._settings.body_bytes / 1e6:.0f} MB: send a smaller file."
+        return f"The body is larger than {self._settings.body_bytes / 1e6:g} MB: send a smaller file."
 
     def take(self, size: int, so_far: int) -> None:
         """Count bytes that have come in; raises if they are too many, of one body or of all."""
@@ -74,6 +79,12 @@ class Intake:
         if self._bytes + size > self._settings.bodies_bytes:
             raise _Refused(429, "The server takes in too much at once: ask again in a second.")
         self._bytes += size
+
+    def check_values(self, path: str, values: int) -> None:
+        """Refuse JSON of more values than a route has use for: a parser makes fifty bytes of each, or a thousand."""
+        most = MOST_VALUES_OF_PROJECT if path.startswith(_OF_PROJECT) else MOST_VALUES
+        if values > most:
+            raise _Refused(413, f"The body holds more than {most:,} values: send less at once.")
 
     @property
     def receive_seconds(self) -> float:
@@ -84,8 +95,11 @@ class Intake:
 class _Body:
     """The body of one request as it comes in."""
 
-    def __init__(self, intake: Intake, receive: Receive) -> None:
+    def __init__(self, intake: Intake, receive: Receive, scope: Scope) -> None:
         self._intake, self._receive = intake, receive
+        self._path = scope["path"]
+        self._is_json = "json" in Headers(scope=scope).get("content-type", "")
+        self._values = 0  # those of JSON are parted by commas, or lie in one another
         self._deadline: float | None = None
         self._complete = False
         self.bytes = 0
@@ -101,9 +115,12 @@ class _Body:
         except asyncio.TimeoutError:
             raise _Refused(408, f"The body took longer than {self._intake.receive_seconds:g} s to arrive.") from None
         if message["type"] == "http.request":
-            size = len(message.get("body", b""))
+            size = len(message["body"])
             self._intake.take(size, self.bytes + size)
             self.bytes += size
+            if self._is_json:
+                self._values += sum(message["body"].count(mark) for mark in _MARKS)
+                self._intake.check_values(self._path, self._values)
             self._complete = not message.get("more_body", False)
         else:
             self._complete = True

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MOST_POINTS = 256
+MOST_POINTS = 64  # each is a turn of the decoder in `segment`
 _FAR_PX = 1e7
 
 Coordinate = Annotated[float, Field(ge=-_FAR_PX, le=_FAR_PX, allow_inf_nan=False)]

@@ -56,7 +56,7 @@ def test_words_are_refused(client):
         ({"prompts": None}, "There is no prompt"),
         ({"prompts": {"prompts": []}}, "There is no prompt"),
         ({"prompts": {"prompts": [{}]}}, "No prompt given"),
-        ({"prompts": {"prompts": [{"points": [{"x": 1, "y": 1}]}] * 257}}, "257 prompts"),
+        ({"prompts": {"prompts": [{"points": [{"x": 1, "y": 1}]}] * 65}}, "65 prompts"),
         ({"prompts": {"prompts": [{"box": {"x": 10, "y": 10, "width": -5, "height": 5}}]}}, "box"),
         ({"format": "binary"}, "binary is not sent"),
     ],

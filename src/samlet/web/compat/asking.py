@@ -9,7 +9,6 @@ from functools import partial
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
-from samlet.candidates import Candidates
 from samlet.errors import ImageError, InputError
 from samlet.masks import MaskSet
 from samlet.prompts import Prompts
@@ -17,7 +16,8 @@ from samlet.web.kept import EmbeddedPhoto
 from samlet.web.service import Service
 from samlet.web.waiting import result_for
 
-MOST_PROMPTS = 256
+MOST_PROMPTS = 64
+MOST_CLICKS = 256  # of all prompts of a request, a box being two
 
 
 class Sent(BaseModel):
@@ -51,17 +51,12 @@ class Asking:
 
     async def segment(self, request: Request, kept: EmbeddedPhoto, prompts: Prompts) -> MaskSet:
         """One clean mask for each prompt."""
+        if prompts.labels.size > MOST_CLICKS:
+            raise InputError(
+                f"More than {MOST_CLICKS} points and corners are too much at once: ask in several requests."
+            )
         prompts.check(kept.embedding.frame.size_hw)
         job = partial(self.service.model.segment, kept.photo, prompts, embedding=kept.embedding)
-        return await self._asked(request, job)
-
-    async def predict(self, request: Request, kept: EmbeddedPhoto, prompts: Prompts, candidates: Candidates) -> MaskSet:
-        """The network's own answers."""
-        prompts.check(kept.embedding.frame.size_hw)
-        job = partial(self.service.model.predict, kept.embedding, prompts, candidates=candidates)
-        return await self._asked(request, job)
-
-    async def _asked(self, request: Request, job: partial[MaskSet]) -> MaskSet:
         return await result_for(request, self.service.ask(job), self.service.settings.answer_seconds)
 
 
