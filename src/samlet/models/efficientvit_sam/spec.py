@@ -49,7 +49,7 @@ def _small(backbone: str, canvas: int, parameters: int, encoder_macs: int) -> Mo
 
 MODELS: tuple[ModelSpec, ...] = (
     # Trained on little, it is sure of little: at SAM's thresholds it would find nothing.
-    replace(_small("b0", 768, 5_141_152, 2_565_472_256), pred_iou_thresh=0.3, stability_score_thresh=0.6),
+    replace(_small("b0", 768, 5_141_152, 2_565_472_256), pred_iou_thresh=0.4, stability_score_thresh=0.5),
     _small("b1", 512, 9_159_824, 4_069_261_312),
     _paper(
         "l0",
