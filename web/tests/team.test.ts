@@ -96,6 +96,22 @@ describe("the server and the browser together", () => {
     expect((await engine.embed(IMAGE)).embedding).toBe("of the server");
   });
 
+  it("keep the files of the last images, which the server has too", async () => {
+    const { engine, server, browser } = team("browser");
+    const file = new Blob(["photo"]);
+    const bytes = vi.fn(async () => file);
+    for (const id of ["a", "b", "c", "d", "e"]) await engine.embed({ ...IMAGE, id, bytes });
+    await soon();
+    server.embed.mockImplementation(AWAY);
+    bytes.mockImplementation(AWAY);
+    await engine.embed({ ...IMAGE, id: "e", bytes });
+    const [given] = browser.embed.mock.calls[0] as unknown as [{ bytes(): Promise<Blob> }];
+    expect(await given.bytes()).toBe(file);
+    await engine.embed({ ...IMAGE, id: "a", bytes });
+    const [forgotten] = browser.embed.mock.calls[1] as unknown as [{ bytes(): Promise<Blob> }];
+    await expect(forgotten.bytes()).rejects.toThrow("does not answer");
+  });
+
   it("say that the server is away where the browser cannot help", async () => {
     const { engine, server, browser } = team("quickest");
     server.embed.mockImplementation(AWAY);

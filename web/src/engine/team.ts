@@ -10,6 +10,7 @@ import { readFloats } from "./safetensors";
 /** A preview later than this lags behind the pointer. */
 export const SLOW_MS = 100;
 const REMEMBERED = 9;
+const FILES_KEPT = 4;
 
 /** Who decodes previews: the browser always, or only while the server is slow. */
 export type Decoding = "browser" | "quickest";
@@ -20,6 +21,8 @@ export class TeamEngine implements Engine {
   /** images of the server whose features are on their way to the browser, have arrived, or never will */
   private readonly handedOver = new Map<string, "coming" | "here" | "never">();
   private readonly inBrowser = new Set<string>();
+  /** of the last images, for when the server goes away: it has the project's files too */
+  private readonly files = new Map<string, Blob>();
   private readonly serverMs: number[] = [];
   private readonly browserMs: number[] = [];
 
@@ -34,11 +37,16 @@ export class TeamEngine implements Engine {
     try {
       const embedded = await this.server.embed(image, signal);
       this.inBrowser.delete(embedded.embedding);
-      if (this.decoding === "browser") this.handOver(embedded.embedding, embedded.size);
+      if (this.decoding === "browser") {
+        this.handOver(embedded.embedding, embedded.size);
+        void this.keepFile(image);
+      }
       return embedded;
     } catch (error) {
       if (!isAway(error)) throw error;
-      const embedded = await (await this.browser(error)).embed(image, signal);
+      const here = await this.browser(error);
+      const file = this.files.get(image.id);
+      const embedded = await here.embed({ ...image, bytes: file ? async () => file : image.bytes }, signal);
       this.inBrowser.add(embedded.embedding);
       return embedded;
     }
@@ -82,6 +90,16 @@ export class TeamEngine implements Engine {
   close(): void {
     this.here?.close();
     this.here = null;
+  }
+
+  private async keepFile(image: ImageRef): Promise<void> {
+    try {
+      this.files.set(image.id, await image.bytes());
+    } catch {
+      return; // then the browser cannot take over
+    }
+    const oldest = this.files.keys().next().value;
+    if (this.files.size > FILES_KEPT && oldest !== undefined) this.files.delete(oldest);
   }
 
   private async owner(embedding: string): Promise<Engine> {
