@@ -33,6 +33,10 @@ test-all:
 web:
     cd web && npm ci && npm run check && npm run lint && npm test && npm run build
 
+# the pictures of the app in docs/app (needs Chromium and playwright)
+screenshots:
+    python docs/screenshots.py
+
 # what the gate does: a fresh environment, the lints, the tests
 gate:
     .ci/run

@@ -58,7 +58,7 @@ export class BoxTool implements Tool {
     const { editor } = this.bench;
     if (editor.preview) paintPreview(pen, view, editor.preview.rle, this.bench.color(editor.label));
     if (this.box) return paintBox(pen, view, this.box, false);
-    if (this.at) paintGuides(pen, view, this.at);
+    if (this.at && !editor.draft) paintGuides(pen, view, this.at);
   }
 
   private isLarge(scale: number): boolean {
