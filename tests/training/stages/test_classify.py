@@ -18,6 +18,7 @@ from samlet.models.registry import get_spec
 from samlet.training.batches.images import ImageBatches
 from samlet.training.batches.sources import open_class_source
 from samlet.training.class_configs import ClassifyConfig
+from samlet.training.loop.checkpoint import save_student
 from samlet.training.loop.trainer import Trainer
 from samlet.training.runs import Run, TeacherFile, dry_run, for_epochs, train
 from samlet.training.stages import class_students
@@ -198,8 +199,20 @@ def test_a_teacher_of_other_classes_is_refused(tmp_path, data):
     spec = replace(get_spec("efficientvit-b0"), image=student_spec(config(), "classification").image)
     save_file(seeded(SmallClassifier, spec).state_dict(), tmp_path / "teacher.safetensors")
     teacher = TeacherFile("efficientvit-b0", tmp_path / "teacher.safetensors")
-    with pytest.raises(TrainingError, match="tells 1000 classes apart, the data has 2"):
+    with pytest.raises(CheckpointError, match=r"teacher\.safetensors"):
         train(config(), Run(tmp_path / "run"), data=data, teacher=teacher)
+
+
+@pytest.mark.parametrize("classes", [("dog", "cat"), ("cat", "emu", "dog")])
+def test_a_teacher_trained_here_says_its_classes(tmp_path, data, classes):
+    spec = student_spec(config(classes=classes), "classification")
+    teacher = TeacherFile("efficientvit-b0", save_student(tmp_path, seeded(SmallClassifier, spec, 4)))
+    with pytest.raises(TrainingError, match=rf"is efficientvit-b0 of {len(classes)} classes .*, in the same order"):
+        train(config(), Run(tmp_path / "run"), data=data, teacher=teacher)
+    fitting = SmallClassifier(student_spec(config(canvases=((1.0, 64),)), "classification"))
+    teacher = TeacherFile("efficientvit-b0", save_student(tmp_path, fitting))
+    found = class_students.teacher_network(teacher.name, teacher.checkpoint, ("cat", "dog"))
+    assert found.spec.image.canvas == 64  # as it was trained
 
 
 def test_the_classes_of_the_data_are_part_of_the_run(tmp_path, data):

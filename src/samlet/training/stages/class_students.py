@@ -16,12 +16,14 @@ from samlet.models import create
 from samlet.models.checkpoints import load_checkpoint, read_state_dict
 from samlet.models.cost import count_encoder_macs, count_parameters
 from samlet.models.registry import get_spec
+from samlet.models.trained import trained_spec
 from samlet.nn.network import LogitsNetwork
 from samlet.nn.parts import ordered_blocks, residual_branches
 from samlet.spec import ModelSpec, Task
 from samlet.training.class_configs import ClassConfig, ClassifyConfig, SemanticConfig
 
 HEAD = "head"
+NAMED = 3  # of the classes
 # Where a backbone lies in files of classifiers and segmenters, and of SAM's students.
 _PLACES = ("", "image_encoder.", "image_encoder.backbone.")
 
@@ -64,21 +66,29 @@ def new_network(spec: ModelSpec, seed: int, checkpoint: Path | None) -> LogitsNe
 
 
 def teacher_network(name: str, checkpoint: Path, classes: tuple[str, ...]) -> LogitsNetwork:
-    """A classifier of ours with its weights, as a teacher; TrainingError if it is of another number of classes."""
-    spec = get_spec(name)
+    """A classifier of ours with its weights, as a teacher; TrainingError if it is of other classes.
+
+    Weights that `samlet train` wrote say which classes they know, in which order; of others only the number is known.
+    """
+    spec, own = get_spec(name), trained_spec(checkpoint)
     spec.check_task("classification")
-    state = read_state_dict(checkpoint)
-    if spec.classes is None or len(spec.classes) != len(classes):
+    if own is not None and (own.name != spec.name or own.classes is None or own.classes.names != classes):
+        raise TrainingError(
+            f"{checkpoint} is {own.name} of {_told(own)}, not {spec.name} of {len(classes)} classes of the data: a "
+            "teacher needs the same classes, in the same order."
+        )
+    if own is not None:
+        spec = own
+    elif spec.classes is None or len(spec.classes) != len(classes):
         spec = spec.with_classes(ClassList("own", classes))
     network = create(spec)
-    last = list(network.state_dict())[-1]
-    if last in state and state[last].shape[0] != len(classes):
-        raise TrainingError(
-            f"{checkpoint} tells {state[last].shape[0]} classes apart, the data has {len(classes)}: a teacher needs "
-            "the same classes."
-        )
     load_checkpoint(network, checkpoint)
     return network.requires_grad_(False).eval()
+
+
+def _told(spec: ModelSpec) -> str:
+    names = spec.classes.names if spec.classes is not None else ()
+    return f"{len(names)} classes ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''})"
 
 
 def freeze_backbone(network: nn.Module) -> None:
