@@ -9,7 +9,7 @@ import type { ImageRef } from "../engine/engine";
 import { loadPhoto, type Photo } from "../view/photo";
 import { Autosave, type SaveState } from "./autosave";
 import { BrowserOutbox } from "./outbox";
-import type { Annotations, ExportFormat, Label, ProjectImage, ProjectStore } from "./store";
+import type { Annotations, ExportFormat, Label, Project, ProjectImage, ProjectStore } from "./store";
 
 const RECENT = "samlet.recent";
 
@@ -38,8 +38,8 @@ export class Session {
 
   async start(): Promise<void> {
     try {
-      await this.reload();
-      this.autosave = new Autosave(this.store, await BrowserOutbox.open(this.name), {
+      const { id } = await this.reload();
+      this.autosave = new Autosave(this.store, await BrowserOutbox.open(id ?? this.name), {
         state: (state, sentence) => {
           this.saving = state;
           this.savingProblem = sentence ?? null;
@@ -58,12 +58,19 @@ export class Session {
     }
   }
 
-  async reload(): Promise<void> {
+  async reload(): Promise<Project> {
     const project = await this.store.load();
     this.name = project.name;
     this.images = project.images;
     this.labels = project.labels;
     this.problem = null;
+    return project;
+  }
+
+  /** What others did meanwhile: new images and labels. */
+  async refresh(): Promise<void> {
+    if (!this.loaded || this.saving !== "saved") return;
+    await this.reload().catch(() => undefined); // the next save will tell
   }
 
   // --- images -------------------------------------------------------------------------------------------------------
@@ -229,6 +236,7 @@ export class Session {
     if (this.current?.id !== image) return;
     this.editor.replaceLayers(annotations.layers, annotations.done);
     this.tell("Somebody else changed this image too: both changes are kept.", "done");
+    void this.reload().catch(() => undefined); // for the colors of their labels
   }
 
   /** The list of images tells how far each is. */

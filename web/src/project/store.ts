@@ -23,6 +23,8 @@ export interface ProjectImage {
 }
 
 export interface Project {
+  /** tells projects of one name apart, where there may be several */
+  id?: string;
   name: string;
   labels: Label[];
   images: ProjectImage[];

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import secrets
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -46,6 +48,7 @@ class Project:
         place = kept if kept is not None else Path(folder or "", OWN_FOLDER)
         check_folder(place)
         self.name = (folder or place).resolve().name
+        self.id = hashlib.sha256(os.fsencode(place.resolve())).hexdigest()[:20]
         self._photos = Photos(folder, place / "images")
         self._files = AnnotationFiles(place / "annotations")
         self._labels = Labels(place / "labels.json")
@@ -57,7 +60,12 @@ class Project:
         """Name, classes and photos, as the page lists them; new files of the folder are found."""
         self._known = self._photos.scan()
         labels = [asdict(label) for label in self._labels.all]
-        return {"name": self.name, "labels": labels, "images": [self._entry(photo) for photo in self._known.values()]}
+        return {
+            "id": self.id,
+            "name": self.name,
+            "labels": labels,
+            "images": [self._entry(photo) for photo in self._known.values()],
+        }
 
     def set_labels(self, labels: Sequence[Label], renamed: tuple[str, str] | None = None) -> None:
         """Other classes; `renamed` is an old and a new name for the layers of all photos. InputError for two alike."""
@@ -125,7 +133,9 @@ class Project:
                 raise DataError(
                     f"A mask of {layer['rle']['size']} pixels does not fit {known.name}, {height} x {width}."
                 )
-        return self._files.save(photo, known.name, revision, done, kept)
+        saved = self._files.save(photo, known.name, revision, done, kept)
+        self._labels.add(layer["label"] for layer in kept if not layer.get("draft"))  # whoever else changed the list
+        return saved
 
     def export(self, formats: Sequence[str], photos: Sequence[str] | None) -> tuple[str, Path]:
         """Write what is marked on photos (None: on all) and return the file's name for people, and where it lies.

@@ -102,6 +102,7 @@ class ImageEntry(BaseModel):
 class ProjectEntry(BaseModel):
     """A project."""
 
+    id: str = Field(description="Tells projects of one name apart.")
     name: str
     labels: list[LabelBody]
     images: list[ImageEntry]

@@ -37,7 +37,7 @@ export class PointTool implements Tool {
     const near = NEAR / at.scale;
     const hit = editor.draft?.points.findIndex((point) => distance(point, pointOf(at)) <= near) ?? -1;
     if (hit >= 0) editor.removePoint(hit);
-    else editor.addPoint(pointOf(at), at.out ? 0 : 1);
+    else editor.addPoint(pointOf(at), at.out && (editor.draft || editor.waiting) ? 0 : 1); // nothing to take away yet
   }
 
   cancel(): boolean {
