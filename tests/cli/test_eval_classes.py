@@ -14,6 +14,7 @@ from tests.fake_network import FakeNetwork
 from samlet import loading
 from samlet.classifying import Classifier
 from samlet.cli import main
+from samlet.evaluation.report.compare_classes import compare_classes
 from samlet.parsing import SemanticSegmenter
 
 NAMES = ("black", "gray", "white")
@@ -162,11 +163,51 @@ def test_a_label_map_with_a_foreign_value_stops_or_is_passed_over(tmp_path, maps
     assert report_of(tmp_path / "out")["broken_images"] == ["1"]
 
 
-def test_reports_of_classes_are_not_compared_as_masks(tmp_path, photos, classifier, capsys):
-    for name in "ab":
-        assert evaluate("--protocol", "classification", "--data", photos, "--output", tmp_path / name) == 0
+class Worse(FakeNetwork):
+    """Sees everything a little darker."""
+
+    def logits(self, pixels):
+        return super().logits(pixels * 0.7)
+
+
+def test_reports_are_compared_with_intervals(tmp_path, photos, maps, monkeypatch, capsys):
+    use(monkeypatch, Classifier(FakeNetwork("classification", NAMES)))
+    assert evaluate("--protocol", "classification", "--data", photos, "--output", tmp_path / "a") == 0
+    use(monkeypatch, Classifier(Worse("classification", NAMES)))
+    assert evaluate("--protocol", "classification", "--data", photos, "--output", tmp_path / "b") == 0
+    capsys.readouterr()
+    assert evaluate("compare", tmp_path / "a", tmp_path / "b") == 0
+    printed = capsys.readouterr().out
+    assert "top-1" in printed
+    assert "85.7%" in printed
+    gain = 100 * (report_of(tmp_path / "b")["metrics"]["top_1"] - 6 / 7)
+    assert f"{gain:+.1f} (" in printed
+
+    use(monkeypatch, SemanticSegmenter(FakeNetwork("semantic_segmentation", NAMES)))
+    assert evaluate("--protocol", "semantic", "--data", maps, "--output", tmp_path / "c") == 0
+    use(monkeypatch, SemanticSegmenter(Worse("semantic_segmentation", NAMES)))
+    assert evaluate("--protocol", "semantic", "--data", maps, "--output", tmp_path / "d") == 0
+    rows = compare_classes([tmp_path / "c", tmp_path / "d"])
+    first, other = (report_of(tmp_path / name)["metrics"]["miou"] for name in "cd")
+    assert [row.value for row in rows] == [first, other]
+    assert rows[0].difference is None
+    assert rows[1].difference.value == pytest.approx(other - first)
+    assert rows[1].difference.low <= rows[1].difference.value <= rows[1].difference.high
+    assert evaluate("compare", tmp_path / "a", tmp_path / "c") == 2
+    assert "another protocol" in capsys.readouterr().err
+    assert evaluate("compare", tmp_path / "a") == 2
+
+
+def test_reports_of_other_images_or_classes_are_not_compared(tmp_path, photos, classifier, monkeypatch, capsys):
+    words = ("--protocol", "classification", "--data", photos, "--output")
+    assert evaluate(*words, tmp_path / "a") == 0
+    assert evaluate(*words, tmp_path / "b", "--limit", "3") == 0
     assert evaluate("compare", tmp_path / "a", tmp_path / "b") == 2
-    assert "measured classes" in capsys.readouterr().err
+    assert "on other images: without 4 images" in " ".join(capsys.readouterr().err.split())
+    use(monkeypatch, Classifier(FakeNetwork("classification", (*NAMES, "more"))))
+    assert evaluate(*words, tmp_path / "c") == 0
+    assert evaluate("compare", tmp_path / "a", tmp_path / "c") == 2
+    assert "a model of other classes" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_table_of_classes(tmp_path, photos, classifier):

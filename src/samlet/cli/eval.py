@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from samlet.data.broken import Broken
     from samlet.evaluation import EvaluationProtocol, ImageResult, ResultLog, Selection
     from samlet.evaluation.report.compare import Difference, Row
+    from samlet.evaluation.report.compare_classes import ClassRow
     from samlet.evaluation.report.page import Made
     from samlet.predictor import Predictor
 
@@ -207,8 +208,13 @@ def compare_reports(
     Intervals are a paired bootstrap over images, drawn within each source. Average precision has none.
     """
     from samlet.cli.tables import print_table
+    from samlet.evaluation import read_report
     from samlet.evaluation.report.compare import compare
+    from samlet.evaluation.report.compare_classes import compare_classes, measures_classes
 
+    if folders and measures_classes(read_report(folders[0])):
+        _print_classes(compare_classes(folders))
+        return
     compared = compare(folders)
     cells = [_compared_cells(row) for row in compared]
     rows = [
@@ -218,6 +224,17 @@ def compare_reports(
     print_table([("report", "left"), *((heading, "right") for heading, _ in cells[0])], rows)
     if compared[0].report["metrics"]["average_precision"]:
         print("Intervals: n/a, because average precision ranks the detections of all images and is no mean over them.")
+
+
+def _print_classes(rows: list[ClassRow]) -> None:
+    from samlet.cli.tables import print_table
+    from samlet.evaluation.tables import percent
+
+    cells = [
+        (f"{row.folder} ({row.report['model']}, {row.report['backend']})", percent(row.value), _points(row.difference))
+        for row in rows
+    ]
+    print_table([("report", "left"), (rows[0].metric, "right"), ("difference", "right")], cells)
 
 
 def _compared_cells(row: Row) -> list[tuple[str, str]]:

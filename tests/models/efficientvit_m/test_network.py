@@ -12,7 +12,7 @@ from samlet.models import create
 from samlet.models.registry import get_spec
 
 
-@pytest.mark.parametrize(("patch_stride", "cells"), [(16, 2), (8, 4), (4, 7), (2, 14)])
+@pytest.mark.parametrize(("patch_stride", "cells"), [(16, 2), (4, 7)])
 def test_small_images_get_small_strides(patch_stride, cells):
     spec = replace(get_spec("efficientvit-m0"), image=replace(get_spec("efficientvit-m0").image, canvas=28))
     network = create(replace(spec, options={**spec.options, "patch_stride": patch_stride}))

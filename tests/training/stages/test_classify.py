@@ -51,7 +51,7 @@ def stage_of(settings, data, teacher=None, pair=False):
 
 
 def test_a_classifier_learns_two_classes_and_says_which(tmp_path, data):
-    settings = config(steps=14, batch_size=6, learning_rate=2e-2, min_area=0.8, color=0.0, validation_images=2)
+    settings = config(steps=10, batch_size=4, learning_rate=3e-2, min_area=0.8, color=0.0, validation_images=2)
     losses = []
     weights = train(settings, Run(tmp_path / "run", progress=lambda _, values: losses.append(values)), data=data)
     assert losses[-1]["classes"] < losses[0]["classes"] / 1.5

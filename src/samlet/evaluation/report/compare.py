@@ -52,7 +52,7 @@ def compare(folders: Sequence[Path]) -> list[Row]:
         raise InputError("A comparison needs at least two folders that samlet eval has written.")
     reports = [_read_masks(folder) for folder in folders]
     for folder, report in zip(folders[1:], reports[1:], strict=True):
-        _check_protocol(folders[0], reports[0], folder, report)
+        check_protocol(folders[0], reports[0], folder, report)
     results = [read_results(folder / LOG_FILE) for folder in folders]
     for folder, report, other in zip(folders[1:], reports[1:], results[1:], strict=True):
         difference = _data_difference(results[0], other, reports[0]["samples_sha256"] == report["samples_sha256"])
@@ -78,7 +78,7 @@ def _read_masks(folder: Path) -> dict[str, Any]:
     report = read_report(folder)
     metrics = report.get("metrics")
     if isinstance(metrics, dict) and "per_class" in metrics:
-        raise InputError(f"{folder} measured classes: compare the tables of such reports, there are no masks.")
+        raise InputError(f"{folder} measured classes, and the first folder masks: compare like with like.")
     if not _is_whole(report):
         raise DataError(f"{folder / REPORT_FILE} is damaged: run samlet eval again, it goes on from its log.")
     return report
@@ -107,10 +107,10 @@ def differences(
     totals, source_gains = np.zeros((2, DRAWS + 1)), []
     for source in sorted({result.source for result in first}):
         gains = np.array([_gain(*pair, value) for pair in pairs if pair[0].source == source])
-        sums = _draws(len(gains), generator) @ gains
+        sums = draws(len(gains), generator) @ gains
         totals += sums.T
         source_gains.append(sums[:, 0] / sums[:, 1])
-    return _difference(totals[0] / totals[1]), _difference(np.mean(source_gains, axis=0))
+    return difference_of(totals[0] / totals[1]), difference_of(np.mean(source_gains, axis=0))
 
 
 def _gain(first: ImageResult, other: ImageResult, value: Callable[[InstanceResult], float]) -> tuple[float, int]:
@@ -119,13 +119,14 @@ def _gain(first: ImageResult, other: ImageResult, value: Callable[[InstanceResul
     return sum(value(b) - value(a) for a, b in pairs), len(first.instances)
 
 
-def _draws(images: int, generator: np.random.Generator) -> NDArray[np.int64]:
+def draws(images: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """How often each image is drawn, [DRAWS + 1, images]; the first row is the measurement itself."""
     drawn = generator.multinomial(images, np.full(images, 1 / images), size=DRAWS)
     return np.concatenate([np.ones((1, images), np.int64), drawn])
 
 
-def _difference(values: NDArray[np.float64]) -> Difference:
+def difference_of(values: NDArray[np.float64]) -> Difference:
+    """The difference and its interval, of the measurement and of the draws behind it [DRAWS + 1]."""
     low, high = np.percentile(values[1:], [2.5, 97.5])
     return Difference(float(values[0]), float(low), float(high))
 
@@ -145,7 +146,7 @@ def _check_measured(
         )
 
 
-def _check_protocol(first_folder: Path, first: dict[str, Any], folder: Path, report: dict[str, Any]) -> None:
+def check_protocol(first_folder: Path, first: dict[str, Any], folder: Path, report: dict[str, Any]) -> None:
     """InputError that names each setting that differs."""
     one, two = first["protocol"], report["protocol"]
     differing = [key for key in {**one, **two} if one.get(key) != two.get(key)]
@@ -160,15 +161,15 @@ def _data_difference(first: Sequence[ImageResult], other: Sequence[ImageResult],
     """In what the data of two runs differ: images that one lacks, masks, or their content; None in nothing."""
     ones, others = ({result.name: result for result in results} for results in (first, other))
     parts = [
-        _named("without", [name for name in ones if name not in others]),
-        _named("with", [name for name in others if name not in ones], "more"),
+        named("without", [name for name in ones if name not in others]),
+        named("with", [name for name in others if name not in ones], "more"),
     ]
     both = [(one, others[name]) for name, one in ones.items() if name in others]
     if not any(parts):
-        parts.append(_named("with other masks in", [a.name for a, b in both if _masks(a) != _masks(b)]))
+        parts.append(named("with other masks in", [a.name for a, b in both if _masks(a) != _masks(b)]))
     if not any(parts):
         changed = [a.name for a, b in both if a.content and b.content and a.content != b.content]
-        parts.append(_named("with other pixels or masks in", changed))
+        parts.append(named("with other pixels or masks in", changed))
     if not any(parts) and not same_hash:
         parts.append("sizes, areas or detections differ")
     return ", ".join(filter(None, parts)) or None
@@ -178,7 +179,8 @@ def _masks(result: ImageResult) -> list[tuple[int | str, float]]:
     return [(instance.id, instance.area_px) for instance in result.instances]
 
 
-def _named(how: str, names: Sequence[str], more: str = "") -> str:
+def named(how: str, names: Sequence[str], more: str = "") -> str:
+    """A few of the images, and how many there are; nothing of none."""
     if not names:
         return ""
     count = " ".join(filter(None, [str(len(names)), more, "images" if len(names) > 1 else "image"]))
