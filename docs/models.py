@@ -1,4 +1,4 @@
-"""Writes the table of models in README.md from the registry: `python docs/models.py`."""
+"""Writes the tables of models, README.md's and that of classifiers, from the registry: `python docs/models.py`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,23 @@ from samlet.models.registry import DEFAULT_MODEL, MODELS
 from samlet.spec import ModelSpec
 
 README = Path(__file__).parents[1] / "README.md"
+GUIDE = Path(__file__).parent / "guides" / "classify-and-parse.md"
 HEADER = "| model | parameters | encoder GMACs | canvas | weights |\n|---|---|---|---|---|"
+OTHERS_HEADER = "| model | parameters | GMACs | canvas | classes |\n|---|---|---|---|---|"
 TABLE = re.compile(r"^\| model \|.*\n(?:\|.*\n)*", re.MULTILINE)
 
 
 def row(spec: ModelSpec) -> str:
-    """One line of the table."""
+    """One line of the README's table."""
     parameters, macs = f"{spec.parameters / 1e6:.1f} M", f"{spec.encoder_macs / 1e9:,.1f}"
     return f"| `{spec.name}` | {parameters} | {macs} | {spec.image.canvas} | {weights(spec)} |"
+
+
+def other_row(spec: ModelSpec) -> str:
+    """One line of the guide's table."""
+    parameters, macs = f"{spec.parameters / 1e6:.2f} M", f"{spec.encoder_macs / 1e9:,.3f}"
+    classes = spec.classes.name if spec.classes else ""
+    return f"| `{spec.name}` | {parameters} | {macs} | {spec.image.canvas} | {classes} |"
 
 
 def weights(spec: ModelSpec) -> str:
@@ -35,6 +44,12 @@ def table() -> str:
     return "\n".join([HEADER, *(row(spec) for spec in MODELS if spec.task == "promptable")]) + "\n"
 
 
+def other_table() -> str:
+    """The table of classifiers and segmenters."""
+    return "\n".join([OTHERS_HEADER, *(other_row(spec) for spec in MODELS if spec.task != "promptable")]) + "\n"
+
+
 if __name__ == "__main__":
-    text = README.read_text(encoding="utf-8")
-    README.write_text(TABLE.sub(lambda _: table(), text, count=1), encoding="utf-8")
+    for page, written in ((README, table()), (GUIDE, other_table())):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(TABLE.sub(lambda _, written=written: written, text, count=1), encoding="utf-8")

@@ -53,6 +53,9 @@ def test_gate_and_workflow_run_the_test_command() -> None:
 def test_table_of_models_is_the_registry() -> None:
     table = runpy.run_path(str(ROOT / "docs" / "models.py"))["table"]()
     assert table in section("Models"), "run `python docs/models.py`"
+    others = runpy.run_path(str(ROOT / "docs" / "models.py"))["other_table"]()
+    guide = (ROOT / "docs" / "guides" / "classify-and-parse.md").read_text(encoding="utf-8")
+    assert others in guide, "run `python docs/models.py`"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -67,10 +67,14 @@ def export(
             consume_multiple=True,
         ),
     ] = None,
+    full_size: Annotated[
+        bool, Parameter(help="End a segmenter's graph at the size of its input, not at an eighth of it.", negative="")
+    ] = False,
 ) -> None:
     """Write a model as an artifact folder that `--model FOLDER` loads without torch.
 
-    Its masks are compared with those of the model in torch on real photos; nothing is written if they differ.
+    Its masks, or its classes and label maps, are compared with those of the model in torch on real photos; nothing is
+    written if they differ.
     """
     start = time.perf_counter()
     spec = described(model, checkpoint)
@@ -82,6 +86,13 @@ def export(
         import_with_extra("samlet.export.quantize", "quantize", "int8")
     exporter = import_with_extra(f"samlet.export.{to}", "export", "Exporting")
     module = load_module(spec, None if random_weights else _weights(spec, checkpoint))
+    if spec.task != "promptable":
+        if layout != "samlet":
+            raise InputError(f"--layout official is Meta's, for promptable models: {spec.name} has none.")
+        _export_network(module, output, precision, opset, full_size, chosen, start)
+        return
+    if full_size:
+        raise InputError(f"--full-size is for segmenters: masks of {spec.name} have the size of the image anyway.")
     with Console(stderr=True).status(f"exporting {spec.name}") as status:
         parity = exporter.export_onnx(
             module, output, layout=layout, precision=precision, opset=opset, progress=status.update, **chosen
@@ -91,6 +102,40 @@ def export(
         speed = import_with_extra("samlet.export.speed", "export", "Exporting")
         times = speed.encode_milliseconds(module, output, layout)
     print_table(COLUMNS, _rows(output, precision, parity, seconds, times))
+
+
+def _export_network(
+    module: Any,
+    output: Path,
+    precision: Any,
+    opset: int,
+    full_size: bool,
+    chosen: dict[str, list[Path]],
+    start: float,
+) -> None:
+    """The same for a classifier or segmenter."""
+    exporter, speed = (
+        import_with_extra(f"samlet.export.{name}", "export", "Exporting") for name in ("networks", "speed")
+    )
+    with Console(stderr=True).status(f"exporting {module.spec.name}") as status:
+        parity = exporter.export_network(
+            module, output, precision=precision, opset=opset, full_size=full_size, progress=status.update, **chosen
+        )
+        seconds = time.perf_counter() - start
+        status.update("timing the network")
+        times = speed.network_milliseconds(module, output)
+    size_bytes = sum(file.stat().st_size for file in output.iterdir())
+    rows = [
+        ("folder", str(output)),
+        ("size", f"{size_bytes / 1e6:.1f} MB"),
+        ("exported in", f"{seconds:.0f} s"),
+        ("a run, ONNX Runtime on the CPU", f"{times[0]:,.0f} ms (in torch {times[1]:,.0f} ms)"),
+        ("logits, largest difference", f"{parity.logits:.1e} of their standard deviation"),
+        ("same surest class as torch", f"{parity.top1:.2%} in {len(parity.top1s)} views"),
+    ]
+    if parity.miou is not None:
+        rows.append(("label maps, mean IoU with torch", f"{parity.miou:.5f}"))
+    print_table(COLUMNS, rows)
 
 
 def _weights(spec: ModelSpec, checkpoint: Path | None) -> Path:

@@ -43,6 +43,16 @@ def quantize_encoder(
     divisors of linear attention lose their meaning at 8 bits, and B0's embedding in OpenVINO was 3.4 times as far from
     float32.
     """
+    quantize(path, lambda photo: to_pixels(read_image(photo), spec)[0], photos, progress)
+
+
+def quantize(
+    path: Path,
+    pixels_of: Callable[[Path], NDArray[np.float32]],
+    photos: Sequence[Path],
+    progress: Callable[[str], None] = lambda _: None,
+) -> None:
+    """The same for any graph whose input is `pixels`, made of a photo by `pixels_of`: float32 [3, H, W]."""
     model = onnx.load(path)
     count = min(len(photos), CALIBRATION_PHOTOS)
     chosen = [photos[index * len(photos) // count] for index in range(count)]
@@ -50,7 +60,7 @@ def quantize_encoder(
     def inputs(numbered: tuple[int, Path]) -> dict[str, NDArray[np.float32]]:
         number, photo = numbered
         progress(f"calibrating on photo {number} of {len(chosen)}")
-        return {"pixels": to_pixels(read_image(photo), spec)[0][None]}
+        return {"pixels": pixels_of(photo)[None]}
 
     names = _in_float32(model.graph)
     with _quiet():

@@ -13,11 +13,25 @@ from samlet.export.parity import PHOTOS
 from samlet.images import read_image
 from samlet.models import Sam
 from samlet.nn.fusion import fuse
-from samlet.preprocess import to_pixels
+from samlet.nn.network import LogitsNetwork
+from samlet.preprocess import fitted, normalized, to_pixels
 from samlet.runtime.onnx import OnnxBackend
 from samlet.runtime.torch import TorchBackend
+from samlet.runtime.torch_network import TorchNetwork
 
 ROUNDS = 5
+
+
+def network_milliseconds(model: LogitsNetwork, folder: Path) -> tuple[float, float]:
+    """The same for a classifier or segmenter, on a photo as it sees it."""
+    spec = model.spec
+    pixels = normalized(fitted(read_image(PHOTOS[0]), spec.image), spec.image)[None]
+    exported = OnnxBackend.from_folder(folder, device="cpu")
+    fused = deepcopy(model)
+    fuse(fused)
+    source = TorchNetwork(fused, spec)
+    seconds = take_turns({"onnx": lambda: exported.logits(pixels), "torch": lambda: source.logits(pixels)}, ROUNDS)
+    return 1e3 * median(seconds["onnx"]), 1e3 * median(seconds["torch"])
 
 
 def encode_milliseconds(model: Sam, folder: Path, layout: Layout) -> tuple[float, float]:

@@ -48,6 +48,8 @@ class LogitsNetwork(Network):
     pixels [N, 3, H, W] → [N, K] or, for segmentation, [N, K, H / stride, W / stride]; K = the classes of its spec.
     """
 
+    stride: int = 1
+
     def backbone_maps(self) -> BackboneMaps:
         """Its backbone, by itself, for a student's encoder. ModelError where a network has none."""
         raise ModelError(f"{self.spec.name} has no backbone that could encode images for SAM.")

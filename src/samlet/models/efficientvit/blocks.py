@@ -130,7 +130,8 @@ class LiteMLA(nn.Module):
         """qkv [N, heads, 3d, L] -> [N, heads, d, L]. Sums over positions overflow float16, hence float32 above."""
         q, k, v = qkv.split(self.head_dim, dim=2)
         q, k = F.relu(q), F.relu(k)
-        if q.shape[-1] > self.head_dim:
+        # Both forms are equal; a graph for maps of any size has the one that suits nearly all of them.
+        if torch.compiler.is_exporting() or q.shape[-1] > self.head_dim:
             out = (F.pad(v, (0, 0, 0, 1), value=1.0) @ k.transpose(-1, -2)) @ q
             out = out.float()
             return out[:, :, :-1] / out[:, :, -1:].clamp_min(ATTENTION_EPS)

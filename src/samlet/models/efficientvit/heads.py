@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from samlet.models.efficientvit.blocks import Activation, ConvLayer, FusedMBConv, MBConv, Residual, tanh_gelu
-from samlet.nn.layers import OpSequential, resize_bicubic
+from samlet.nn.layers import OpSequential, resize_bicubic, upsample_bicubic
 
 CLASSIFIER_WIDTHS: dict[str, tuple[int, int]] = {
     "b0": (1024, 1280),
@@ -73,6 +74,8 @@ class SegHead(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         a, b, c = (op(x) for op, x in zip(self.input_ops, maps, strict=True))
+        if torch.compiler.is_exporting():  # for maps of any size; sides are multiples of the coarsest stride
+            return self.output_ops[0](self.middle(upsample_bicubic(a, 4) + (upsample_bicubic(b, 2) + c)))
         size_hw = (c.shape[-2], c.shape[-1])
         return self.output_ops[0](self.middle(resize_bicubic(a, size_hw) + (resize_bicubic(b, size_hw) + c)))
 

@@ -30,6 +30,8 @@ HEADS: dict[tuple[str, str], SegConfig] = {
 class EfficientViTSegmenter(LogitsNetwork):
     """[N, 3, H, W] -> logits [N, classes, H / 8, W / 8], for H and W of 32 or more."""
 
+    stride = 8
+
     def __init__(self, spec: ModelSpec, size: str, head: str, classes: int) -> None:
         super().__init__(spec)
         self.backbone = build_backbone(size)
