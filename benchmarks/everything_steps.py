@@ -2,7 +2,7 @@
 
     python benchmarks/everything_steps.py                                   the default model, 32 x 32 clicks
     python benchmarks/everything_steps.py PHOTO --points-per-side 16 --backend openvino
-    python benchmarks/everything_steps.py --without-early-exit              every mask upscaled, then judged
+    python benchmarks/everything_steps.py --pred-iou-thresh 0               every mask upscaled, then judged
 
 CPU time of each thread, so other work on the machine adds little; `--rounds` runs, of which the quickest counts. A step
 does not include the steps it calls. Below are the operators of decoder and upscaler by ONNX Runtime's own profile;
@@ -58,12 +58,18 @@ def main(
     backend: str = "onnx",
     points_per_side: int = 32,
     rounds: int = 3,
-    without_early_exit: bool = False,
+    pred_iou_thresh: float | None = None,
+    stability_score_thresh: float | None = None,
 ) -> None:
     """Print the table of one photo."""
     predictor = load(model, backend=backend, threads=1)
     assert isinstance(predictor.backend, GraphBackend)
-    generator = MaskGenerator(predictor, points_per_side, pred_iou_thresh=0.0 if without_early_exit else None)
+    generator = MaskGenerator(
+        predictor,
+        points_per_side,
+        pred_iou_thresh=pred_iou_thresh,
+        stability_score_thresh=stability_score_thresh,
+    )
     image = read_image(photo)
     runs = [measure(generator, image) for _ in range(rounds)]
     seconds, calls, masks = min(runs, key=lambda run: sum(run[0].values()))
@@ -138,7 +144,7 @@ def floor_seconds(clicks: int, upscaled: int, encoder_macs: int) -> float:
     square = np.random.default_rng(0).random((SIDE, SIDE), np.float32)
     product = square @ square
     spent = []
-    for _ in range(5):
+    for _ in range(30):
         start = process_time()  # of all threads that NumPy takes for it
         np.matmul(square, square, out=product)
         spent.append(process_time() - start)

@@ -150,7 +150,7 @@ def _click(predictor: Predictor, image: NDArray[np.uint8], plan: Plan) -> dict[s
 
 
 def _first_answer(predictor: Predictor, image: NDArray[np.uint8], plan: Plan) -> dict[str, Figure]:
-    """From a photo in memory to the mask of `segment`: two looks, edges by the photo, clean-up."""
+    """From a photo in memory to the mask of `segment`; the box, a third of the photo wide, gets a second look."""
     height, width, _ = image.shape
     center_xy = np.array([width, height]) / 2
     box_xyxy = np.concatenate([center_xy, center_xy]) * (2 / 3, 2 / 3, 4 / 3, 4 / 3)
