@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from samlet.backend import Embedding
 from samlet.errors import InputError
 from samlet.geometry.bands import MaskRows
-from samlet.geometry.boxes import boxes_from_masks, near_crop_edge, nms, uncrop_boxes
+from samlet.geometry.boxes import near_crop_edge, nms, uncrop_boxes
 from samlet.geometry.clean import clean_mask
 from samlet.geometry.overlaps import mask_nms, visible_parts
 from samlet.geometry.patches import Patch
 from samlet.geometry.points import build_layer_grids, coarse_to_fine, crop_boxes, uncrop_points
-from samlet.geometry.regions import remove_small_regions
-from samlet.geometry.rle import Rle, area, encode, encode_window
+from samlet.geometry.rle import Rle, area, encode_window, to_box
+from samlet.geometry.run_regions import remove_small_regions
 from samlet.images import ImageSource, read_image
 from samlet.masks import Mask, MaskSet
 from samlet.predictor import Predictor
@@ -388,8 +388,9 @@ def _without_specks(mask: Mask) -> Mask:
 
 def _clean(candidate: _Candidate, area_px: int) -> _Candidate:
     """The candidate without holes and islands smaller than `area_px`; the same object if it has none."""
-    mask, filled = remove_small_regions(candidate.mask.to_array(), area_px, "holes")
-    mask, removed = remove_small_regions(mask, area_px, "islands")
+    code, filled = remove_small_regions(candidate.mask.rle, area_px, "holes")
+    code, removed = remove_small_regions(code, area_px, "islands")
     if not (filled or removed):
         return candidate
-    return _Candidate(replace(candidate.mask, rle=encode(mask)), boxes_from_masks(mask))
+    left, top, width, height = to_box(code)
+    return _Candidate(replace(candidate.mask, rle=code), np.array([left, top, left + width - 1, top + height - 1]))
