@@ -120,6 +120,13 @@ def test_fifty_that_send_no_whole_head_are_dropped_and_hold_up_nobody(quick):
             assert each.recv(100) == b""
 
 
+def test_one_that_hangs_up_in_the_middle_of_a_body_is_no_defect(quick, caplog):
+    with socket.create_connection(("127.0.0.1", quick)) as connection:
+        connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\nonly this")
+    assert answer_to(quick, b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").endswith(b'"UP"}')
+    assert "defect" not in caplog.text
+
+
 def test_one_that_reads_nothing_is_dropped(quick):
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

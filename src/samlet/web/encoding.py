@@ -19,6 +19,7 @@ from samlet.images import decode_image, upright_size
 from samlet.predictor import Predictor
 from samlet.web.kept import BoundedCache, EmbeddedPhoto
 from samlet.web.lanes import Lane
+from samlet.web.stopping import hand_on
 
 
 def check_pixels(content: bytes, most_pixels: int) -> None:
@@ -84,7 +85,7 @@ class EncodeQueue:
                 self._jobs[key] = job
                 self._waiting.append(job)
             job.waiters += 1
-        job.future.add_done_callback(lambda done: _hand_on(done, mine))
+        job.future.add_done_callback(lambda done: hand_on(done, mine))
         mine.add_done_callback(lambda done: self._leave(job) if done.cancelled() else None)
         return mine
 
@@ -129,13 +130,3 @@ class EncodeQueue:
             job.future.set_result(result)
         else:
             job.future.set_exception(result)
-
-
-def _hand_on(done: Future[EmbeddedPhoto], to: Future[EmbeddedPhoto]) -> None:
-    if not to.set_running_or_notify_cancel():
-        return
-    error = done.exception()
-    if error is None:
-        to.set_result(done.result())
-    else:
-        to.set_exception(error)

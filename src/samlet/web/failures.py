@@ -8,13 +8,14 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from samlet.errors import DataError, InputError, SamletError
 from samlet.web.lanes import BusyError
 from samlet.web.logs import LOGGER
-from samlet.web.service import ForgottenError, StopAskedError
+from samlet.web.service import ForgottenError
+from samlet.web.stopping import StopAskedError
 from samlet.web.waiting import ClientGoneError, TooSlowError
 
 CLIENT_CLOSED = 499  # nginx's number for it; nobody is there to read it
@@ -40,6 +41,7 @@ def answer_failures(app: FastAPI) -> None:
     app.add_exception_handler(SamletError, _of_samlet)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(ClientDisconnect, _of_client_gone)
     app.add_exception_handler(Exception, _of_defect)
 
 
@@ -70,6 +72,10 @@ async def _of_http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     sentence = str(error.detail)
     return failure(error.status_code, sentence if sentence.endswith(".") else f"{sentence}.", dict(error.headers or {}))
+
+
+async def _of_client_gone(_: Request, error: Exception) -> Response:
+    return failure(CLIENT_CLOSED, str(error) or "The client has closed the connection.")
 
 
 async def _of_defect(_: Request, error: Exception) -> Response:

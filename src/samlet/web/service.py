@@ -25,6 +25,7 @@ from samlet.web.hints import Answered, Asked, Hints, Logits
 from samlet.web.kept import BoundedCache, EmbeddedPhoto
 from samlet.web.lanes import Lane
 from samlet.web.settings import Settings
+from samlet.web.stopping import StopAskedError, submit_stoppable
 
 Result = TypeVar("Result")
 CLICKS_BETWEEN_STOPS = 32  # of everything mode, about half a second on a laptop
@@ -32,10 +33,6 @@ CLICKS_BETWEEN_STOPS = 32  # of everything mode, about half a second on a laptop
 
 class ForgottenError(SamletError):
     """An embedding or a mask is not kept any more, or never was."""
-
-
-class StopAskedError(SamletError):
-    """Long work was told to stop: its client is gone, or the server is stopping."""
 
 
 class Service:
@@ -77,11 +74,14 @@ class Service:
 
     def segment(self, kept: EmbeddedPhoto, asked: Asked) -> Future[dict[str, Any]]:
         """The mask for people, then the network's candidates, as `schemas.MaskAnswers`. Errors as `predict`."""
-        return self.ask(partial(self._segment, kept, asked))
+        return self.ask(lambda model: self._segment(model, kept, asked))
 
-    def ask(self, job: Callable[[], Result]) -> Future[Result]:
-        """Let a question to the model wait for its turn; BusyError if too many wait."""
-        return self._segment_lane.submit(job)
+    def ask(self, job: Callable[[Predictor], Result]) -> Future[Result]:
+        """Let a job that asks the model, which it is given, wait for its turn; BusyError if too many wait.
+
+        Cancelling the future ends the job before its next question.
+        """
+        return submit_stoppable(self._segment_lane, self.model, job)
 
     def everything(
         self, kept: EmbeddedPhoto, options: dict[str, Any], progress: Progress, stop: Event
@@ -113,10 +113,10 @@ class Service:
         masks = self.model.predict(kept.embedding, self._prompts(kept, asked), candidates=candidates)
         return mask_answers(self._named(masks, Answered(kept.key, asked, candidates, 0)))
 
-    def _segment(self, kept: EmbeddedPhoto, asked: Asked) -> dict[str, Any]:
+    def _segment(self, model: Predictor, kept: EmbeddedPhoto, asked: Asked) -> dict[str, Any]:
         prompts = self._prompts(kept, asked)
-        final = self.model.segment(kept.photo, prompts, embedding=kept.embedding)
-        others = self.model.predict(kept.embedding, prompts, candidates="multimask")
+        final = model.segment(kept.photo, prompts, embedding=kept.embedding)
+        others = model.predict(kept.embedding, prompts, candidates="multimask")
         return mask_answers(
             [
                 *self._named(final, Answered(kept.key, asked, "segment", 0)),

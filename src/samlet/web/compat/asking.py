@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from binascii import Error as Base64Error
-from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
@@ -56,8 +55,8 @@ class Asking:
                 f"More than {MOST_CLICKS} points and corners are too much at once: ask in several requests."
             )
         prompts.check(kept.embedding.frame.size_hw)
-        job = partial(self.service.model.segment, kept.photo, prompts, embedding=kept.embedding)
-        return await result_for(request, self.service.ask(job), self.service.settings.answer_seconds)
+        future = self.service.ask(lambda model: model.segment(kept.photo, prompts, embedding=kept.embedding))
+        return await result_for(request, future, self.service.settings.answer_seconds)
 
 
 def check_count(prompts: int) -> None:
