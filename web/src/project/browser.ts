@@ -30,18 +30,20 @@ export class BrowserStore implements ProjectStore {
   readonly name = "browser";
   readonly formats: readonly ExportFormat[] = WRITTEN;
 
-  constructor(private readonly database: Database) {}
+  private readonly database: Promise<Database>;
 
-  static async open(): Promise<BrowserStore> {
-    return new BrowserStore(await Database.open());
+  /** The database opens in the background; where the browser gives none, `load` says so. */
+  constructor(database: Promise<Database> = Database.open()) {
+    this.database = database;
+    database.catch(() => {}); // whoever asks is told
   }
 
   load(): Promise<Project> {
-    return this.database.run("readonly", projectOf);
+    return this.run("readonly", projectOf);
   }
 
   saveLabels(labels: Label[], renamed?: { from: string; to: string }): Promise<Project> {
-    return this.database.run("readwrite", async (access) => {
+    return this.run("readwrite", async (access) => {
       await access.put("facts", "labels", labels);
       if (renamed !== undefined) {
         for (const image of await imagesOf(access)) await rename(access, image.id, renamed);
@@ -64,29 +66,29 @@ export class BrowserStore implements ProjectStore {
   }
 
   removeImage(id: string): Promise<void> {
-    return this.database.run("readwrite", async (access) => {
+    return this.run("readwrite", async (access) => {
       for (const table of ["images", "files", "annotations"] as const) await access.remove(table, id);
     });
   }
 
   size(id: string): Promise<[number, number]> {
-    return this.database.run("readonly", async (access) => (await imageAt(access, id)).size);
+    return this.run("readonly", async (access) => (await imageAt(access, id)).size);
   }
 
   async pixels(id: string, maxSide?: number, signal?: AbortSignal): Promise<Blob> {
-    const file = await this.database.run("readonly", (access) => access.get<Blob>("files", id));
+    const file = await this.run("readonly", (access) => access.get<Blob>("files", id));
     if (file === undefined) throw new Error("This image is not in the project any more.");
     signal?.throwIfAborted();
     return maxSide === undefined ? file : scaled(file, maxSide);
   }
 
   annotations(id: string): Promise<Annotations> {
-    return this.database.run("readonly", async (access) => (await access.get<Annotations>("annotations", id)) ?? NEW);
+    return this.run("readonly", async (access) => (await access.get<Annotations>("annotations", id)) ?? NEW);
   }
 
   saveAnnotations(id: string, annotations: Annotations): Promise<number> {
     const given = JSON.parse(JSON.stringify(annotations)) as Annotations; // without what frameworks wrap around it
-    return this.database.run("readwrite", async (access) => {
+    return this.run("readwrite", async (access) => {
       const current = (await access.get<Annotations>("annotations", id)) ?? NEW;
       if (current.revision !== given.revision) throw new ConflictError(current);
       return save(access, id, given);
@@ -94,7 +96,7 @@ export class BrowserStore implements ProjectStore {
   }
 
   async exportFiles(formats: ExportFormat[], images?: string[]): Promise<{ name: string; content: Blob }> {
-    const { labels, marked } = await this.database.run("readonly", async (access) => {
+    const { labels, marked } = await this.run("readonly", async (access) => {
       const project = await projectOf(access);
       const chosen = project.images.filter(({ id }) => images === undefined || images.includes(id));
       const found = await Promise.all(
@@ -123,7 +125,7 @@ export class BrowserStore implements ProjectStore {
 
   async importFile(file: File): Promise<{ images: string[]; masks: number; message: string }> {
     const described = read(file.name, await file.text());
-    return this.database.run("readwrite", async (access) => {
+    return this.run("readwrite", async (access) => {
       const images = await imagesOf(access);
       const found = described.map((each) => ({ ...each, image: imageOf(each, images) }));
       const placed = found.filter(({ image }) => image !== undefined);
@@ -143,8 +145,15 @@ export class BrowserStore implements ProjectStore {
     });
   }
 
+  private async run<Result>(
+    mode: "readonly" | "readwrite",
+    work: (access: Access) => Promise<Result>,
+  ): Promise<Result> {
+    return (await this.database).run(mode, work);
+  }
+
   private add(file: File, size: [number, number]): Promise<Entry> {
-    return this.database.run("readwrite", async (access) => {
+    return this.run("readwrite", async (access) => {
       const images = await imagesOf(access);
       const added = (images.at(-1)?.added ?? 0) + 1;
       const name = freeName(file.name, images);

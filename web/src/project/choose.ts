@@ -6,5 +6,5 @@ import { ServerStore } from "./server";
 import type { ProjectStore } from "./store";
 
 export async function chooseStore(): Promise<ProjectStore> {
-  return isStatic() ? BrowserStore.open() : new ServerStore();
+  return isStatic() ? new BrowserStore() : new ServerStore();
 }

@@ -58,15 +58,29 @@ describe("frames", () => {
 describe("masks", () => {
   it.each(golden.patches)("of an image of $size", ({ size, logits, counts, stability, box }) => {
     const patch = Patch.cut(lowRes(logits), ImageFrame.of(size, SPEC), -1);
-    expect(patch.answer()).toEqual({ rle: { size, counts }, stability });
+    expect(patch.code()).toEqual({ size, counts });
+    expect(patch.stability()).toBe(stability);
     expect(patch.imageBox()).toEqual(box);
     expect(patch.isStable(stability - 0.001)).toBe(true);
     expect(patch.isStable(stability + 0.001)).toBe(false);
   });
 
+  it("are those of the logits at the size of the photo, however large it is", () => {
+    golden.patches.forEach(({ logits }, seed) => {
+      const frame = ImageFrame.of([300 + 37 * seed, 411 - 23 * seed], SPEC);
+      const patch = Patch.cut(lowRes(logits), frame, -1);
+      const inside = new Uint8Array(frame.sizeHw[0] * frame.sizeHw[1]);
+      frame.windowRows(patch.logits, patch.corner, frame.reachOf(patch.box!), (y, row) => {
+        row.forEach((logit, x) => (inside[y * frame.sizeHw[1] + frame.reachOf(patch.box!)[0] + x] = logit > 0 ? 1 : 0));
+      });
+      const [height, width] = frame.sizeHw;
+      expect(patch.code()).toEqual(fromWindow({ left: 0, top: 0, width, height, pixels: inside }, [height, width]));
+    });
+  });
+
   it("that are empty", () => {
     const patch = Patch.cut({ data: new Float32Array(256).fill(-9), width: 16, height: 16 }, FRAME, -1);
-    expect(patch.answer()).toEqual({ rle: { size: [30, 45], counts: [1350] }, stability: 0 });
+    expect([patch.code().counts, patch.stability()]).toEqual([[1350], 0]);
     expect(patch.imageBox()).toEqual([0, 0, 0, 0]);
     expect(patch.isStable(0.1)).toBe(false);
   });

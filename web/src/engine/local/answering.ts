@@ -124,7 +124,7 @@ export class Answering {
 
   private answered(key: string, features: Features, candidates: readonly Candidate[]): MaskAnswer[] {
     return candidates.map(({ iou, lowRes }) =>
-      this.answer(key, Patch.cut(lowRes, features.frame, -1).answer().rle, iou, lowRes),
+      this.answer(key, Patch.cut(lowRes, features.frame, -1).code(), iou, lowRes),
     );
   }
 

@@ -43,7 +43,7 @@ export async function everything(
     found.push(...(await sketches(graphs, features, some)));
     await advance(start + some.length, clicks.length);
   }
-  return suppressed(found).map(({ patch, iou, click }) => ({ rle: patch.answer().rle, iou, click }));
+  return suppressed(found).map(({ patch, iou, click }) => ({ rle: patch.code(), iou, click }));
 }
 
 async function sketches(graphs: Graphs, features: Features, prompts: readonly Prompt[]): Promise<Sketch[]> {

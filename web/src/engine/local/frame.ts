@@ -88,18 +88,70 @@ export class ImageFrame {
 
   /**
    * Logits of a window of the photo, one row of it at a time: bilinear to the prompt canvas, crop, bilinear to the
-   * photo, as SAM does. `patch` is the part of the low-resolution logits that begins at (`x0`, `y0`); what lies
-   * outside of it counts as 0. The row handed to `each` is used again for the next one.
+   * photo, as SAM does. `patch` is the part of the low-resolution logits that begins at `corner`; what lies outside
+   * of it counts as 0. The row handed to `each` is used again for the next one.
    */
   windowRows(
     patch: Logits,
-    [x0, y0]: readonly [number, number],
+    corner: readonly [number, number],
     window: BoxXyxy,
     each: (y: number, row: Float32Array) => void,
   ): void {
-    const [left, top, right, bottom] = window;
-    const columns = enlargement(this.lowRes, this.promptCanvas, this.promptHw[1], this.sizeHw[1]);
+    const wide = window[2] - window[0];
+    const widened = this.widened(patch, corner[0], window);
     const rows = enlargement(this.lowRes, this.promptCanvas, this.promptHw[0], this.sizeHw[0]);
+    const row = new Float32Array(wide);
+    for (let y = window[1]; y < window[3]; y++) {
+      const { first, weights } = rows[y];
+      blend(widened, wide, patch.height, first - corner[1], weights, row);
+      each(y, row);
+    }
+  }
+
+  /**
+   * Where the mask of these logits (above 0) begins and ends in turn, for each column of the window; undefined where it
+   * has no pixel. Where all low-resolution logits that some rows are made of have one sign, so have the rows: most of a
+   * large photo is never computed.
+   */
+  windowEdges(patch: Logits, corner: readonly [number, number], window: BoxXyxy): (number[] | undefined)[] {
+    const wide = window[2] - window[0];
+    const widened = this.widened(patch, corner[0], window);
+    const rows = enlargement(this.lowRes, this.promptCanvas, this.promptHw[0], this.sizeHw[0]);
+    const edges = new Array<number[] | undefined>(wide);
+    const inside = new Uint8Array(wide);
+    const turn = (x: number, y: number, now: number) => {
+      if (inside[x] === now) return;
+      inside[x] = now;
+      (edges[x] ??= []).push(y);
+    };
+    for (let y = window[1]; y < window[3];) {
+      const end = sameSources(rows, y, window[3]);
+      const above = rows[y].first - corner[1];
+      const below = above + rows[y].weights.length;
+      const whole = above >= 0 && below <= patch.height;
+      const [start, stop] = [Math.max(above, 0), Math.min(below, patch.height)];
+      for (let x = 0; x < wide; x++) {
+        let positive = 0;
+        for (let k = start; k < stop; k++) positive += widened[k * wide + x] > 0 ? 1 : 0;
+        if (positive === 0) turn(x, y, 0);
+        else if (whole && positive === stop - start) turn(x, y, 1);
+        else {
+          for (let each = y; each < end; each++) {
+            let sum = 0;
+            const { weights } = rows[each];
+            for (let k = start; k < stop; k++) sum = Math.fround(sum + weights[k - above] * widened[k * wide + x]);
+            turn(x, each, sum > 0 ? 1 : 0);
+          }
+        }
+      }
+      y = end;
+    }
+    return edges;
+  }
+
+  /** The rows of a patch, in the columns of a window of the photo. */
+  private widened(patch: Logits, x0: number, [left, , right]: BoxXyxy): Float32Array {
+    const columns = enlargement(this.lowRes, this.promptCanvas, this.promptHw[1], this.sizeHw[1]);
     const wide = right - left;
     const widened = new Float32Array(patch.height * wide);
     for (let x = 0; x < wide; x++) {
@@ -113,12 +165,7 @@ export class ImageFrame {
         widened[y * wide + x] = sum;
       }
     }
-    const row = new Float32Array(wide);
-    for (let y = top; y < bottom; y++) {
-      const { first, weights } = rows[y];
-      blend(widened, wide, patch.height, first - y0, weights, row);
-      each(y, row);
-    }
+    return widened;
   }
 
   /** Low-resolution logits over a window of the photo at any resolution, in one bilinear step. */
@@ -217,6 +264,14 @@ export function line(count: number, scale: number, from: number, source: number)
     after[i] = clamp(floor + 1, 0, source - 1);
   }
   return { before, after, share };
+}
+
+/** The row before `end` up to which rows are made of the same source rows as row `y`. */
+function sameSources(rows: readonly Reach[], y: number, end: number): number {
+  const { first, weights } = rows[y];
+  let next = y + 1;
+  while (next < end && rows[next].first === first && rows[next].weights.length === weights.length) next++;
+  return next;
 }
 
 /** `row` = the weighted sum of some rows of `source` [height, width]; rows that are not there count as 0. */

@@ -2,7 +2,7 @@
 
 import type { Rle } from "../engine";
 import type { BoxXyxy, ImageFrame, Logits, SizeHw } from "./frame";
-import { RleWriter } from "./rle";
+import { codeOf } from "./rle";
 
 const REACH = 3; // low-resolution pixels around the mask that the two bilinear steps can see, and one more
 const MARGIN = 0.005;
@@ -34,24 +34,25 @@ export class Patch {
     return new Patch({ data, width: right - left, height: bottom - top }, [left, top], box, frame);
   }
 
-  /** The mask at the size of the photo, and its stability there. */
-  answer(): { rle: Rle; stability: number } {
+  /** The mask at the size of the photo. */
+  code(): Rle {
     const [height, width] = this.frame.sizeHw;
-    if (this.box === null) return { rle: { size: [height, width], counts: [height * width] }, stability: 0 };
+    if (this.box === null) return { size: [height, width], counts: [height * width] };
     const window = this.frame.reachOf(this.box);
-    const writer = new RleWriter(window, this.frame.sizeHw);
-    const inside = new Uint8Array(window[2] - window[0]);
+    return codeOf(this.frame.windowEdges(this.logits, this.corner, window), window, [height, width]);
+  }
+
+  /** How little the mask changes with its threshold, at the size of the photo. */
+  stability(): number {
+    if (this.box === null) return 0;
     let [strict, loose] = [0, 0];
-    this.frame.windowRows(this.logits, this.corner, window, (y, row) => {
+    this.frame.windowRows(this.logits, this.corner, this.frame.reachOf(this.box), (_, row) => {
       for (let x = 0; x < row.length; x++) {
-        const logit = row[x];
-        inside[x] = logit > 0 ? 1 : 0;
-        if (logit > STABILITY_OFFSET) strict++;
-        if (logit > -STABILITY_OFFSET) loose++;
+        if (row[x] > STABILITY_OFFSET) strict++;
+        if (row[x] > -STABILITY_OFFSET) loose++;
       }
-      writer.add(y, inside);
     });
-    return { rle: writer.finish(), stability: Math.fround(strict / Math.max(loose, 1)) };
+    return Math.fround(strict / Math.max(loose, 1));
   }
 
   /** The tight box of the mask in pixels of the photo, ends inclusive: each edge is looked for in a strip along it. */
@@ -104,7 +105,7 @@ export class Patch {
     const estimate = stabilityOf(inside.data);
     const margin = loose === 0 ? 1 : MARGIN + MARGIN_OF_ONE_PIXEL / Math.sqrt(pixels);
     if (Math.abs(estimate - threshold) > margin) return estimate >= threshold;
-    return this.answer().stability >= threshold;
+    return this.stability() >= threshold;
   }
 }
 

@@ -70,5 +70,11 @@ async function unpacked(response: Response): Promise<ArrayBuffer> {
   const content = await response.arrayBuffer();
   const [first, second] = new Uint8Array(content, 0, 2);
   if (first !== 0x1f || second !== 0x8b) return content;
+  if (typeof DecompressionStream === "undefined") {
+    throw new EngineError(
+      "This browser is too old to run the model: use Chrome 80, Firefox 114, Safari 16.4 or later.",
+      500,
+    );
+  }
   return new Response(new Blob([content]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 }
