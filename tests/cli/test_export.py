@@ -89,3 +89,13 @@ def test_a_calibration_folder_that_is_not_there_is_named(tmp_path, monkeypatch, 
     arguments = ["export", "mobile-sam", "--to", "onnx", "--checkpoint", "tiny.pt", "--output", str(tmp_path / "model")]
     assert cli.main([*arguments, "--precision", "int8", "--calibration", str(tmp_path / "gone")]) == 2
     assert "gone is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("precision", "mask_iou", "word"),
+    [("float32", 1.0, None), ("int8", 0.995, "yes: "), ("int8", 0.95, "no: that needs")],
+)
+def test_whether_a_cheaper_precision_may_stand_in_is_told(precision, mask_iou, word, tmp_path):
+    rows = dict(verb._rows(tmp_path, precision, Parity(mask_ious=[mask_iou]), 1.0, (1.0, 1.0)))
+    assert rows.get("in place of float32", "").startswith(word or "")
+    assert ("in place of float32" in rows) == (word is not None)

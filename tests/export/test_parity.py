@@ -91,3 +91,11 @@ def test_photos_come_with_the_package():
 def test_a_photo_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(ImageError, match=r"missing\.jpg"):
         compare(FakeBackend(), FakeBackend(), [tmp_path / "missing.jpg"])
+
+
+@pytest.mark.parametrize(
+    ("mask_ious", "near"),
+    [([0.99, 0.99], True), ([1.0, 0.97], False), ([1.0] * 99 + [0.89], False), ([0.9] * 9, False)],
+)
+def test_a_cheaper_precision_stands_in_for_float32_by_mean_and_smallest(mask_ious, near):
+    assert Parity(mask_ious=mask_ious).near_float32 == near
