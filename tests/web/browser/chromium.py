@@ -50,10 +50,24 @@ class Person:
     def __init__(self, browser: Any, url: str, **context: Any) -> None:
         self._context = browser.new_context(viewport={"width": 1280, "height": 720}, **context)
         self._context.set_default_timeout(WAIT_MS)
-        self.page = self._context.new_page()
         self.errors: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page = self._new_tab()
         self.url = url
+
+    def _new_tab(self) -> Any:
+        page = self._context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        return page
+
+    def cut_off(self, addresses: str) -> None:
+        """Requests to these addresses reach nobody, until the tab is closed."""
+        self._context.route(addresses, lambda route: route.abort())
+
+    def close_tab(self) -> None:
+        """Close the page at once; the next one is of the same browser, and the line is mended."""
+        self.page.close(run_before_unload=False)
+        self._context.unroute_all()
+        self.page = self._new_tab()
 
     def open(self, name: str = "") -> Person:
         """Load the page, and the image of that name."""

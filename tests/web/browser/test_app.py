@@ -180,6 +180,20 @@ def test_a_killed_server_loses_nothing(app, person):
     person.saved()
 
 
+def test_a_tab_that_was_closed_before_it_could_save_loses_nothing(app, person):
+    person.open("astronaut.jpg")
+    before = len(app.layers("astronaut.jpg"))
+    person.cut_off("**/annotations")
+    person.press("d")
+    person.drag((30, 450), (80, 450))
+    person.press("Enter")
+    person.page.locator(".state", has_text="Not saved yet").wait_for()
+    assert len(app.layers("astronaut.jpg")) == before
+    person.close_tab()
+    person.open("astronaut.jpg")
+    assert len(app.layers("astronaut.jpg")) == before + 1
+
+
 def test_two_people_at_one_image_keep_the_work_of_both(app, browser, person):
     other = Person(browser, app.url)
     before = app.layers("cat.jpg")

@@ -43,6 +43,7 @@ export class Session {
         state: (state, sentence) => {
           this.saving = state;
           this.savingProblem = sentence ?? null;
+          if (state === "saved" && this.problem && this.current) void this.open(this.current.id); // it is back
         },
         merged: (image, annotations) => this.merged(image, annotations),
         saved: (image, annotations) => this.note(image, annotations),
