@@ -20,8 +20,13 @@ from samlet.parsing import SemanticSegmenter
 NAMES = ("black", "gray", "white")
 
 
-def evaluate(*words):
-    return main(["eval", *map(str, words)])
+MODELS = {"classification": "efficientvit-m0", "semantic": "efficientvit-seg-b0-cityscapes"}
+
+
+def evaluate(*words, model=None):
+    """The exit code; `model` None: one that fits the protocol, "" none."""
+    named = MODELS.get(words[1], "") if model is None else model
+    return main(["eval", *map(str, words), *(["--model", named] if named else [])])
 
 
 def report_of(folder):
@@ -132,15 +137,28 @@ def test_miou_sums_over_the_set(tmp_path, maps, segmenter, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--protocol", "box"), "use `samlet classify`"),
-        (("--protocol", "semantic"), "this needs one whose task"),
         (("--protocol", "classification", "--max-masks-per-image", "2"), "knows no masks"),
         (("--protocol", "classification", "--window", "64"), "has no window"),
     ],
 )
-def test_what_does_not_belong_together_is_said(tmp_path, photos, maps, classifier, capsys, words, sentence):
-    data = {"box": "tests/fixtures/tiny", "semantic": maps}.get(words[1], photos)
-    assert evaluate(*words, "--data", data, "--output", tmp_path / "out") == 2
+def test_what_does_not_belong_together_is_said(tmp_path, photos, classifier, capsys, words, sentence):
+    assert evaluate(*words, "--data", photos, "--output", tmp_path / "out") == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("protocol", "model", "sentence"),
+    [
+        ("box", "efficientvit-b1", "efficientvit-b1 is a model for classification, which box does not ask: use"),
+        ("semantic", "efficientvit-b1", "use --protocol classification."),
+        ("classification", "efficientvit-sam-b0", "use --protocol box, point, center, everything, box_from_detector."),
+        ("classification", "", "asks a model for classification: name one with --model."),
+        ("semantic", "", "asks a model for semantic segmentation: name one with --model."),
+    ],
+)
+def test_a_model_of_another_task_is_told_the_protocols_that_fit(tmp_path, photos, capsys, protocol, model, sentence):
+    words = ("--protocol", protocol, "--data", photos, "--output", tmp_path / "out")
+    assert evaluate(*words, model=model) == 2
     assert sentence in " ".join(capsys.readouterr().err.split())
 
 

@@ -140,6 +140,7 @@ def run(
     how = make_protocol(protocol, **{option: value for option, value in asked.items() if value is not None})
     scope = Scope(tuple(data), detections, limit, max_masks_per_image, crowds)
     how.check(scope)
+    _check_task(how, model)
     check_place(output)
     tell = partial(print, file=sys.stderr)
     broken = Broken(max_broken, tell)
@@ -152,6 +153,20 @@ def run(
     if isinstance(opened, ClassData):
         selection = replace(selection, truth=opened.classes)
     _run(how, selection, model, workers, broken, {"missing_images": list(opened.missing)}, data, output)
+
+
+def _check_task(how: EvaluationProtocol, model: ModelOptions) -> None:
+    """InputError if the protocol asks a model of another task, with the protocols that fit."""
+    from samlet.errors import InputError
+    from samlet.evaluation.protocols.registry import protocols_for
+
+    spec = model.spec()
+    if spec.task != how.task and model.model is None and model.checkpoint is None:
+        raise InputError(f"Protocol {how.name} asks a model for {how.task.replace('_', ' ')}: name one with --model.")
+    if spec.task != how.task:
+        what = f"{spec.name} is a model for {spec.task.replace('_', ' ')}"
+        fitting = ", ".join(protocols_for(spec.task)) or "none so far"
+        raise InputError(f"{what}, which {how.name} does not ask: use --protocol {fitting}.")
 
 
 def _run(

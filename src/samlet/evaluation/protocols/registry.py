@@ -11,6 +11,7 @@ from samlet.errors import InputError
 
 if TYPE_CHECKING:
     from samlet.evaluation.protocols.protocol import EvaluationProtocol
+    from samlet.spec import Task
 
 # Name, where it lives, and what the model is given.
 PROTOCOLS = (
@@ -52,6 +53,11 @@ def from_json(content: Mapping[str, Any]) -> EvaluationProtocol:
 
     options = upgraded_protocol(content)
     return make_protocol(options.pop("start"), **options)
+
+
+def protocols_for(task: Task) -> list[str]:
+    """The names of the protocols that ask models of a task."""
+    return [name for name, *_ in PROTOCOLS if _class_of(name).task == task]
 
 
 def _class_of(name: str) -> Any:
