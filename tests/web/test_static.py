@@ -36,7 +36,8 @@ def contents(folder) -> dict[str, bytes]:
 def test_page_and_model_are_there_and_the_page_is_told_that_it_is_alone(tmp_path, page, model):
     size = write_static(tmp_path / "out" / "app", page, model)
     written = contents(tmp_path / "out" / "app")
-    assert b'<head>\n    <meta name="samlet-server" content="none" />\n    <title>' in written["index.html"]
+    assert b'<head>\n    <meta name="samlet-server" content="none" />\n' in written["index.html"]
+    assert b"script-src 'self' 'wasm-unsafe-eval'; " in written["index.html"].partition(b"<title>")[0]
     assert {name for name in written if name.startswith("model/")} == {
         f"model/{name}" for name in ("manifest.json", "encoder.onnx", "projector.onnx", "decoder.onnx", "upscaler.onnx")
     }

@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from samlet.web.failures import failure
+from samlet.web.policy import PAGE_POLICY
 from samlet.web.settings import Settings
 
 COOKIE = "samlet_token"
@@ -37,12 +38,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
-    # wasm-unsafe-eval and blob: are what the decoder in the browser needs
-    "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; "
-        "connect-src 'self' blob: data:; img-src 'self' blob: data:; style-src 'self'; "
-        "style-src-attr 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": f"{PAGE_POLICY}; frame-ancestors 'none'",
 }
 
 

@@ -1,7 +1,7 @@
 """The whole app as a folder of files that needs no server of samlet's: any static host will do.
 
-It holds the page, the runtime and the model; a line in index.html tells the page that nobody else answers. It knows
-files; it needs neither torch nor a web framework.
+It holds the page, the runtime and the model; lines in index.html tell the page that nobody else answers, and the
+browser what it may load. It knows files; it needs neither torch nor a web framework.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ from samlet.files import aside_path, forget, make_folder, output_error, sha256_o
 from samlet.marks import is_our_record, marked_record, read_record
 from samlet.models.registry import DEFAULT_MODEL, shipped_folder
 from samlet.runtime.artifact import GRAPHS, MANIFEST
+from samlet.web.policy import PAGE_POLICY
 
 PAGE = Path(__file__).with_name("page")
 """The page as it is built and comes with the package."""
 
 INDEX, RECORD = "index.html", "samlet-static.json"
 _HEAD = "<head>"
-_ALONE = '<meta name="samlet-server" content="none" />'
+_ALONE = (
+    '<meta name="samlet-server" content="none" />',
+    f'<meta http-equiv="Content-Security-Policy" content="{PAGE_POLICY}" />',  # no host sends it
+)
 
 
 def write_static(folder: Path, page: Path = PAGE, model: Path | None = None) -> int:
@@ -78,7 +82,7 @@ def _fill(aside: Path, page: Path, model: Path) -> None:
     before, head, after = index.read_text(encoding="utf-8").partition(_HEAD)
     if not head:
         raise OutputError(f"{INDEX} of the page has no {_HEAD}: install samlet again.")
-    index.write_text(f"{before}{head}\n    {_ALONE}{after}", encoding="utf-8")
+    index.write_text("\n    ".join((before + head, *_ALONE)) + after, encoding="utf-8")
 
 
 def _record(aside: Path) -> int:

@@ -95,6 +95,11 @@ def worker(browser, address):
     return page
 
 
+def embedded(worker, name: str) -> dict:
+    """An example photo, encoded in the worker unless it is already."""
+    return worker.evaluate(EMBED, [name, base64.b64encode((EXAMPLES / f"{name}.jpg").read_bytes()).decode()])
+
+
 def iou_of(answer, mask) -> float:
     code = run_lengths.from_json(answer["rle"])
     assert (answer["area"], tuple(answer["box"])) == (run_lengths.area(code), run_lengths.to_box(code))
@@ -105,8 +110,7 @@ def iou_of(answer, mask) -> float:
 def test_masks_are_the_librarys(worker, model, name):
     photo = read_image(EXAMPLES / f"{name}.jpg")
     embedding = model.embed(photo)
-    content = base64.b64encode((EXAMPLES / f"{name}.jpg").read_bytes()).decode()
-    assert worker.evaluate(EMBED, [name, content]) == {"embedding": name, "size": list(photo.shape[:2])}
+    assert embedded(worker, name) == {"embedding": name, "size": list(photo.shape[:2])}
     one, two, box = QUESTIONS[name]
     for asked, prompts in (
         ({"points": one, "labels": [1]}, samlet.Prompts.points(one)),
@@ -124,6 +128,7 @@ def test_masks_are_the_librarys(worker, model, name):
 
 
 def test_an_answer_is_a_hint_for_the_next_question(worker, model):
+    embedded(worker, "cat")
     photo = read_image(EXAMPLES / "cat.jpg")
     embedding = model.embed(photo)
     first = model.predict(embedding, samlet.Prompts.points([[200, 150]]))
@@ -136,6 +141,7 @@ def test_an_answer_is_a_hint_for_the_next_question(worker, model):
 
 
 def test_everything_finds_what_the_library_finds(worker, model):
+    embedded(worker, "cat")
     photo = read_image(EXAMPLES / "cat.jpg")
     found = worker.evaluate("ask", {"kind": "everything", "key": "cat", "pointsPerSide": 4})
     expected = samlet.MaskGenerator(model, points_per_side=4, clean=True).generate(photo)
@@ -145,6 +151,7 @@ def test_everything_finds_what_the_library_finds(worker, model):
 
 
 def test_what_is_wrong_is_told_in_one_sentence(worker):
+    embedded(worker, "cat")
     for question, sentence in (
         ({"kind": "predict", "key": "none", "prompts": {"points": [], "labels": []}, "multimask": False}, "embed it"),
         ({"kind": "predict", "key": "cat", "prompts": {"points": [[9999, 0]], "labels": [1]}}, "outside the image"),
