@@ -6,10 +6,11 @@ import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from samlet.data import Broken, Sample
+from samlet.data.classes import ClassSample
 from samlet.errors import TrainingError
 from samlet.reading import reading
 from samlet.training.batches.feed import Batches
@@ -153,8 +154,16 @@ def found_in(samples: Iterable[Sample]) -> list[Folder]:
     """Samples counted by the folder their images lie in."""
     by_folder: dict[Path | None, list[Sample]] = {}
     for sample in samples:
-        by_folder.setdefault(sample.image.parent if isinstance(sample.image, Path) else None, []).append(sample)
+        by_folder.setdefault(_folder_of(sample), []).append(sample)
     return [_folder(path, found) for path, found in by_folder.items()]
+
+
+def _folder_of(sample: Sample) -> Path | None:
+    """The folder an image lies in, of images of classes the one that holds all classes; None in an archive."""
+    if not isinstance(sample.image, Path):
+        return None
+    depth = len(PurePath(sample.name).parts) if isinstance(sample, ClassSample) else 1
+    return sample.image.parents[min(depth, len(sample.image.parents)) - 1]
 
 
 def _folder(path: Path | None, samples: list[Sample]) -> Folder:

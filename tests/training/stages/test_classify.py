@@ -246,5 +246,5 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path, data):
     assert "12 images seen, 2.00 epochs" in lines["steps"]
     assert "learn, 0 are frozen" in lines["parameters"]
     assert lines["classes"] == "2: cat, dog"
-    assert "3 images; licenses" in lines["data"]
+    assert lines["data"] == f"{tmp_path / 'set'}: 6 images; licenses: not stated 6"
     assert not (tmp_path / "run").exists()
