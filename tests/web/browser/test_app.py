@@ -71,10 +71,14 @@ def test_a_box_its_candidates_and_back_again(app, person):
     person.answered()
     shown = person.page.locator(".bar .actions button").first
     first = shown.inner_text()
-    person.press("c")
+    shown.click()
     assert shown.inner_text() != first
     person.press("Control+z")
     assert shown.inner_text() == first
+    shown.click()
+    person.press("Enter")  # keeps it, and does not click again
+    person.page.locator(".bar").wait_for(state="detached")
+    person.press("Control+z", "Control+z")
     person.name("cup")
     person.press("Control+z", "Control+z")  # the name, the box
     assert person.objects() == []
