@@ -91,9 +91,8 @@ def test_a_segmenter_takes_images_of_any_size_and_ends_at_theirs(tmp_path, photo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["efficientvit-b0", "efficientvit-m0"])
-def test_a_classifier_answers_the_same_everywhere(tmp_path, photo, name):
-    model = filler.fill_(create(get_spec(name).with_classes(PETS)))
+def test_a_classifier_answers_the_same_everywhere(tmp_path, photo):
+    model = filler.fill_(create(get_spec("efficientvit-m0").with_classes(PETS)))
     with torch.no_grad():
         for parameter, value in model.state_dict().items():
             if parameter.endswith((".m.bn.weight", "pw2.bn.weight", "proj.1.bn.weight", "pw2.bn.bias", ".m.bn.bias")):

@@ -38,17 +38,18 @@ def load_checkpoint(model: Network, path: str | Path) -> None:
     Raises CheckpointError when the file cannot be read, holds code, or is of another model, which it then names.
     """
     stored = read_state_dict(path)
-    state = model.adapted(to_official_names(stored))
+    official = to_official_names(stored)
+    state = model.adapted(official)
     differences = _differences(model, state)
     if differences and not _differences(_fused_skeleton(model.spec), state):
         fuse(model)
     elif differences:
         named = (
             ""
-            if state.keys() == stored.keys()
+            if official.keys() == stored.keys()
             else " (It has the names of transformers' SamModel, here made official.)"
         )
-        raise CheckpointError(_another_model(path, model, state, differences) + named)
+        raise CheckpointError(_another_model(path, model, official, differences) + named)
     model.load_state_dict(model.state_dict() | state)
 
 
@@ -161,7 +162,7 @@ def _differences(model: Network, state: Mapping[str, Tensor]) -> list[str]:
 
 
 def _another_model(path: str | Path, model: Network, state: Mapping[str, Tensor], differences: list[str]) -> str:
-    wanted, classes = model.spec.name, _other_classes(model, state)
+    wanted, classes = model.spec.name, _other_classes(model, model.adapted(state))
     if classes is not None:
         return (
             f"{path} is {wanted} for {classes} classes, not for its {model.spec.options['classes']}: give the names of "

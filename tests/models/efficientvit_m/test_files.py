@@ -53,13 +53,13 @@ def test_timms_names() -> None:
     assert {name: next(iter(to_timm_names({name: 0}))) for name in TIMM} == TIMM
 
 
-@pytest.mark.parametrize("name", [*(f"efficientvit-m{i}" for i in range(6)), "cascadedvit-s", "cascadedvit-xl"])
+@pytest.mark.parametrize("name", ["efficientvit-m0", "efficientvit-m5", "cascadedvit-s"])
 def test_names_come_back_from_timm_one_by_one(name: str) -> None:
-    names = skeleton(name).state_dict()
-    renamed = to_timm_names(names)
+    names = [key for key in skeleton(name).state_dict() if not key.endswith("attention_bias_idxs")]
+    renamed = to_timm_names(skeleton(name).state_dict())
     assert len(renamed) == len(names)
-    assert not any(".c." in key or key.startswith("blocks") for key in renamed)
-    assert list(from_timm_names(renamed)) == list(names)
+    assert not any(".c." in key or key.startswith("blocks") or "idxs" in key for key in renamed)
+    assert list(from_timm_names(renamed)) == names
 
 
 def test_a_file_of_timm_gives_the_same_bits(state, tmp_path) -> None:

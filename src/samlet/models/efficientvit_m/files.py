@@ -1,7 +1,8 @@
 """What files of EfficientViT-M and CascadedViT hold otherwise than the network, and timm's names for it.
 
 - Official files may store 1x1 convolutions as matrices.
-- `attention_bias_idxs` follow from the resolution; bias tables of another resolution are resized, bicubic.
+- `attention_bias_idxs` follow from the resolution, and timm stores none.
+- Bias tables of another resolution are resized, bicubic.
 - `head_dist` of a model trained by distillation is dropped where the network has no such head.
 - timm has the same layers in the same order under other names.
 
@@ -33,7 +34,7 @@ def adapted(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor
     indexes = {name: own[name] for name in own if name.endswith(INDEXES)}
     kept = {name: value for name, value in state.items() if name in own or not name.startswith(DISTILLED)}
     found = {name: _fitting(name, value, own.get(name)) for name, value in kept.items()}
-    return {name: indexes.get(name, value) for name, value in found.items()}
+    return {name: value for name, value in found.items() if name not in indexes} | indexes
 
 
 def from_timm_names(state: Mapping[str, Value]) -> dict[str, Value]:
@@ -44,8 +45,8 @@ def from_timm_names(state: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def to_timm_names(state: Mapping[str, Value]) -> dict[str, Value]:
-    """The same values under timm's names."""
-    return {_timm(name): value for name, value in state.items()}
+    """The same values under timm's names, without the index tables, which timm does not store."""
+    return {_timm(name): value for name, value in state.items() if not name.endswith(INDEXES)}
 
 
 def _fitting(name: str, value: Tensor, own: Tensor | None) -> Tensor:
