@@ -1,12 +1,13 @@
 """The server under load: clients that click, five that hang up in the middle of a body, and kill -9 while it saves.
 
-    python benchmarks/serve.py                    32 clients, 60 seconds, a click every 2 seconds each (Linux)
+    python benchmarks/serve.py                    32 clients, 60 seconds, a click every 6 seconds each (Linux)
     python benchmarks/serve.py --pause 0          as fast as answers come: the most that this machine answers
 
-Each client embeds a photo of its own; then it hovers (/api/predict) and clicks (/api/segment) by turns. The server is
-`samlet app` in a process of its own, on the loopback. While the same clients go on, five others send half a body and
-close. At last clients save annotations as fast as they can, the server is killed with signal 9 and started again: what
-it had acknowledged must be there. Prints a table and one JSON line; exits with 1 if anything went wrong.
+Each client embeds a photo of its own; when all have, the time begins. Each hovers (/api/predict) and clicks
+(/api/segment) by turns. The server is `samlet app` in a process of its own, on the loopback. While the same clients go
+on, five others send half a body and close. At last clients save annotations as fast as they can, the server is killed
+with signal 9 and started again: what it had acknowledged must be there. Prints a table and one JSON line; exits with 1
+if anything went wrong.
 """
 
 from __future__ import annotations
@@ -149,6 +150,8 @@ def clicking(server: Server, clients: int, seconds: float, pause: float) -> dict
     threads = [threading.Thread(target=annotator, args=each) for each in asked]
     for thread in threads:
         thread.start()
+    while len(load.seconds["embed"]) + len(load.errors) < clients:
+        time.sleep(0.1)
     start = time.perf_counter()
     while (now := time.perf_counter() - start) < seconds:
         if now > QUIET_SECONDS:
@@ -247,7 +250,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--pause", type=float, default=2.0, help="seconds from click to click of a client")
+    parser.add_argument("--pause", type=float, default=6.0, help="seconds from click to click of a client")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "project"

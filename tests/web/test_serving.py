@@ -65,7 +65,7 @@ class QuickConnection(BoundedConnection):
 @pytest.fixture(scope="module")
 def quick(model):
     """The port of a server that loses patience soon."""
-    settings = Settings(receive_seconds=0.3, send_seconds=0.3, body_bytes=1 << 20)
+    settings = Settings(receive_seconds=0.3, body_bytes=1 << 20)
     listening = listen("127.0.0.1", 0, None, (), settings)
     app = create_app(model, settings=listening.settings)
     config = uvicorn.Config(app, http=QuickConnection, ws="none", log_config=None, access_log=False)

@@ -1,7 +1,6 @@
-"""How requests come in and answers go out: bounds on bytes and on time, so that no client holds up another.
+"""How bodies come in: bounds on bytes, values and time, so that no client holds up another.
 
-Middleware: bodies are counted as they arrive, whatever Content-Length says; a client that sends or reads too slowly is
-let go.
+Middleware: bodies are counted as they arrive, whatever Content-Length says. Heads and answers are `connections`'.
 """
 
 from __future__ import annotations
@@ -43,20 +42,18 @@ class Intake:
             return
         body, started = _Body(self, receive, scope), False
 
-        async def send_in_time(message: Message) -> None:
+        async def noted(message: Message) -> None:
             nonlocal started
             started = True
-            await asyncio.wait_for(send(message), self._settings.send_seconds)
+            await send(message)
 
         try:
             self._check_length(Headers(scope=scope))
-            await self._app(scope, body.receive, send_in_time)
+            await self._app(scope, body.receive, noted)
         except _Refused as refused:
             if started:
                 raise
-            await failure(refused.status_code, refused.detail, dict(refused.headers or {}))(
-                scope, receive, send_in_time
-            )
+            await failure(refused.status_code, refused.detail, dict(refused.headers or {}))(scope, receive, noted)
         finally:
             self._bytes -= body.bytes
 

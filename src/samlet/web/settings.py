@@ -31,7 +31,6 @@ class Settings:
     encode_batch: int = 1
     answer_threads: int = 2
     receive_seconds: float = 60.0
-    send_seconds: float = 30.0
     answer_seconds: float = 120.0
     page: Path | None = None
     label_studio: str | None = None
