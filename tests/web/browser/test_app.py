@@ -214,6 +214,28 @@ def test_two_people_at_one_image_keep_the_work_of_both(app, browser, person):
     )
 
 
+def test_an_exported_file_can_be_dropped_on_the_page_again(app, person, tmp_path):
+    person.open("astronaut.jpg")
+    person.press("d")
+    person.drag((200, 30), (260, 30))
+    person.name("line")
+    person.saved()
+    line = mask_of(app.layers("astronaut.jpg")[0])
+    person.press("Control+e")
+    person.page.get_by_role("radio", name="This image").check()
+    with person.page.expect_download() as download:
+        person.page.locator("dialog button.primary").click()
+    download.value.save_as(tmp_path / "coco.json")
+    person.press("Control+a", "Delete")
+    person.saved()
+    assert app.layers("astronaut.jpg") == []
+    person.page.locator("[data-add-images]").set_input_files(tmp_path / "coco.json")
+    person.page.locator(".message", has_text="came in").wait_for()
+    person.page.locator("[data-layer] .label", has_text="line").wait_for()
+    again = {layer["label"]: mask_of(layer) for layer in app.layers("astronaut.jpg")}
+    assert (again["line"] == line).all()
+
+
 def test_what_is_no_image_is_refused_in_a_sentence(app, person, tmp_path):
     (tmp_path / "notes.png").write_text("no image")
     person.open()
