@@ -8,7 +8,7 @@ import pytest
 from cyclopts import App
 
 from samlet.cli import make_app
-from samlet.cli.options.whole import check_whole, takes_several, takes_whole
+from samlet.cli.options.whole import check_argument, check_whole, takes_several, takes_whole
 from samlet.errors import InputError
 
 
@@ -29,7 +29,7 @@ def test_every_count_of_every_verb_refuses_a_fraction() -> None:
             if not takes_whole(argument.hint) or not argument.names:
                 continue
             with pytest.raises(InputError, match=f"2.5.*{argument.names[0]}: it must be a whole number"):
-                check_whole(app, [*words, argument.names[0], "2.5"])
+                check_argument(argument, [argument.names[0], "2.5"])
             tried.add((*words, argument.names[0]))
     assert {
         ("segment", "--threads"),

@@ -9,6 +9,7 @@ from samlet.errors import InputError
 
 if TYPE_CHECKING:
     from cyclopts import App
+    from cyclopts.argument import Argument
 
 
 def check_whole(app: App, words: Sequence[str]) -> None:
@@ -22,10 +23,15 @@ def check_whole(app: App, words: Sequence[str]) -> None:
     if apps[-1].default_command is None:
         return
     for argument in apps[-1].assemble_argument_collection():
-        if takes_whole(argument.hint):
-            for name, value in _given(rest, argument.names, several=takes_several(argument.hint)):
-                if _is_fraction(value):
-                    raise InputError(f'Invalid value "{value}" for {name}: it must be a whole number.')
+        check_argument(argument, rest)
+
+
+def check_argument(argument: Argument, words: Sequence[str]) -> None:
+    """InputError if an argument is to be a whole number and the words after its command give it a fraction."""
+    if takes_whole(argument.hint):
+        for name, value in _given(words, argument.names, several=takes_several(argument.hint)):
+            if _is_fraction(value):
+                raise InputError(f'Invalid value "{value}" for {name}: it must be a whole number.')
 
 
 def takes_whole(hint: Any) -> bool:
