@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from threading import Event
 
 import numpy as np
 import pytest
@@ -70,6 +71,42 @@ def test_a_hint_is_the_logits_of_the_mask_with_that_id(client, model, embedding)
     _, _, hint = model.backend.decoded[-1]
     logits = model.predict(model.embed(photo_file()), samlet.Prompts.points([[100, 60]])).low_res_logits
     assert (hint == logits).all()
+
+
+@pytest.mark.parametrize("path", ["/api/predict", "/api/segment"])
+def test_a_hint_outlives_its_logits(open_client, model, path):
+    with open_client(hints_bytes=1) as client:  # which holds those of the newest mask only
+        name = client.post("/api/embed", content=photo_file()).json()["embedding"]
+        asks = [{"embedding": name, "points": [[100, 60]]}]
+        for x in (120, 140):
+            answer = client.post(path, json=asks[-1]).json()["masks"][0]
+            client.post("/api/predict", json={"embedding": name, "points": [[5, 5]]})
+            asks.append({"embedding": name, "points": [[x, 60]], "hint": answer["id"]})
+        client.post("/api/predict", json=asks[-1])
+    _, _, hint = model.backend.decoded[-1]
+    first = model.predict(model.embed(photo_file()), samlet.Prompts.points([[100, 60]])).low_res_logits
+    second = samlet.Prompts.points([[120, 60]]).with_mask_hint(first)
+    again = model.segment(photo_file(), second, refine="none", clean=False) if path == "/api/segment" else None
+    expected = again or model.predict(model.embed(photo_file()), second)
+    assert (hint == expected.low_res_logits[:1]).all()
+
+
+def test_a_full_queue_says_when_to_come_back(open_client):
+    with open_client(waiting=0) as client:
+        go = Event()
+        client.app.state.service.lanes[0].submit(lambda: go.wait(10))
+        answer = client.post("/api/embed", content=photo_file())
+        assert "busy" in refused(answer, 429)
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        go.set()
+
+
+def test_what_takes_too_long_is_given_up(open_client):
+    with open_client(answer_seconds=0.05) as client:
+        go = Event()
+        client.app.state.service.lanes[0].submit(lambda: go.wait(10))
+        assert "longer than 0.05 s" in refused(client.post("/api/embed", content=photo_file()), 503)
+        go.set()
 
 
 def test_a_hint_of_another_image_is_not_known(client, embedding):
