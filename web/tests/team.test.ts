@@ -54,6 +54,15 @@ describe("the server and the browser together", () => {
     expect(await who(engine.everything(embedding, () => {}))).toBe("server");
   });
 
+  it("refuse what is no prompt as the server would", async () => {
+    const { engine, browser, server } = team("browser");
+    browser.predict.mockRejectedValueOnce(new EngineError("Point (9, 9) lies outside the image.", 400));
+    const { embedding } = await engine.embed(IMAGE);
+    await soon();
+    await expect(engine.predict(embedding, CLICK, { multimask: false })).rejects.toThrow("outside the image");
+    expect(server.predict).not.toHaveBeenCalled();
+  });
+
   it("turn to the browser when the server is slow", async () => {
     const { engine, server, who } = team("quickest");
     const { embedding } = await engine.embed(IMAGE);
@@ -72,6 +81,15 @@ describe("the server and the browser together", () => {
     const { embedding } = await engine.embed(IMAGE);
     await soon();
     expect(await who(engine.predict(embedding, CLICK, { multimask: false }))).toBe("server");
+
+    const dead = team("browser");
+    dead.browser.predict.mockRejectedValue(new EngineError("Out of memory.", 500));
+    const embedded = await dead.engine.embed(IMAGE);
+    await soon();
+    for (let time = 0; time < 2; time++) {
+      expect(await dead.who(dead.engine.predict(embedded.embedding, CLICK, { multimask: false }))).toBe("server");
+    }
+    expect(dead.browser.predict).toHaveBeenCalledTimes(1);
 
     const other = team("browser");
     other.browser.started = AWAY();

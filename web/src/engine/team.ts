@@ -11,6 +11,7 @@ import { readFloats } from "./safetensors";
 export const SLOW_MS = 100;
 const REMEMBERED = 9;
 const FILES_KEPT = 4;
+const REFUSED = 400; // a prompt that is none: the server would say the same
 
 /** Who decodes previews: the browser always, or only while the server is slow. */
 export type Decoding = "browser" | "quickest";
@@ -65,8 +66,10 @@ export class TeamEngine implements Engine {
         const here = await this.browser();
         return await timed(this.browserMs, () => here.predict(embedding, prompts, options, signal));
       } catch (error) {
-        if (!(error instanceof EngineError) || error.status !== 404) throw error;
-        this.handedOver.delete(embedding); // its memory is full: the server answers, until the image is embedded again
+        if (!(error instanceof EngineError) || error.status === REFUSED) throw error;
+        // Its memory is full, or it has failed: the server answers, until the image is embedded again.
+        if (error.forgotten) this.handedOver.delete(embedding);
+        else this.handedOver.set(embedding, "never");
       }
     }
     const masks = await timed(this.serverMs, () => this.server.predict(embedding, prompts, options, signal));
