@@ -66,7 +66,8 @@ def test_the_commands_run_one_after_the_other(folder: Path) -> None:
     torch.manual_seed(0)
     for words in commands():
         assert main(words) == 0, words
-    assert len(commands()) == 6
+    assert len(commands()) == 8
+    assert (folder / "streets-parsed" / "set_0.labels.png").is_file()
     stages = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("runs/*/config.json")}
     assert {name: config["stage"] for name, config in stages.items()} == {
         "animals": "classify",
