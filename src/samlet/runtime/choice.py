@@ -66,8 +66,8 @@ def choose(folder: Path, precision: str = "float32") -> Choice:
 def guess(precision: str = "float32") -> Choice:
     """What "auto" takes before anything was measured, for an encoder that computes in `precision`.
 
-    ONNX Runtime decodes 1.4 to 2 times as fast as OpenVINO everywhere, and encodes as fast in float32. Only OpenVINO
-    computes in bfloat16 on a CPU, and in int8 it encodes 1.8 to 2.5 times as fast with VNNI, 1.3 times without.
+    ONNX Runtime answers a click 1.2 to 2 times as fast as OpenVINO wherever both were measured, and encodes as fast in
+    float32. Only OpenVINO computes in bfloat16, and in int8 it encodes 1.8 to 2.5 times as fast with VNNI, else 1.3.
     """
     if precision == "bfloat16":
         return Choice("openvino", "onnx", "only OpenVINO computes in bfloat16 here, and ONNX Runtime decodes faster")
