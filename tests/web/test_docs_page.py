@@ -26,6 +26,7 @@ def test_requests_are_described_by_their_fields(client):
     page = client.get("/docs").text
     assert "Clicks [x, y]." in page
     assert "Least predicted IoU" in page
+    assert "<code>id</code> of a mask answered before" in page
     assert "&#34;points&#34;: [[250, 225]]" in page
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
@@ -10,6 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
 _OWN = "samlet"
@@ -129,7 +131,13 @@ def _resolved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]
 @cache
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined)
+    environment.filters["with_code"] = _with_code
     return environment.from_string(_file("docs.html.jinja"))
+
+
+def _with_code(text: str) -> Markup:
+    """Text whose `words` are code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _file(name: str) -> str:
