@@ -6,9 +6,13 @@ import pytest
 
 pytest.importorskip("fastapi")
 
+from starlette.testclient import TestClient
 from tests.web.test_api import refused
 
+from samlet.web import intake
+from samlet.web.app import create_app
 from samlet.web.intake import MOST_VALUES
+from samlet.web.project import Project
 
 JSON = {"Content-Type": "application/json"}
 
@@ -28,6 +32,14 @@ def test_json_of_too_many_values_is_refused_before_it_is_parsed(client, body, pa
         refused(client.post(path, content=body, headers=JSON), 404)
         return
     assert "20,000 values" in refused(client.post(path, content=body, headers=JSON), 413)
+
+
+def test_an_imported_file_has_bounds_too(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(intake, "MOST_VALUES_OF_PROJECT", 10)
+    app = create_app(model, project=Project(tmp_path))
+    headers = {"X-Samlet": "1", "Content-Type": "application/octet-stream"}
+    with TestClient(app, base_url="http://localhost", headers=headers) as client:
+        assert "more than 10 values" in refused(client.post("/api/import?name=a.json", content="[1" + ",1" * 20), 413)
 
 
 def test_a_body_may_be_no_larger_than_allowed(open_client):

@@ -16,7 +16,8 @@ from samlet.web.settings import Settings
 
 MOST_VALUES = 20_000
 MOST_VALUES_OF_PROJECT = 5_000_000  # run lengths of all masks of a photo
-_OF_PROJECT = ("/api/images", "/api/import")
+_IMPORT = "/api/import"  # of a JSON file, whatever the client calls it
+_OF_PROJECT = ("/api/images", _IMPORT)
 _MARKS = (b",", b"[", b"{")
 
 
@@ -95,7 +96,7 @@ class _Body:
     def __init__(self, intake: Intake, receive: Receive, scope: Scope) -> None:
         self._intake, self._receive = intake, receive
         self._path = scope["path"]
-        self._is_json = "json" in Headers(scope=scope).get("content-type", "")
+        self._is_json = "json" in Headers(scope=scope).get("content-type", "") or self._path == _IMPORT
         self._values = 0  # those of JSON are parted by commas, or lie in one another
         self._deadline: float | None = None
         self._complete = False
