@@ -48,6 +48,6 @@ def _build_sam(name: str, checkpoint: str | os.PathLike[str] | None = None) -> M
 
 sam_model_registry: dict[str, Callable[..., Module]] = {
     "default": partial(_build_sam, "sam-vit-h"),
-    **{alias: partial(_build_sam, spec.name) for spec in MODELS for alias in spec.aliases},
+    **{alias: partial(_build_sam, spec.name) for spec in MODELS if spec.task == "promptable" for alias in spec.aliases},
 }
 """Name → function(checkpoint=None): the torch model in eval mode, with random weights where no checkpoint is given."""
