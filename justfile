@@ -80,7 +80,8 @@ photo-classes data="../shared/data" checkpoint="checkpoints/efficientvit-sam-b0.
         --checkpoint {{ checkpoint }} --resume
     nice -n 19 samlet train semantic --recipe pixels --data runs/photo-classes/train --output runs/pixels-frozen \
         --freeze-backbone --resume
-    for run in pixels pixels-frozen; do \
+    nice -n 19 samlet train semantic --recipe pixels --data runs/photo-classes/train --output runs/pixels-random --resume
+    for run in pixels pixels-random pixels-frozen; do \
         samlet eval --protocol semantic --data runs/photo-classes/val --output runs/$run/val \
             --checkpoint runs/$run/student.safetensors --backend torch || exit 1; \
     done
