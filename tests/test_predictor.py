@@ -11,6 +11,7 @@ from PIL import Image
 from tests.fake_backend import IOU, FakeBackend
 
 from samlet.backend import Embedding
+from samlet.classes import ClassList
 from samlet.errors import ImageError, InputError, ModelError, PromptError
 from samlet.everything import MaskGenerator
 from samlet.geometry.box_prior import BOXES, SCORES
@@ -122,7 +123,7 @@ class TestPredict:
         np.testing.assert_allclose(backend.decoded[-1][0][0], [[0, 51.2], [1024, 614]], rtol=1e-3)
 
     def test_a_model_for_another_task_is_no_predictor(self, backend):
-        backend.spec = replace(backend.spec, task="classification")
+        backend.spec = replace(backend.spec, task="classification", classes=ClassList("two", ("cat", "dog")))
         with pytest.raises(ModelError, match="efficientvit-sam-b0 is a model for classification"):
             Predictor(backend)
 

@@ -136,7 +136,7 @@ def test_random_weights_are_opened_without_a_file(monkeypatch):
         "samlet.nn.fusion": SimpleNamespace(fuse=fused.append),
     }
     monkeypatch.setattr(module, "import_with_extra", lambda name, extra, purpose: parts[name])
-    monkeypatch.setattr(module, "load_module", lambda name: built)
+    monkeypatch.setattr(module, "load_module", lambda name, task: built)
     predictor = opened(Target("mobile-sam", "torch", random_weights=True, device="cuda"))
     assert predictor.backend.given == (built, spec, "cuda", "float32")
     assert fused == [built]

@@ -82,7 +82,11 @@ def test_one_of_several_processes_does_not_ask(monkeypatch):
         pytest.param("segment", ("--device", "hpu:7", "--backend", "torch"), "hpu:7", marks=NEEDS_TORCH),
         pytest.param("segment", ("--checkpoint", "x.pt"), "x.pt", marks=NEEDS_TORCH),
         ("everything", ("--output", "out", "--device", "abacus"), 'There is no device "abacus"'),
-        ("everything", ("--output", "out", "--precision", "float16"), "precision can only be chosen"),
+        (
+            "everything",
+            ("--output", "out", "--backend", "onnx", "--precision", "float16"),
+            "precision can only be chosen",
+        ),
     ],
 )
 def test_nothing_is_fetched_for_what_cannot_work(refused, photo, pulled, verb, words, sentence):

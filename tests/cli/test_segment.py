@@ -46,7 +46,8 @@ def test_a_click_writes_a_mask_a_picture_and_a_record(samlet, loads, photo, work
     (mask,) = MaskSet.from_json(record)
     assert mask.area_px == area(workplace / "photo.mask.png")
     assert mask.iou == pytest.approx(0.9)
-    assert loads == [(None, dict.fromkeys(("checkpoint", "device", "precision", "threads")) | {"backend": "auto"})]
+    unsaid = dict.fromkeys(("checkpoint", "device", "precision", "threads"))
+    assert loads == [(None, {**unsaid, "backend": "auto", "task": "promptable"})]
     assert "0.900" in out
     assert "photo.mask.png" in out
 
@@ -55,7 +56,7 @@ def test_options_reach_the_model(samlet, loads, photo):
     words = ("--model", "vit_t", "--backend", "torch", "--checkpoint", "a.pt", "--device", "cuda:1", "--threads", 2)
     assert samlet("segment", photo, "--point", "1,1", *words, "--precision", "float16")[0] == 0
     options = {"backend": "torch", "checkpoint": Path("a.pt"), "device": "cuda:1", "precision": "float16", "threads": 2}
-    assert loads == [("vit_t", options)]
+    assert loads == [("vit_t", {**options, "task": "promptable"})]
 
 
 def test_each_box_is_a_mask_and_points_belong_to_all(samlet, loads, photo, workplace, monkeypatch):

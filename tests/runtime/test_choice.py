@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 
 import pytest
 
@@ -23,7 +24,7 @@ def machine(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "cpu_name", lambda: has["cpu"])
     monkeypatch.setattr(module, "usable_cores", lambda: has["cores"])
     monkeypatch.setattr(module, "_version", lambda name: has.get(f"version of {name}"))
-    monkeypatch.setattr("samlet.runtime.sessions.has", lambda provider: has["cuda"])
+    monkeypatch.setattr(import_module("samlet.runtime.sessions"), "has", lambda provider: has["cuda"])
     return has
 
 
