@@ -64,7 +64,7 @@ def _add_routes(app: FastAPI, service: Service, project: Any) -> None:
     app.include_router(feature_routes(service))
     app.include_router(compat_routes(service))
     if project is not None:
-        from samlet.web.project import project_routes
+        from samlet.web.project.routes import project_routes
 
         app.include_router(project_routes(project))
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip("fastapi")
+
 from samlet.web.compat.brush import brush_code
 
 

@@ -1,6 +1,8 @@
-"""An annotation project: photos, what is marked on them, and the routes by which the page reads and saves both."""
+"""An annotation project: photos, what is marked on them, and (`routes`) how the page reads and saves both.
+
+`Project` needs no web server.
+"""
 
 from samlet.web.project.project import Project
-from samlet.web.project.routes import project_routes
 
-__all__ = ["Project", "project_routes"]
+__all__ = ["Project"]
