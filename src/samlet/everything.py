@@ -8,14 +8,14 @@ then by its low-resolution logits; image-size pixels are made where those cannot
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import inf, isfinite
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from samlet.ahead import one_ahead
 from samlet.backend import Embedding
 from samlet.errors import InputError
 from samlet.geometry.bands import MaskRows
@@ -31,8 +31,6 @@ from samlet.masks import Mask, MaskSet
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
 
-Item = TypeVar("Item")
-Made = TypeVar("Made")
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of clicks done and their total."""
 
@@ -223,7 +221,7 @@ class MaskGenerator:
             if len(left) < len(clicks):
                 advance(len(clicks) - len(left))
             batches = [left[i : i + self._clicks_per_batch] for i in range(0, len(left), self._clicks_per_batch)]
-            answers = _one_ahead(lambda batch: self._answers(embedding, crop, batch), batches)
+            answers = one_ahead(lambda batch: self._answers(embedding, crop, batch), batches)
             for batch, answer in zip(batches, answers, strict=True):
                 for sketch in self._sketches(embedding, crop, answer):
                     waiting_bytes += sketch.patch.logits.nbytes if sketch.patch else 0
@@ -334,18 +332,6 @@ def _explain(explained: NDArray[np.bool_], patch: Patch) -> None:
         x, y = patch.corner_xy
         part = explained[y : y + inside.shape[0], x : x + inside.shape[1]]
         part |= inside[: part.shape[0], : part.shape[1]]
-
-
-def _one_ahead(make: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
-    """make(item) of every item, the next one in a thread while the caller works on the last."""
-    with ThreadPoolExecutor(1) as pool:
-        pending = [pool.submit(make, item) for item in items[:1]]
-        for item in items[1:]:
-            made = pending.pop().result()
-            pending.append(pool.submit(make, item))
-            yield made
-        for last in pending:
-            yield last.result()
 
 
 def _counter(progress: Progress | None, total: int) -> Callable[[int], None]:

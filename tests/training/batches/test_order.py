@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import threading
-
 import pytest
 from tests.training.toy_stage import config
 
@@ -12,7 +10,6 @@ from samlet.training.batches.order import (
     choose,
     drawn,
     hold_out,
-    one_ahead,
     one_pass,
     positions_of,
     valid_cells,
@@ -37,23 +34,6 @@ def test_a_smaller_choice_is_the_beginning_of_a_larger_one():
     samples = list(range(50))
     assert list(choose(samples, config(images=10))) == choose(samples, config(images=20))[:10]
     assert sorted(choose(samples, config())) == samples
-
-
-def test_one_ahead_keeps_the_order_and_prepares_in_another_thread():
-    threads = set()
-
-    def at(step):
-        threads.add(threading.current_thread())
-        return step
-
-    assert list(one_ahead(at, 3, 9)) == list(range(3, 9))
-    assert list(one_ahead(at, 3, 3)) == []
-    assert threading.current_thread() not in threads
-
-
-def test_an_error_while_preparing_reaches_the_caller():
-    with pytest.raises(ZeroDivisionError):
-        list(one_ahead(lambda step: 1 / (step - 2), 0, 5))
 
 
 @pytest.mark.parametrize(

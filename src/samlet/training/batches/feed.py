@@ -16,9 +16,10 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from samlet.ahead import one_ahead
 from samlet.data import Broken
 from samlet.errors import DataError, SamletError, TrainingError
-from samlet.training.batches.order import Batch, Readable, one_ahead
+from samlet.training.batches.order import Batch, Readable
 from samlet.training.config import TrainConfig
 
 Made = TypeVar("Made", bound=Batch)
@@ -56,7 +57,7 @@ class Batches(Dataset[Made], ABC, Generic[Made]):
         if workers:
             self.check_workers(workers)
             return _loaded(self, numbers, workers, pinned)
-        return one_ahead(lambda n: self[n].pin_memory() if pinned else self[n], numbers.start, numbers.stop)
+        return one_ahead(lambda n: self[n].pin_memory() if pinned else self[n], numbers)
 
     def check_workers(self, workers: int) -> None:
         """TrainingError if the batches cannot be prepared in other processes."""

@@ -1,6 +1,4 @@
-"""Which images a step sees, and preparing the next batch while the current one is used.
-
-Both are functions of the seed and the step alone, so a resumed run needs no state of the data.
+"""Which images a step sees: a function of the seed and the step alone, so a resumed run needs no state of the data.
 
 A step's images are dealt out: first into `grad_accum_steps` parts, which run one after the other, then each part to the
 processes. Every share has equally many images, so the mean over shares is the mean over images.
@@ -8,8 +6,7 @@ processes. Every share has equally many images, so the mean over shares is the m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import TypeVar
@@ -138,17 +135,6 @@ def check_batch_size(config: TrainConfig) -> None:
             f"batch_size {config.batch_size} cannot be dealt out evenly to {config.grad_accum_steps} parts and "
             f"{count()} processes: use a multiple of {shares}."
         )
-
-
-def one_ahead(at: Callable[[int], Item], first: int, end: int) -> Iterator[Item]:
-    """at(first), …, at(end - 1), each prepared in a thread while the one before it is used."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pending = pool.submit(at, first)
-        for step in range(first, end):
-            batch = pending.result()
-            if step + 1 < end:
-                pending = pool.submit(at, step + 1)
-            yield batch
 
 
 def valid_cells(content_hw: tuple[int, int], canvas: int, grid: int) -> NDArray[np.bool_]:
