@@ -130,10 +130,11 @@ def described(name: str | os.PathLike[str] | None, checkpoint: str | os.PathLike
     Raises UnknownModelError, and CheckpointError if the weights are of another model than `name`.
     """
     own = None if checkpoint is None else trained_spec(Path(checkpoint))
-    named = None if own is not None and name is None else get_spec(DEFAULT_MODEL if name is None else os.fspath(name))
-    if own is not None and named is not None and named.name != own.name:
-        raise CheckpointError(f"{os.fspath(checkpoint or '')} holds the model {own.name}, not {named.name}.")
-    return own or named or get_spec(DEFAULT_MODEL)
+    if own is None:
+        return get_spec(DEFAULT_MODEL if name is None else os.fspath(name))
+    if name is not None and (named := get_spec(os.fspath(name)).name) != own.name:
+        raise CheckpointError(f"{os.fspath(checkpoint or '')} holds the model {own.name}, not {named}.")
+    return own
 
 
 @overload

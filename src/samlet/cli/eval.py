@@ -225,7 +225,8 @@ def compare_reports(
     from samlet.cli.tables import print_table
     from samlet.evaluation import read_report
     from samlet.evaluation.report.compare import compare
-    from samlet.evaluation.report.compare_classes import compare_classes, measures_classes
+    from samlet.evaluation.report.compare_classes import compare_classes
+    from samlet.evaluation.report.summary import measures_classes
 
     if folders and measures_classes(read_report(folders[0])):
         _print_classes(compare_classes(folders))

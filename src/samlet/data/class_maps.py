@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from samlet.classes import class_list
 from samlet.data.class_folders import CLASSES_FILE
 from samlet.data.classes import (
     IGNORED,
@@ -29,10 +30,7 @@ from samlet.reading import is_folder, is_missing, list_folder, reading
 
 Split = Literal["train", "val"]
 
-CITYSCAPES = (
-    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
-    "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
-)  # fmt: skip
+CITYSCAPES = class_list("cityscapes").names
 _CITYSCAPES_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 _ADE_SPLITS = {"train": "training", "val": "validation"}
 _ADE_NAMES = "objectInfo150.txt"

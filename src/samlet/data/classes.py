@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from samlet.classes import MOST_CLASSES
 from samlet.data.sample import Sample
 from samlet.errors import DataError, ImageError
 from samlet.images import decode_levels, read_image
@@ -21,7 +22,6 @@ from samlet.reading import reading
 IGNORED = -1
 """The class of a pixel that nobody is judged by."""
 
-_MOST_CLASSES = 65_535
 _REFUSED = -2
 
 
@@ -124,8 +124,8 @@ def check_same_size(labels: Path, labels_hw: tuple[int, ...], image_hw: tuple[in
 def check_classes(classes: Sequence[str], where: str) -> tuple[str, ...]:
     """The names of classes; DataError for a name that is empty or there twice, and for none or too many of them."""
     names = tuple(name.strip() for name in classes)
-    if not 1 <= len(names) <= _MOST_CLASSES:
-        raise DataError(f"{where} names {len(names)} classes: give 1 to {_MOST_CLASSES:,}.")
+    if not 1 <= len(names) <= MOST_CLASSES:
+        raise DataError(f"{where} names {len(names)} classes: give 1 to {MOST_CLASSES:,}.")
     for number, name in enumerate(names):
         if not name:
             raise DataError(f"{where}: the name of class {number} is empty.")

@@ -13,6 +13,7 @@ with `labels/train`. A folder without images that holds one of those is opened a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,17 @@ from samlet.errors import DataError
 from samlet.reading import is_folder, is_missing, list_folder, reading
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif"})
+PHOTO_SUFFIXES = IMAGE_SUFFIXES | {".gif"}  # in annotated data a GIF is a mask rather than a photo
+_WRITTEN_BY_SAMLET = re.compile(r"\.(mask(\.\d+)?|overlay|labels)\.png$")
 _CLASSES = "classes.txt"  # of some YOLO tools, among the labels
 _TWINS = {"images": ("masks", "labels"), "JPEGImages": ("SegmentationObject", "Annotations")}
+
+
+def is_photo(name: str) -> bool:
+    """Whether a file of a folder that is searched for photos is one: neither hidden nor written there by samlet."""
+    return (
+        Path(name).suffix.lower() in PHOTO_SUFFIXES and not name.startswith(".") and not _WRITTEN_BY_SAMLET.search(name)
+    )
 
 
 def open_folders(paths: Sequence[str | Path]) -> list[Sample]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from glob import glob, has_magic
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
-from samlet.data.image_folder import IMAGE_SUFFIXES
+from samlet.data.image_folder import PHOTO_SUFFIXES, is_photo
 from samlet.errors import ImageError
 from samlet.reading import is_folder, is_missing, list_folder, reading
 
@@ -18,9 +17,6 @@ Photos: TypeAlias = Annotated[
     list[Path],
     Parameter(help="Image files, folders of them (without the folders inside), or patterns such as 'day1/**/*.jpg'."),
 ]
-# What folders are searched for; anything that can be read may be named.
-SUFFIXES = IMAGE_SUFFIXES | {".gif"}  # in annotated data a GIF is a mask rather than a photo
-_WRITTEN_BY_SAMLET = re.compile(r"\.(mask(\.\d+)?|overlay|labels)\.png$")
 
 
 def find_photos(named: Sequence[Path]) -> list[Path]:
@@ -33,7 +29,7 @@ def find_photos(named: Sequence[Path]) -> list[Path]:
 
 def photos_in(folder: Path) -> list[Path]:
     """The image files of a folder, sorted; none if it holds none. ImageError if it cannot be read."""
-    return [path for path in list_folder(folder, ImageError) if path.is_file() and _is_photo(path)]
+    return [path for path in list_folder(folder, ImageError) if path.is_file() and is_photo(path.name)]
 
 
 def _photos_of(named: Path) -> list[Path]:
@@ -42,7 +38,7 @@ def _photos_of(named: Path) -> list[Path]:
     if is_folder(named, ImageError):
         found = photos_in(named)
         if not found:
-            raise ImageError(f"{named} holds no image ({', '.join(sorted(SUFFIXES))}).")
+            raise ImageError(f"{named} holds no image ({', '.join(sorted(PHOTO_SUFFIXES))}).")
         return found
     with reading(named, "an image", ImageError):
         return [named]
@@ -50,12 +46,7 @@ def _photos_of(named: Path) -> list[Path]:
 
 def _matches(pattern: str) -> list[Path]:
     matches = map(Path, glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    found = sorted(path for path in matches if path.is_file() and _is_photo(path))
+    found = sorted(path for path in matches if path.is_file() and is_photo(path.name))
     if not found:
         raise ImageError(f"No image matches {pattern}.")
     return found
-
-
-def _is_photo(path: Path) -> bool:
-    hidden = path.name.startswith(".")
-    return path.suffix.lower() in SUFFIXES and not hidden and not _WRITTEN_BY_SAMLET.search(path.name)

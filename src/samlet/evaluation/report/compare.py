@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlet.errors import DataError, InputError
-from samlet.evaluation.report.summary import REPORT_FILE, read_report
+from samlet.evaluation.report.summary import REPORT_FILE, measures_classes, read_report
 from samlet.evaluation.results import LOG_FILE, ImageResult, InstanceResult, read_results
 
 DRAWS = 2000
@@ -76,8 +76,7 @@ def compare(folders: Sequence[Path]) -> list[Row]:
 def _read_masks(folder: Path) -> dict[str, Any]:
     """The report of a measurement of masks."""
     report = read_report(folder)
-    metrics = report.get("metrics")
-    if isinstance(metrics, dict) and "per_class" in metrics:
+    if measures_classes(report):
         raise InputError(f"{folder} measured classes, and the first folder masks: compare like with like.")
     if not _is_whole(report):
         raise DataError(f"{folder / REPORT_FILE} is damaged: run samlet eval again, it goes on from its log.")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from samlet.errors import DataError, InputError
 from samlet.evaluation.report.compare import Difference, check_protocol, difference_of, draws, named
-from samlet.evaluation.report.summary import REPORT_FILE, read_report
+from samlet.evaluation.report.summary import REPORT_FILE, measures_classes, read_report
 from samlet.evaluation.results import LOG_FILE, ImageResult, read_results
 
 
@@ -28,12 +28,6 @@ class ClassRow:
     metric: str
     value: float | None
     difference: Difference | None
-
-
-def measures_classes(report: dict[str, Any]) -> bool:
-    """Whether a report is of classes and not of masks."""
-    metrics = report.get("metrics")
-    return isinstance(metrics, dict) and "per_class" in metrics
 
 
 def compare_classes(folders: Sequence[Path]) -> list[ClassRow]:

@@ -48,3 +48,9 @@ def read_report(folder: Path) -> dict[str, Any]:
     if not isinstance(report, dict) or report.get("format") != FORMAT:
         raise DataError(f"{path} is not a report of samlet eval of format {FORMAT}.")
     return upgraded(report)
+
+
+def measures_classes(report: dict[str, Any]) -> bool:
+    """Whether a report is of classes and not of masks."""
+    metrics = report.get("metrics")
+    return isinstance(metrics, dict) and "per_class" in metrics

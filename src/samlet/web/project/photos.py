@@ -13,13 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from samlet.data.image_folder import IMAGE_SUFFIXES
+from samlet.data.image_folder import PHOTO_SUFFIXES, is_photo
 from samlet.errors import ImageError, InputError
 from samlet.files import forget, make_folder, write_aside
 from samlet.images import upright_size
 
-SUFFIXES = IMAGE_SUFFIXES | {".gif"}
-_WRITTEN_BY_SAMLET = re.compile(r"\.(mask(\.\d+)?|overlay|labels)\.png$")
 _ODD = re.compile(r"[^\w .()+-]+")
 _LONGEST_NAME = 100
 
@@ -50,7 +48,7 @@ class Photos:
         plain = _ODD.sub("_", PureWindowsPath(name).name)[-_LONGEST_NAME:].lstrip(".") or "photo"
         upright_size(content, plain)
         make_folder(self._uploads)
-        path = _free(self._uploads / (plain if Path(plain).suffix.lower() in SUFFIXES else f"{plain}.jpg"))
+        path = _free(self._uploads / (plain if Path(plain).suffix.lower() in PHOTO_SUFFIXES else f"{plain}.jpg"))
         with write_aside(path) as aside:
             aside.write_bytes(content)
         return _photo(path, self._uploads, sent=True)
@@ -76,12 +74,8 @@ def _walk(folder: Path | None, sent: bool) -> Iterator[Photo]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(place, name)
-            if _is_photo(name) and path.is_file() and path.resolve().is_relative_to(root):
+            if is_photo(name) and path.is_file() and path.resolve().is_relative_to(root):
                 yield _photo(path, folder, sent)
-
-
-def _is_photo(name: str) -> bool:
-    return Path(name).suffix.lower() in SUFFIXES and not name.startswith(".") and not _WRITTEN_BY_SAMLET.search(name)
 
 
 def _photo(path: Path, folder: Path, sent: bool) -> Photo:
