@@ -5,7 +5,7 @@ import signal
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
@@ -118,6 +118,16 @@ def test_fifty_that_send_no_whole_head_are_dropped_and_hold_up_nobody(quick):
     for each in slow:
         with each, suppress(ConnectionResetError):
             assert each.recv(100) == b""
+
+
+def test_one_that_asks_again_and_again_keeps_its_connection(quick):
+    connection = HTTPConnection("127.0.0.1", quick, timeout=10)
+    end = time.monotonic() + 3 * QuickConnection.head_seconds
+    with closing(connection):
+        while time.monotonic() < end:
+            connection.request("GET", "/health")
+            assert connection.getresponse().read().endswith(b'"UP"}')
+            time.sleep(0.03)
 
 
 def test_one_that_hangs_up_in_the_middle_of_a_body_is_no_defect(quick, caplog):

@@ -37,6 +37,11 @@ class BoundedConnection(H11Protocol):
             self._look.cancel()
         super().connection_lost(exc)
 
+    def on_response_complete(self) -> None:
+        """As uvicorn's. Most answers come and go between two looks, and the wait for a head begins anew after each."""
+        self._waits_since = self.loop.time()
+        super().on_response_complete()
+
     def _check(self) -> None:
         now = self.loop.time()
         if self._is_answering():
