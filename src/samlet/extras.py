@@ -16,6 +16,7 @@ PACKAGES_OF_EXTRA: dict[str, frozenset[str]] = {
     "supervision": frozenset({"supervision"}),
     "openvino": frozenset({"openvino"}),
     "export": frozenset({"torch", "safetensors", "onnx", "onnxscript"}),
+    "label": frozenset({"pyarrow", "fsspec"}),
     "web": frozenset({"fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"}),
     "cvat": frozenset({"cvat_sdk"}),
     "fiftyone": frozenset({"fiftyone"}),
