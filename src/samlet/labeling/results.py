@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -39,7 +39,7 @@ class BrokenItem:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """All images of one shard, in the order of their ids; `seconds` by stage is for people and never written as data."""
+    """All images of one shard, in the order of their ids; `seconds` by stage is for people, never data."""
 
     number: int
     images: tuple[LabeledImage, ...]
@@ -55,10 +55,11 @@ class ShardResult:
 class Sink(Protocol):
     """Where results go: one kind of file, or set of files, per shard."""
 
-    def write(self, result: ShardResult) -> dict[str, str]:
-        """Write the files of one shard, each aside and then renamed; their names under the output, and sha256.
+    def write(self, result: ShardResult, read: Callable[[Item], bytes]) -> dict[str, str]:
+        """Write the files of one shard, each aside and then renamed; the name of each under the output: its sha256.
 
-        The bytes depend on the result alone. `OutputError` if they cannot be written.
+        The bytes depend on the result alone, and on the photos where a sink keeps those: `read` gives them again.
+        `OutputError` if they cannot be written.
         """
         ...
 
