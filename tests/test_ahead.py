@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from samlet.ahead import one_ahead
+from samlet.ahead import one_ahead, some_ahead
 
 
 def test_the_order_is_kept_and_all_is_made_in_another_thread():
@@ -43,3 +43,24 @@ def test_whoever_ends_it_early_does_not_wait():
     ended.join(timeout=60)
     assert not ended.is_alive()
     held.set()
+
+
+@pytest.mark.parametrize(("most", "together"), [(0, 1), (10, 1), (25, 2), (1000, 4)])
+def test_as_many_are_made_ahead_as_fit(most, together):
+    lock, unused, peak = threading.Lock(), 0, 0
+
+    def make(item):
+        nonlocal unused, peak
+        with lock:
+            unused += 1
+            peak = max(peak, unused)
+        return item
+
+    made = []
+    for item in some_ahead(make, range(60), 4, lambda _: 10, most):
+        with lock:
+            unused -= 1
+            peak = peak if item > 8 else 0  # before the first one is made nobody knows how large they are
+        made.append(item)
+    assert made == list(range(60))
+    assert peak <= together + 1  # one more may be made while this one is handed over

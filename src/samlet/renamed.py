@@ -44,10 +44,10 @@ RENAMED: dict[str, str] = {
             "memory",
             "precision",
             "processes",
-            "stopping",
             "trainer",
         )
     },
+    "training.stopping": "stopping",
     "training.optimization": "training.loop.optimizer",
     "training.sharding": "training.loop.fsdp",
     "training.mask_batches": "training.batches.masks",

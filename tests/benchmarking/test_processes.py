@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from samlet.benchmarking.processes import Worker, peak_memory_mb, thread_variables
+from samlet.benchmarking.processes import Worker, peak_memory_mb
 from samlet.errors import BackendError, ImageError
 
 
@@ -27,8 +27,3 @@ def test_a_worker_is_one_other_process_with_its_threads_until_it_dies():
         assert worker.call(os.getpid) == child
         with pytest.raises(BackendError, match="lack of memory"):
             worker.call(os._exit, 9)
-
-
-def test_threads_are_left_alone_unless_chosen():
-    assert thread_variables(None) == {}
-    assert set(thread_variables(2).values()) == {"2"}

@@ -16,11 +16,11 @@ from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 from samlet.errors import BackendError
+from samlet.spawning import thread_variables
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _MEGABYTE = 1e6
 
 
@@ -54,11 +54,6 @@ class Worker:
             raise BackendError(
                 "The process that was timed died, perhaps for lack of memory: time less (--what) or a smaller model."
             ) from error
-
-
-def thread_variables(threads: int | None) -> Mapping[str, str]:
-    """The environment of a process that shall use so many threads; empty for None."""
-    return {} if threads is None else dict.fromkeys(_THREAD_VARIABLES, str(threads))
 
 
 def peak_memory_mb() -> float | None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlet.backend import Embedding, MaskLogits
-from samlet.benchmarking.processes import peak_memory_mb, thread_variables
+from samlet.benchmarking.processes import peak_memory_mb
 from samlet.benchmarking.target import Target, opened
 from samlet.benchmarking.timing import Figure, images_a_second, milliseconds, time_runs
 from samlet.candidates import best_columns
@@ -29,6 +29,7 @@ from samlet.images import read_image
 from samlet.predictor import Predictor
 from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
+from samlet.spawning import thread_variables
 
 PHOTO = Path(__file__).parents[1] / "export" / "photos" / "coffee.jpg"  # 600 x 400 pixels
 PROMPT_BATCHES = (1, 8, 16, 64)

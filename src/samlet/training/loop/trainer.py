@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from samlet.errors import StoppedError, TrainingError
+from samlet.stopping import StopRequest, stop_requests
 from samlet.training.batches.order import Batch, check_batch_size
 from samlet.training.batches.views import generator
 from samlet.training.config import TrainConfig
@@ -37,7 +38,6 @@ from samlet.training.loop.processes import (
     rank,
     wait_for_all,
 )
-from samlet.training.loop.stopping import StopRequest, stop_requests
 
 Progress = Callable[[int, dict[str, float]], None]
 Stream = Callable[[int], Iterator[Batch]]
