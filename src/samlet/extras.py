@@ -17,6 +17,8 @@ PACKAGES_OF_EXTRA: dict[str, frozenset[str]] = {
     "openvino": frozenset({"openvino"}),
     "export": frozenset({"torch", "safetensors", "onnx", "onnxscript"}),
     "label": frozenset({"pyarrow", "fsspec"}),
+    "cloud": frozenset({"s3fs", "gcsfs", "aiohttp"}),
+    "ray": frozenset({"ray", "pandas"}),
     "web": frozenset({"fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"}),
     "cvat": frozenset({"cvat_sdk"}),
     "fiftyone": frozenset({"fiftyone"}),

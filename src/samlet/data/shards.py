@@ -6,7 +6,7 @@ import json
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,57 +87,73 @@ def read_pair(image: Member, record: Member | None) -> Sample:
 
 
 def list_members(path: Path) -> list[Member]:
-    """The files of a plain tar, in its order; headers are read, nothing else.
+    """The files of a plain tar, in its order; headers are read, nothing else. Raises DataError as `list_places`."""
+    with reading(path, "a tar"), path.open("rb") as file:
+        return [Member(path, *place) for place in list_places(file, path.stat().st_size, str(path))]
 
-    Raises DataError for what is no plain tar, for one that is cut off or damaged behind its first member, and if two
-    members have one name. The sentence says how many members were good and which is the last of them.
+
+class Place(NamedTuple):
+    """Where a file lies inside a tar: `size` bytes from `offset` on."""
+
+    name: str
+    offset: int
+    size: int
+
+
+def list_places(file: BinaryIO, size: int, shard: str) -> list[Place]:
+    """Where the files of an open plain tar of `size` bytes lie, in its order; headers are read, nothing else.
+
+    Raises DataError, which calls it `shard`, for what is no plain tar, for one that is cut off or damaged behind its
+    first member, and if two members have one name. The sentence says how many members were good and which was the last.
     """
-    members: list[Member] = []
-    with reading(path, "a tar"):
-        size = path.stat().st_size
-        try:
-            # "r:" refuses compression, under which a member has no place of its own to be read from.
-            with tarfile.open(path, "r:") as shard:
-                for info in shard:
-                    _check_whole(path, info, size, len(members))
-                    if info.isreg():
-                        members.append(Member(path, _plain(info.name), info.offset_data, info.size))
-                _check_end(path, shard.offset, members)
-        except tarfile.ReadError as error:
-            if not members:
-                raise DataError(f"{path} is not a plain tar ({error}): decompress it, or fetch it again.") from error
-            raise DataError(_damaged(path, members)) from error
-    _check_once(path, members)
-    return members
+    places: list[Place] = []
+    try:
+        # "r:" refuses compression, under which a member has no place of its own to be read from.
+        with tarfile.open(fileobj=file, mode="r:") as opened:
+            for info in opened:
+                _check_whole(shard, info, size, len(places))
+                if info.isreg():
+                    places.append(Place(_plain(info.name), info.offset_data, info.size))
+            _check_end(shard, file, opened.offset, places)
+    except tarfile.ReadError as error:
+        if not places:
+            raise DataError(f"{shard} is not a plain tar ({error}): decompress it, or fetch it again.") from error
+        raise DataError(_damaged(shard, places)) from error
+    _check_once(shard, places)
+    return places
 
 
-def _check_whole(path: Path, info: tarfile.TarInfo, size: int, good: int) -> None:
+def is_photo_member(name: str) -> bool:
+    """Whether a file of a tar is an image by its name, and no "._NAME", which macOS adds beside every file."""
+    return _suffix(name) in IMAGE_SUFFIXES
+
+
+def _check_whole(shard: str, info: tarfile.TarInfo, size: int, good: int) -> None:
     if info.size < 0 or info.offset_data + (info.size if info.isreg() else 0) > size:
-        raise DataError(f"{path} is cut off inside {info.name}, behind {good} whole members: fetch the shard again.")
+        raise DataError(f"{shard} is cut off inside {info.name}, behind {good} whole members: fetch the shard again.")
 
 
-def _check_end(path: Path, offset: int, good: list[Member]) -> None:
+def _check_end(shard: str, file: BinaryIO, offset: int, good: list[Place]) -> None:
     """tarfile takes a header that it cannot read, or none at all, for the end; a whole tar ends with empty blocks."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        block = file.read(tarfile.BLOCKSIZE)
+    file.seek(offset)
+    block = file.read(tarfile.BLOCKSIZE)
     if good and block != _END:
-        raise DataError(_damaged(path, good))
+        raise DataError(_damaged(shard, good))
 
 
-def _damaged(path: Path, good: list[Member]) -> str:
+def _damaged(shard: str, good: list[Place]) -> str:
     return (
-        f"{path} is cut off or damaged behind {good[-1].name}, its member number {len(good)}; what follows cannot be "
+        f"{shard} is cut off or damaged behind {good[-1].name}, its member number {len(good)}; what follows cannot be "
         "read: fetch the shard again."
     )
 
 
-def _check_once(path: Path, members: list[Member]) -> None:
+def _check_once(shard: str, places: list[Place]) -> None:
     seen: set[str] = set()
-    for member in members:
-        if member.name in seen and _suffix(member.name):
-            raise DataError(f"{path} holds two members named {member.name}: which one counts cannot be told.")
-        seen.add(member.name)
+    for place in places:
+        if place.name in seen and _suffix(place.name):
+            raise DataError(f"{shard} holds two members named {place.name}: which one counts cannot be told.")
+        seen.add(place.name)
 
 
 def _content(record: Member) -> Any:
