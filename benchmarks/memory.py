@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ ROWS = {
     "everything 24 MP, 512 MB": ("everything", 24, 512),
     "everything 89 MP, 64 MB": ("everything", 89, 64),
     "everything 89 MP, 512 MB": ("everything", 89, 512),
+    "everything 24 MP, 64 MB, crops, clean": ("crops", 24, 64),
+    "everything 89 MP, 64 MB, crops, clean": ("crops", 89, 64),
     "segment 24 MP, 100 boxes": ("boxes", 24, 100),
     "segment 95 MP, 1 click": ("click", 95, 1),
     "predict 24 MP, 2,000 clicks": ("predict", 24, 2000),
@@ -121,15 +123,20 @@ class Work:
         return self.pixels.shape[1], self.pixels.shape[0]
 
 
-def everything(work: Work) -> None:
+def everything(work: Work, **changed: Any) -> None:
     """What `samlet everything` does with one photo."""
     from samlet.cli.everything_files import EverythingFiles
     from samlet.everything import MaskGenerator
 
     plan = EverythingFiles.plan(work.photo, work.folder)
-    generator = MaskGenerator(work.model, points_per_side=POINTS_PER_SIDE, memory_budget=work.amount << 20)
+    generator = MaskGenerator(work.model, points_per_side=POINTS_PER_SIDE, memory_budget=work.amount << 20, **changed)
     masks = generator.generate(work.pixels)
     plan.write(work.pixels, masks, plan.marked(masks.to_json(work.photo.name)))
+
+
+def crops(work: Work) -> None:
+    """`everything` with a layer of crops and every clean-up."""
+    everything(work, crop_n_layers=1, clean=True, min_mask_region_area=100, disjoint=True)
 
 
 def boxes(work: Work) -> None:
@@ -184,7 +191,13 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
-WORK: dict[str, Callable[[Work], None]] = {"everything": everything, "boxes": boxes, "click": click, "predict": predict}
+WORK: dict[str, Callable[[Work], None]] = {
+    "everything": everything,
+    "crops": crops,
+    "boxes": boxes,
+    "click": click,
+    "predict": predict,
+}
 
 if __name__ == "__main__":
     main()

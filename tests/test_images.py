@@ -320,6 +320,12 @@ def test_arrays(array, expected):
     assert image.flags.c_contiguous
 
 
+def test_a_crop_is_not_copied():
+    crop = PICTURE[1:4, 2:6]
+    assert read_image(crop) is crop
+    assert read_image(PICTURE[::-1]).flags.c_contiguous  # bottom up: OpenCV wants none such
+
+
 REFUSED_ARRAYS = {
     "floats": (PICTURE / 255, "uint8, not float64: scale it to 0..255"),
     "16 bits": (PICTURE.astype(np.uint16), "not uint16: convert it with .*// 257"),

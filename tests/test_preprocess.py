@@ -76,3 +76,9 @@ def test_a_large_image_is_scaled_a_band_at_a_time(monkeypatch, size_hw):
     monkeypatch.setattr("samlet.preprocess.LARGEST_COPY_PX", 0)
     monkeypatch.setattr("samlet.geometry.bands.BAND_PX", 5000)
     assert np.abs(resize(image, (60, 50)) - at_once).max() <= 1  # Pillow may take columns first
+
+
+def test_a_crop_is_scaled_as_a_copy_of_it_would_be(monkeypatch):
+    monkeypatch.setattr("samlet.geometry.bands.BAND_PX", 1000)
+    crop = filler.image(90, 120)[20:80, 30:110]
+    np.testing.assert_array_equal(resize(crop, (41, 52)), resize(np.ascontiguousarray(crop), (41, 52)))

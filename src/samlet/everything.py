@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from samlet.ahead import one_ahead
 from samlet.backend import Embedding
 from samlet.errors import InputError
-from samlet.geometry.bands import MaskRows
 from samlet.geometry.boxes import near_crop_edge, nms, uncrop_boxes
-from samlet.geometry.clean import clean_mask
+from samlet.geometry.clean import clean_code
 from samlet.geometry.overlaps import mask_nms, visible_parts
 from samlet.geometry.patches import Patch
 from samlet.geometry.points import build_layer_grids, coarse_to_fine, crop_boxes, uncrop_points
-from samlet.geometry.rle import Rle, area, encode_window, to_box
+from samlet.geometry.rle import Rle, area, to_box
 from samlet.geometry.run_regions import remove_small_regions
 from samlet.images import ImageSource, read_image
 from samlet.masks import Mask, MaskSet
@@ -362,14 +361,8 @@ def _suppress(found: list[_Candidate], scores: Sequence[float], iou_threshold: f
 
 def _without_specks(mask: Mask) -> Mask:
     """The mask without islands and holes that its click does not ask for; the same object if it has none."""
-    rows = MaskRows.of(mask.rle)
-    window, corner_xy = rows.window(), rows.box_xyxy[:2]
-    if not window.size:
-        return mask
-    height, width = mask.size_hw
-    clicks = [] if mask.point_xy is None else [np.subtract(mask.point_xy, corner_xy)]
-    cleaned = clean_mask(window, height * width, clicks)
-    return mask if cleaned is window else replace(mask, rle=encode_window(cleaned, corner_xy, mask.size_hw))
+    cleaned = clean_code(mask.rle, [] if mask.point_xy is None else [mask.point_xy])
+    return mask if cleaned is mask.rle else replace(mask, rle=cleaned)
 
 
 def _clean(candidate: _Candidate, area_px: int) -> _Candidate:

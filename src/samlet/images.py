@@ -59,7 +59,7 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
 
     An array is [H, W], [H, W, 1], RGB [H, W, 3] or RGBA [H, W, 4].
 
-    Returns contiguous uint8 RGB [H, W, 3], which is the given array itself where that has this form already.
+    Returns uint8 RGB [H, W, 3] with rows that are contiguous: the given array itself where it is such, as a crop is.
     Raises ImageError with one sentence for everything that cannot be read.
     """
     if isinstance(source, np.ndarray):
@@ -285,7 +285,9 @@ def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
         return np.repeat(array.reshape(height, width, 1), 3, axis=2)
     if array.shape[2] == 4:
         return np.array(_to_rgb(Image.fromarray(array)))
-    return np.ascontiguousarray(array)
+    row_bytes, *of_pixel = array.strides
+    rows_as_they_are = of_pixel == [3, 1] and row_bytes >= 3 * width
+    return array if rows_as_they_are else np.ascontiguousarray(array)
 
 
 def _remedy(dtype: np.dtype[Any]) -> str:

@@ -90,7 +90,7 @@ def resize(image: NDArray[np.uint8], size_hw: tuple[int, int], resampling: str =
         return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
     filtered = Image.Resampling[resampling.upper()]
     if image.shape[0] * image.shape[1] <= LARGEST_COPY_PX or image.shape[1] == width:
-        return np.asarray(Image.fromarray(image).resize((width, height), filtered))
+        return np.asarray(_pillow(image).resize((width, height), filtered))
     # A band at a time, each row by itself, then columns: both orders are Pillow's own, depending on its version, and
     # differ by a level here and there.
     narrow = np.empty((image.shape[0], width, 3), np.uint8)
@@ -98,3 +98,13 @@ def resize(image: NDArray[np.uint8], size_hw: tuple[int, int], resampling: str =
         band = Image.fromarray(np.ascontiguousarray(image[top:bottom]))
         narrow[top:bottom] = np.asarray(band.resize((width, bottom - top), filtered))
     return np.asarray(Image.fromarray(narrow).resize((width, height), filtered))
+
+
+def _pillow(image: NDArray[np.uint8]) -> Image.Image:
+    """An image uint8 RGB [H, W, 3] as Pillow's; of a crop Pillow alone would make two copies."""
+    if image.flags.c_contiguous:
+        return Image.fromarray(image)
+    copy = Image.new("RGB", (image.shape[1], image.shape[0]))
+    for top, bottom in bands_of((image.shape[0], image.shape[1])):
+        copy.paste(Image.fromarray(np.ascontiguousarray(image[top:bottom])), (0, top))
+    return copy

@@ -90,6 +90,12 @@ def shown(value: object) -> str:
     return _QUOTED.repr(value)
 
 
+def in_short(reason: BaseException) -> str:
+    """A library's own words as a sentence quotes them: on one line, without the full stop, cut where they are long."""
+    words = " ".join(str(reason).split()) or type(reason).__name__
+    return words.rstrip(".") if len(words) <= _LONGEST_REASON else words[:_LONGEST_REASON] + "…"
+
+
 def check_regular(path: str | os.PathLike[str]) -> None:
     """OSError, with a `strerror` that says why, if `path` is missing or anything but a regular file."""
     mode = Path(path).stat().st_mode
@@ -149,9 +155,7 @@ def _sentence(name: str, what: str, reason: Exception) -> str:
         return f"{name} cannot be read: {_REASONS.get(reason.errno or 0, reason.strerror)}."
     if isinstance(reason, MemoryError):
         return f"{name} cannot be read as {what}: it asks for more memory than there is, so it is damaged or too large."
-    words = " ".join(str(reason).split()) or type(reason).__name__
-    short = words if len(words) <= _LONGEST_REASON else words[:_LONGEST_REASON] + "…"
-    return f"{name} cannot be read as {what}: it is damaged or truncated, or is something else ({short.rstrip('.')})."
+    return f"{name} cannot be read as {what}: it is damaged or truncated, or is something else ({in_short(reason)})."
 
 
 class _Muted:

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from samlet.candidates import best_columns
 from samlet.errors import InputError
-from samlet.geometry.clean import clean_mask
+from samlet.geometry.clean import clean_code, smoothed
 from samlet.geometry.frames import ImageFrame
-from samlet.geometry.guided_filter import guided_mask, plain_mask
+from samlet.geometry.guided_filter import guided_bands, plain_bands
 from samlet.geometry.patches import Patch
 from samlet.geometry.regions import stability_score
-from samlet.geometry.rle import Rle, decode, encode, encode_window
+from samlet.geometry.rle import Rle, decode, encode, encode_bands, encode_window
 from samlet.geometry.windows import Window, merged, window_around
 from samlet.masks import Mask, MaskSet
 from samlet.opencv import cv2
@@ -288,14 +288,16 @@ def _refined(
     if radius:
         probability = (1 / (1 + np.exp(-logits.clip(-30, 30)))).astype(np.float32, copy=False)
         part = photo[window.top : window.bottom, window.left : window.right]
-        mask = guided_mask(probability, part, radius, edges.eps)
+        bands = guided_bands(probability, part, radius, edges.eps)
     else:
-        mask = plain_mask(logits, window.size_hw)
+        bands = plain_bands(logits, window.size_hw)
     corner_xy = window.left, window.top
-    if prompt is not None:
+    if prompt is None or not smooth:
+        code = encode_bands(bands, corner_xy, size_hw)
+    else:
         clicks = prompt.positive_xy - corner_xy, prompt.negative_xy - corner_xy
-        mask = clean_mask(mask, size_hw[0] * size_hw[1], *clicks, smooth=smooth)
-    return encode_window(mask, corner_xy, size_hw), stability
+        code = encode_window(smoothed(np.concatenate(list(bands)), smooth, *clicks), corner_xy, size_hw)
+    return code if prompt is None else clean_code(code, prompt.positive_xy, prompt.negative_xy), stability
 
 
 def _surroundings(first: _Answers, row: int, edges: _Edges) -> Window:
@@ -309,6 +311,6 @@ def _surroundings(first: _Answers, row: int, edges: _Edges) -> Window:
 
 
 def _cleaned(code: Rle, prompt: _Prompt, smooth: float) -> Rle:
-    mask = decode(code)
-    cleaned = clean_mask(mask, mask.size, prompt.positive_xy, prompt.negative_xy, smooth=smooth)
-    return code if cleaned is mask else encode(cleaned)
+    if smooth:
+        code = encode(smoothed(decode(code), smooth, prompt.positive_xy, prompt.negative_xy))
+    return clean_code(code, prompt.positive_xy, prompt.negative_xy)

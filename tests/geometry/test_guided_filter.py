@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from samlet.geometry import guided_filter
-from samlet.geometry.guided_filter import enlarged, guided_mask, plain_mask
+from samlet.geometry.guided_filter import enlarged, guided_bands, plain_bands
+
+
+def guided_mask(probability, photo, radius_px, eps):
+    return np.concatenate(list(guided_bands(probability, photo, radius_px, eps)))
+
+
+def plain_mask(logits, size_hw):
+    return np.concatenate(list(plain_bands(logits, size_hw)))
 
 
 def scene(size_hw=(80, 100)):

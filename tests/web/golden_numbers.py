@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from samlet.data.labelled import LabelledImage, files_of
-from samlet.geometry.clean import clean_mask
+from samlet.geometry.clean import clean_code
 from samlet.geometry.frames import ImageFrame
-from samlet.geometry.guided_filter import guided_mask, plain_mask
+from samlet.geometry.guided_filter import guided_bands, plain_bands
 from samlet.geometry.patches import Patch
-from samlet.geometry.rle import encode, to_counts
+from samlet.geometry.rle import decode, encode, to_counts
 from samlet.geometry.windows import window_around
 from samlet.masks import Mask, MaskSet
 from samlet.preprocess import resize, to_pixels
@@ -139,7 +139,7 @@ def _guided(size_hw: tuple[int, int], grid_hw: tuple[int, int], radius_px: int) 
     rows, columns = np.mgrid[: grid_hw[0], : grid_hw[1]]
     distance = np.hypot(rows / grid_hw[0] - 0.5, columns / grid_hw[1] - 0.5)
     probability = (1 / (1 + np.exp(30 * (distance - 0.3)))).astype(np.float32)
-    mask = guided_mask(probability, image, radius_px, 1e-4)
+    mask = np.concatenate(list(guided_bands(probability, image, radius_px, 1e-4)))
     return {
         "size": size_hw,
         "photo": packed(image),
@@ -152,7 +152,11 @@ def _guided(size_hw: tuple[int, int], grid_hw: tuple[int, int], radius_px: int) 
 
 def _plain() -> dict[str, Any]:
     low_res = logits(16, 3)
-    return {"logits": packed(low_res), "size": [50, 37], "mask": packed(plain_mask(low_res, (50, 37)))}
+    return {
+        "logits": packed(low_res),
+        "size": [50, 37],
+        "mask": packed(np.concatenate(list(plain_bands(low_res, (50, 37))))),
+    }
 
 
 def _cleaned(seed: int) -> dict[str, Any]:
@@ -163,13 +167,13 @@ def _cleaned(seed: int) -> dict[str, Any]:
         y, x, height, width = (int(value) for value in random.integers((0, 0, 1, 1), (38, 46, 4, 5)))
         mask[y : y + height, x : x + width] ^= True
     positive, negative = random.uniform(0, 40, (2, seed % 3, 2))
-    clean = clean_mask(mask, mask.size, positive, negative)
+    code = clean_code(encode(mask), positive, negative)
     return {
         "mask": packed(mask),
         "positive": positive.tolist(),
         "negative": negative.tolist(),
-        "result": packed(clean),
-        "counts": to_counts(encode(clean)),
+        "result": packed(decode(code)),
+        "counts": to_counts(code),
     }
 
 

@@ -7,6 +7,7 @@ photo's ("Fast guided filter", 2015), which bounds the work for large photos.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,10 @@ from samlet.opencv import cv2
 BAND_ROWS = 256  # of the photo, worked on at once: a few megabytes for a photo of 12 megapixels
 
 
-def guided_mask(
+def guided_bands(
     probability: NDArray[np.float32], photo: NDArray[np.uint8], radius_px: int, eps: float
-) -> NDArray[np.bool_]:
-    """Where the filtered probability is above one half: bool [H, W].
+) -> Iterator[NDArray[np.bool_]]:
+    """Where the filtered probability is above one half, some rows at a time: bool [rows, W].
 
     `probability` float32 [h, w] in 0..1 lies over the photo uint8 RGB [H, W, 3] and may be coarser; the filter's
     windows have 2 · `radius_px` + 1 of its pixels a side. `eps` is the variance of a color
@@ -30,19 +31,15 @@ def guided_mask(
     guide = _scaled(np.asarray(cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)))
     slopes, offset = _coefficients(probability, guide, radius_px, eps)
     size_hw = photo.shape[0], photo.shape[1]
-    mask = np.empty(size_hw, bool)
     for rows in _bands(len(photo)):
         weighted = enlarged(slopes, size_hw, rows) * _scaled(photo[rows])
-        mask[rows] = weighted.sum(axis=-1) + enlarged(offset, size_hw, rows) > 0.5
-    return mask
+        yield weighted.sum(axis=-1) + enlarged(offset, size_hw, rows) > 0.5
 
 
-def plain_mask(logits: NDArray[np.float32], size_hw: tuple[int, int]) -> NDArray[np.bool_]:
-    """Where logits [h, w], enlarged to `size_hw`, are above 0: bool [H, W]."""
-    mask = np.empty(size_hw, bool)
+def plain_bands(logits: NDArray[np.float32], size_hw: tuple[int, int]) -> Iterator[NDArray[np.bool_]]:
+    """Where logits [h, w], enlarged to `size_hw`, are above 0, some rows at a time: bool [rows, W]."""
     for rows in _bands(size_hw[0]):
-        mask[rows] = enlarged(logits, size_hw, rows) > 0
-    return mask
+        yield enlarged(logits, size_hw, rows) > 0
 
 
 def enlarged(values: NDArray[np.float32], size_hw: tuple[int, int], rows: slice) -> NDArray[np.float32]:

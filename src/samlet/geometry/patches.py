@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from samlet.geometry.bands import BAND_PX
 from samlet.geometry.frames import ImageFrame
 from samlet.geometry.regions import stability_score
-from samlet.geometry.rle import Rle, encode_packed, encode_window
+from samlet.geometry.rle import Rle, encode_bands, encode_window
 
 # Of the estimate of stability: see docs/performance.md for how often it errs.
 MARGIN, MARGIN_OF_ONE_PIXEL = 0.005, 1.0
@@ -102,12 +102,14 @@ class Patch:
         size_hw = size_hw or self.frame.size_hw
         if self.box_xyxy is None:
             return encode_window(np.zeros((0, 0), bool), (0, 0), size_hw), 0.0
-        x, y, right, _ = self.frame.reach_of(self.box_xyxy)
-        counts, packed = [], []
-        for logits in self._bands(self.box_xyxy):
+        x, y, _, _ = self.frame.reach_of(self.box_xyxy)
+        counts = []
+
+        def counted(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
             counts.append(_counts(logits, offset))
-            packed.append(np.packbits(logits > 0, axis=1))
-        code = encode_packed(np.concatenate(packed), right - x, (origin_xy[0] + x, origin_xy[1] + y), size_hw)
+            return logits > 0
+
+        code = encode_bands(map(counted, self._bands(self.box_xyxy)), (origin_xy[0] + x, origin_xy[1] + y), size_hw)
         return code, _share(counts)
 
     def _bands(self, low_res_box_xyxy: tuple[int, int, int, int]) -> Iterator[NDArray[np.float32]]:

@@ -5,7 +5,7 @@ pycocotools makes and measures the codes. It is imported when first used, becaus
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -44,11 +44,16 @@ def encode_window(mask: NDArray[np.bool_], corner_xy: tuple[int, int], size_hw: 
     return _from_places(_places(mask, corner_xy, size_hw[0]), size_hw)
 
 
-def encode_packed(packed: NDArray[np.uint8], width: int, corner_xy: tuple[int, int], size_hw: tuple[int, int]) -> Rle:
-    """`encode_window` of a mask whose rows are packed eight pixels to a byte, [h, ceil(width / 8)], as by `packbits`.
+def encode_bands(bands: Iterable[NDArray[np.bool_]], corner_xy: tuple[int, int], size_hw: tuple[int, int]) -> Rle:
+    """`encode_window` of a mask that comes some rows at a time, [rows, w]; there must be one.
 
-    Columns are unpacked a few at a time: a mask of 100 megapixels takes 13 MB.
+    Rows wait as eight pixels to a byte, and columns are unpacked a few at a time: a mask of 100 megapixels takes 13 MB.
     """
+    width, waiting = 0, []
+    for band in bands:
+        width = band.shape[1]
+        waiting.append(np.packbits(band, axis=1))
+    packed = np.concatenate(waiting)
     left, top = corner_xy
     step = max(1, _UNPACKED_PX // max(8 * len(packed), 1))
     places = [

@@ -28,6 +28,7 @@ from samlet.models import Sam
 from samlet.models.half import half_encoder
 from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
 from samlet.nn.sam import token_bias
+from samlet.reading import in_short
 from samlet.runtime.shared import IMAGES_KEPT, Part, Run, SharedOfImages
 from samlet.spec import ModelSpec
 from samlet.tokens import PromptTokens
@@ -380,8 +381,7 @@ def usable_device(device: str | torch.device) -> torch.device:
     try:
         return torch.zeros(1, device=device).device
     except (RuntimeError, AssertionError, ImportError) as error:  # the last: a kind whose package is not installed
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise BackendError(f'torch cannot use the device "{device}" ({reason}): try "cpu".') from error
+        raise BackendError(f'torch cannot use the device "{device}" ({in_short(error)}): try "cpu".') from error
 
 
 def _to_array(tensor: Tensor) -> NDArray[Any]:
