@@ -1,4 +1,4 @@
-"""Being asked to stop: the step at hand is finished and saved first."""
+"""Being asked to stop: the step at hand is finished first, or, where it would be lost without harm, is not."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from samlet.errors import StoppedError
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -43,3 +45,24 @@ def stop_requests() -> Iterator[StopRequest]:
         yield request
     finally:
         restore()
+
+
+@contextmanager
+def stopped_at_once(kept: str) -> Iterator[None]:
+    """SIGTERM and Ctrl-C raise StoppedError in the block, "Stopped by …; " and what is `kept`.
+
+    Only the main thread of a process may listen; elsewhere nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise StoppedError(f"Stopped by {signal.Signals(number).name}; {kept}.", number)
+
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

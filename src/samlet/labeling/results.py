@@ -52,6 +52,11 @@ class ShardResult:
         return sum(len(image.masks) for image in self.images)
 
 
+def shard_name(number: int) -> str:
+    """How files of a shard are called; names sort as numbers do, up to a hundred million shards."""
+    return f"{number:08}"
+
+
 class Sink(Protocol):
     """Where results go: one kind of file, or set of files, per shard."""
 

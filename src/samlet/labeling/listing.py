@@ -1,0 +1,234 @@
+"""Which images a job has: its sources, listed once, in order of image id, kept as Parquet in pieces.
+
+A shard is a run of that order, and one row group of a piece. The digest is of what the sources say, in their order: a
+source that changed is found by listing it again, without sorting.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from samlet.errors import InputError, OutputError
+from samlet.extras import import_with_extra
+from samlet.geometry.rle import Rle
+from samlet.labeling.items import Item, ItemPrompts, ObjectPrompt, Source
+from samlet.labeling.places import Place
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FOLDER = "listing"
+_ROWS_AT_ONCE = 65_536
+_ROWS_OF_PIECE = 65_536
+_SHARDS_OF_PIECE = 1024
+_PIECES_KEPT = 4
+
+
+class Listed(NamedTuple):
+    """An image, and the number of the source that it is read from."""
+
+    item: Item
+    source: int
+
+
+class Listing:
+    """All images of a job in memory, as an Arrow table in order of image id: about 200 bytes each."""
+
+    def __init__(self, table: pa.Table, sha256: str) -> None:
+        self._table = table
+        self.sha256 = sha256
+
+    def __len__(self) -> int:
+        return self._table.num_rows
+
+    @classmethod
+    def of(cls, sources: Sequence[Source]) -> Listing:
+        """List all sources. InputError if two images have one id, or if there is none."""
+        arrow = _arrow()
+        digest = hashlib.sha256()
+        rows = _rows(sources, digest)
+        batches = []
+        while some := list(islice(rows, _ROWS_AT_ONCE)):
+            columns = [list(column) for column in zip(*some, strict=True)]
+            batches.append(arrow.RecordBatch.from_arrays(_arrays(columns), schema=_schema()))
+        table = arrow.Table.from_batches(batches, schema=_schema())
+        if not table.num_rows:
+            raise InputError(f"There is no image to label in {', '.join(source.name for source in sources)}.")
+        return cls(_in_order(table, sources), digest.hexdigest())
+
+    def sample(self, count: int) -> list[Listed]:
+        """At most so many images, spread evenly over the listing."""
+        count = min(count, len(self))
+        step = len(self) / count
+        rows = [int((number + 0.5) * step) for number in range(count)]
+        return _listed(self._table.take(rows))
+
+    def write(self, place: Place, images_per_shard: int) -> None:
+        """Keep the listing in pieces; a row group is a shard."""
+        parquet = import_with_extra("pyarrow.parquet", "label", "samlet label")
+        rows = images_per_shard * shards_of_piece(images_per_shard)
+        for number, start in enumerate(range(0, len(self), rows)):
+            stream = io.BytesIO()
+            piece = self._table.slice(start, rows)
+            parquet.write_table(piece, stream, row_group_size=images_per_shard, compression="zstd")
+            place.write(_piece_name(number), stream.getvalue())
+
+
+def digest_of(sources: Sequence[Source]) -> tuple[int, str]:
+    """How many images the sources have now, and their digest, without keeping any."""
+    digest = hashlib.sha256()
+    return sum(1 for _ in _rows(sources, digest)), digest.hexdigest()
+
+
+def shard_items(place: Place, number: int, images_per_shard: int) -> list[Listed]:
+    """The images of one shard; OutputError if the listing was lost."""
+    of_piece = shards_of_piece(images_per_shard)
+    piece = _open_piece(place, number // of_piece)
+    return _listed(piece.read_row_group(number % of_piece))
+
+
+def difference(place: Place, sources: Sequence[Source]) -> str:
+    """What the sources have now that the kept listing has not, or the other way round, as half a sentence."""
+    before: dict[str, str] = {}
+    for name in place.names(FOLDER):
+        for listed in _listed(_parquet_file(place, f"{FOLDER}/{name}").read()):
+            before[listed.item.image_id] = _identity(listed.item)
+    for source in sources:
+        for item in source.items():
+            known = before.pop(item.image_id, None)
+            if known is None:
+                return f"{item.image_id} of {source.name} is new"
+            if known != _identity(item):
+                return f"{item.image_id} of {source.name} has changed"
+    return f"{next(iter(before))} is gone" if before else "the order or the sources have changed"
+
+
+def shards_of_piece(images_per_shard: int) -> int:
+    """How many shards one piece of the listing holds."""
+    return max(1, min(_SHARDS_OF_PIECE, _ROWS_OF_PIECE // images_per_shard))
+
+
+def _rows(sources: Sequence[Source], digest: Any) -> Iterator[tuple[str, int, str, int, str, str | None]]:
+    """A row for each image, all of which the digest is told."""
+    for number, source in enumerate(sources):
+        for item in source.items():
+            prompts = None if item.prompts is None else prompts_to_json(item.prompts)
+            row = (item.image_id, number, item.path, item.size_bytes, item.version, prompts)
+            _check_text(item, source)
+            digest.update(repr(row).encode())
+            yield row
+
+
+def _check_text(item: Item, source: Source) -> None:
+    if not (item.image_id.isprintable() and item.path.isascii()):
+        try:
+            f"{item.image_id}{item.path}".encode()
+        except UnicodeEncodeError as error:
+            name = item.path.encode(errors="backslashreplace").decode()
+            raise InputError(f"{name} in {source.name} is no name in UTF-8, which tables need: rename it.") from error
+
+
+def _identity(item: Item) -> str:
+    return repr((item.path, item.size_bytes, item.version, item.prompts))
+
+
+def _in_order(table: pa.Table, sources: Sequence[Source]) -> pa.Table:
+    """The table by image id; InputError names two images of one id."""
+    compute = import_with_extra("pyarrow.compute", "label", "samlet label")
+    ids = table["image_id"]
+    if len(ids) > 1 and not compute.all(compute.less(ids[:-1], ids[1:])).as_py():
+        table = table.sort_by("image_id")
+        ids = table["image_id"]
+        twice = compute.index(compute.equal(ids[:-1], ids[1:]), True).as_py()
+        if twice >= 0:
+            first, second = (table.slice(row, 1).to_pylist()[0] for row in (twice, twice + 1))
+            places = [f"{row['path']} of {sources[row['source']].name}" for row in (first, second)]
+            raise InputError(
+                f'Two images have the id "{first["image_id"]}": {places[0]} and {places[1]}. Label them into two '
+                "outputs, or give a manifest with ids of its own."
+            )
+    return table
+
+
+def _listed(table: pa.Table) -> list[Listed]:
+    names = ("image_id", "path", "size_bytes", "version", "prompts", "source")
+    columns = [table[name].to_pylist() for name in names]
+    return [
+        Listed(Item(image_id, path, size_bytes, version, _prompts_of(prompts)), source)
+        for image_id, path, size_bytes, version, prompts, source in zip(*columns, strict=True)
+    ]
+
+
+def prompts_to_json(prompts: ItemPrompts) -> str:
+    """Prompts as compact JSON, of which what is not given is left out."""
+    return json.dumps([_record(each) for each in prompts], separators=(",", ":"))
+
+
+def _record(each: ObjectPrompt) -> dict[str, Any]:
+    record = {name: value for name, value in asdict(each).items() if value not in (None, ())}
+    if each.mask is not None:
+        record["mask"] = {"size": list(each.mask["size"]), "counts": each.mask["counts"].decode()}
+    return record
+
+
+def _prompts_of(text: str | None) -> ItemPrompts | None:
+    return None if text is None else tuple(_prompt(record) for record in json.loads(text))
+
+
+def _prompt(record: dict[str, Any]) -> ObjectPrompt:
+    mask, box = record.get("mask"), record.get("box_xyxy")
+    return ObjectPrompt(
+        box_xyxy=None if box is None else tuple(box),
+        points_xy=tuple((x, y) for x, y in record.get("points_xy", ())),
+        point_labels=tuple(record.get("point_labels", ())),
+        mask=None if mask is None else Rle(size=list(mask["size"]), counts=mask["counts"].encode()),
+        label=record.get("label"),
+    )
+
+
+def _arrow() -> Any:
+    return import_with_extra("pyarrow", "label", "samlet label")
+
+
+@lru_cache(maxsize=1)
+def _schema() -> pa.Schema:
+    arrow = _arrow()
+    return arrow.schema(
+        [
+            ("image_id", arrow.large_string()),
+            ("source", arrow.int16()),
+            ("path", arrow.large_string()),
+            ("size_bytes", arrow.int64()),
+            ("version", arrow.large_string()),
+            ("prompts", arrow.large_string()),
+        ]
+    )
+
+
+def _arrays(columns: Sequence[list[Any]]) -> list[Any]:
+    arrow = _arrow()
+    return [arrow.array(column, field.type) for column, field in zip(columns, _schema(), strict=True)]
+
+
+def _piece_name(number: int) -> str:
+    return f"{FOLDER}/{number:06}.parquet"
+
+
+@lru_cache(maxsize=_PIECES_KEPT)
+def _open_piece(place: Place, number: int) -> Any:
+    return _parquet_file(place, _piece_name(number))
+
+
+def _parquet_file(place: Place, name: str) -> Any:
+    parquet = import_with_extra("pyarrow.parquet", "label", "samlet label")
+    content = place.read(name)
+    if content is None:
+        raise OutputError(f"{place.name}/{name} is gone: without its listing a job cannot go on; start it elsewhere.")
+    return parquet.ParquetFile(io.BytesIO(content))

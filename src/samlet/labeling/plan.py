@@ -1,0 +1,47 @@
+"""What is left of a job: the shards without a marker."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from samlet.errors import OutputError
+from samlet.labeling.job import Job
+from samlet.labeling.places import Place
+from samlet.labeling.results import shard_name
+from samlet.labeling.status import Done
+from samlet.labeling.worker import SHARDS
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The shards to be done, in order, and what is done already."""
+
+    waiting: tuple[int, ...]
+    done: Done
+
+
+def make_plan(place: Place, job: Job, retry_broken: bool = False) -> Plan:
+    """The plan of a job as its output is now; with `retry_broken` shards with broken images are done once more.
+
+    OutputError for a marker that samlet did not write.
+    """
+    done, there = Done(), {name.partition(".")[0] for name in place.names(SHARDS)}
+    waiting = []
+    for number in range(job.shards):
+        counts = _counts(place, number) if shard_name(number) in there else None
+        if counts is None or (retry_broken and counts[2]):
+            waiting.append(number)
+        else:
+            done = done.with_shard(*counts)
+    return Plan(tuple(waiting), done)
+
+
+def _counts(place: Place, number: int) -> tuple[int, int, int]:
+    """Images, masks and broken images of a committed shard."""
+    name = f"{SHARDS}/{shard_name(number)}.json"
+    try:
+        marker = json.loads(place.read(name) or b"")
+        return int(marker["images"]), int(marker["masks"]), int(marker["broken"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise OutputError(f"{place.name}/{name} is damaged: remove it, and its shard is done again.") from error
