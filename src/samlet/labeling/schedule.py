@@ -73,7 +73,7 @@ class Schedule:
             case ():
                 raise BackendError(
                     f"Worker processes died {DEATHS_UNEXPLAINED} times on shard {task.shard} and named no image, "
-                    "perhaps for lack of memory: what is done is kept, so give the same command again with fewer --workers."
+                    "perhaps for lack of memory: what is done is kept, so try again with fewer workers."
                 )
             case (one,):
                 return replace(task, skipped=task.skipped | {one})
