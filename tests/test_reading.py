@@ -15,7 +15,16 @@ import numpy as np
 import pytest
 
 from samlet.errors import DataError, InputError, SamletError
-from samlet.reading import check_regular, decoding, is_folder, is_missing, list_folder, read_npz, reading
+from samlet.reading import (
+    check_regular,
+    decoding,
+    is_folder,
+    is_missing,
+    list_folder,
+    read_npz,
+    read_safetensors_metadata,
+    reading,
+)
 
 FOREIGN = [
     ValueError("bad\nvalue"),
@@ -144,3 +153,32 @@ def test_arrays_of_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     np.savez_compressed(path, one=np.zeros(1 << 20))
     with pytest.raises(SamletError, match="unpacks to 8 MiB, more than an embedding has"):
         read_npz(path, "an embedding")
+
+
+@pytest.mark.parametrize(
+    ("header", "metadata"),
+    [
+        (b'{"__metadata__": {"a": "b"}}', {"a": "b"}),
+        (b"{}", {}),
+        (b"[]", {}),
+        (b'{"__metadata__": 3}', {}),
+    ],
+)
+def test_the_texts_of_a_weights_file(tmp_path, header, metadata):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    assert read_safetensors_metadata(path) == metadata
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 8, b"\0" * 8])
+def test_what_is_no_weights_file_has_no_texts(tmp_path, content):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(content)
+    assert read_safetensors_metadata(path) == {}
+
+
+def test_a_damaged_table_of_tensors_is_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes((5).to_bytes(8, "little") + b"{nope")
+    with pytest.raises(DataError, match=r"a\.safetensors cannot be read as weights: it is damaged"):
+        read_safetensors_metadata(path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import struct
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -17,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from samlet import __version__
-from samlet.errors import OutputError
+from samlet.errors import DataError, OutputError
 from samlet.files import sha256_of
+from samlet.reading import read_safetensors_metadata
 
 MARK = "samlet"  # the key of records, and of the metadata of weights
 WEIGHTS_MARK = {MARK: __version__}
@@ -28,7 +28,6 @@ PNG_SOFTWARE = f"samlet {__version__}"
 PNG_MARK = b"Software\0" + PNG_SOFTWARE.encode()  # of a tEXt chunk
 _PNG_MARK = b"tEXtSoftware\0samlet"
 _LARGEST_RECORD = 1 << 30
-_LARGEST_HEADER = 100 << 20  # bytes; what safetensors itself allows
 _UNMARKED_ANNOTATION = {"id", "segmentation", "bbox", "area", "predicted_iou", "stability_score"}
 
 
@@ -137,13 +136,9 @@ def is_our_archive(path: Path, members: set[str]) -> bool:
 def are_our_weights(path: Path) -> bool:
     """Whether samlet wrote a safetensors file with its mark; False where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length)) if length <= _LARGEST_HEADER else None
-    except (OSError, ValueError, RecursionError, struct.error):
+        return MARK in read_safetensors_metadata(path)
+    except DataError:
         return False
-    metadata = header.get("__metadata__") if isinstance(header, dict) else None
-    return isinstance(metadata, dict) and MARK in metadata
 
 
 def _digest(record: Mapping[str, Any]) -> str:

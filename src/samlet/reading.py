@@ -8,6 +8,7 @@ Only regular files are opened: a FIFO would wait for a writer, a device has no e
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import re
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from samlet.errors import DataError, SamletError
 
 _LARGEST_NPZ = 1 << 30  # bytes; an embedding has 4 to 50 million
+_LARGEST_HEADER = 100_000_000  # bytes; what the format of safetensors allows
 _LONGEST_REASON = 200  # characters of a library's own words
 _REASONS = {
     errno.EACCES: "you have no permission to read it",
@@ -83,6 +85,18 @@ def read_npz(path: str | os.PathLike[str], what: str, error: type[SamletError] =
             raise error(f"{path} unpacks to {unpacked >> 20:,} MiB, more than {what} has: it is damaged.")
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
+
+
+def read_safetensors_metadata(path: Path, error: type[SamletError] = DataError) -> dict[str, Any]:
+    """The texts beside the tensors of a .safetensors file, empty where there are none; `error` if it is damaged.
+
+    The file opens with 8 bytes, how long the table of its tensors is, and that table as JSON; it is read without torch.
+    """
+    with reading(path, "weights", error), path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length)) if 0 < length <= _LARGEST_HEADER else None
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def shown(value: object) -> str:

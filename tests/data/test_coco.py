@@ -171,17 +171,34 @@ BROKEN = {
 }
 
 
-FRACTIONS = [number / 8 for number in SQUARE]
+FRACTIONS = [number / (HEIGHT if place % 2 else WIDTH) for place, number in enumerate(SQUARE)]
 
 
-def test_polygons_in_fractions_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no number of 1 polygons is above 1, the first is annotation 2; .*fractions"):
-        read(tmp_path, annotations=[annotation(1), annotation(2, segmentation=[FRACTIONS])])
-    alone = [annotation(number, segmentation=[FRACTIONS], bbox=None) for number in range(1, 9)]
-    with pytest.raises(DataError, match="no number of 8 polygons is above 1"):
-        read(tmp_path, annotations=alone)
+def test_polygons_in_fractions_beside_boxes_in_pixels_are_read_and_told(tmp_path: Path) -> None:
+    items = [annotation(1), annotation(2, segmentation=[FRACTIONS])]
+    path = write_coco(tmp_path, annotations=items)
+    write_image(tmp_path / "001.jpg")
+    told: list[str] = []
+    [sample] = open_data([path], tmp_path, tell=told.append).samples
+    pixels, fractions = sample.annotations
+    np.testing.assert_array_equal(fractions.to_array(), pixels.to_array())
+    assert fractions.box_xywh == (2, 1, 4, 3)
+    assert told == [f"{path}: the polygons of 1 annotations are fractions of the image; read as such."]
+
+
+@pytest.mark.parametrize("box", [None, [number / 8 for number in (2, 1, 4, 3)]], ids=["no box", "box"])
+def test_several_polygons_in_fractions_and_no_others_need_no_box(tmp_path: Path, box: list[float] | None) -> None:
+    items = [annotation(number, segmentation=[FRACTIONS], bbox=box, area=0.2) for number in range(1, 9)]
+    [sample] = read(tmp_path, annotations=items).samples
+    for found in sample.annotations:
+        np.testing.assert_array_equal(found.to_array(), square())
+        assert (found.box_xywh, found.area_px) == ((2, 1, 4, 3), 12)
+
+
+def test_a_polygon_in_one_pixel_is_no_fraction(tmp_path: Path) -> None:
     tiny = annotation(2, segmentation=[[0, 0, 1, 0, 1, 1, 0, 1]], bbox=[0, 0, 1, 1], area=None)
     assert masks_of(tmp_path, annotation(1), tiny)[1].sum() == 1
+    assert masks_of(tmp_path, tiny)[0].sum() == 1
 
 
 @pytest.mark.parametrize(("changes", "message"), BROKEN.values(), ids=BROKEN.keys())
@@ -230,3 +247,57 @@ def test_bad_annotations_are_named_and_passed_over_where_allowed(tmp_path: Path)
         open_data([path], tmp_path / "photos", broken=Broken(4))
     with pytest.raises(DataError, match="2 annotations have a image_id that the file does not list"):
         open_data([path], tmp_path / "photos")
+
+
+def passed_over(folder: Path, **changes: Any) -> tuple[Opened, dict[str, str]]:
+    """What is read of a file where nine records may be broken, and why others are not."""
+    path = write_coco(folder, **changes)
+    for number in (1, 2):
+        write_image(folder / "photos" / f"{number:03}.jpg")
+    broken = Broken(9)
+    return open_data([path], folder / "photos", broken=broken), broken.reasons
+
+
+def test_of_annotations_with_one_id_the_first_is_read(tmp_path: Path) -> None:
+    items = [annotation(1), annotation(1, segmentation=[[0, 0, 2, 0, 2, 2]]), annotation(2), annotation(1)]
+    opened, reasons = passed_over(tmp_path, annotations=items)
+    assert [each.id for each in opened.samples[0].annotations] == [1, 2]
+    assert [*reasons] == [f"instances.json, annotation 1 once more (number {number})" for number in (1, 3)]
+
+
+def test_an_image_listed_again_is_passed_over(tmp_path: Path) -> None:
+    opened, reasons = passed_over(tmp_path, images=[image(1), image(1), image(2)])
+    assert [(sample.name, len(sample.annotations)) for sample in opened.samples] == [("001", 1), ("002", 0)]
+    assert [*reasons] == ["instances.json, image 1 once more (number 1)"]
+
+
+def test_of_two_images_with_one_id_none_is_guessed(tmp_path: Path) -> None:
+    opened, reasons = passed_over(
+        tmp_path,
+        images=[image(1), image(1, file_name="002.jpg"), image(2)],
+        annotations=[annotation(1), annotation(2, image_id=2)],
+    )
+    assert [(sample.name, len(sample.annotations)) for sample in opened.samples] == [("002", 1)]
+    assert "1 annotations have a image_id that the file lists twice" in reasons["instances.json, annotation 1"]
+
+
+def test_of_two_categories_with_one_id_none_is_guessed(tmp_path: Path) -> None:
+    kinds = [{"id": 3, "name": "boat"}, {"id": 3, "name": "ship"}, {"id": 7, "name": "gull"}, {"id": 7, "name": "gull"}]
+    items = [annotation(1), annotation(2, category_id=7)]
+    opened, reasons = passed_over(tmp_path, categories=kinds, annotations=items)
+    assert [each.category for each in opened.samples[0].annotations] == ["gull"]
+    assert len(reasons) == 3
+
+
+@pytest.mark.parametrize(
+    "bad", [image(2, file_name=None), image(2, width=None), image(2, file_name="001.jpg"), image("2")], ids=str
+)
+def test_one_broken_record_of_an_image_is_passed_over(tmp_path: Path, bad: dict[str, Any]) -> None:
+    opened, reasons = passed_over(tmp_path, images=[image(1), bad])
+    assert [sample.name for sample in opened.samples] == ["001"]
+    assert len(reasons) == 1
+
+
+def test_a_file_of_broken_records_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"No image of .*instances\.json can be used; the last: .*no 'file_name'"):
+        passed_over(tmp_path, images=[image(1, file_name=None)], annotations=[])

@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from platformdirs import user_data_path
 
-from samlet.cli.options.bounds import Between
+from samlet.cli.options.listening import THIS_MACHINE, ListenOptions
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.cli.serve import IMAGES_KEPT
 from samlet.errors import InputError, OutputError
@@ -30,21 +30,12 @@ def app(
         Path | None,
         Parameter(help="Where labels and masks are kept; default: PHOTOS/.samlet; without PHOTOS, your data folder."),
     ] = None,
-    host: Annotated[str, Parameter(help="Address to listen on; others than this machine's own need a --token.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, Parameter(help="Port to listen on; 0: any that is free.", validator=Between(0, 65535))] = 8000,
-    token: Annotated[
-        str | None, Parameter(help="What opens the page: http://…/?token=TOKEN.", env_var="SAMLET_TOKEN")
-    ] = None,
-    allow_host: Annotated[
-        tuple[str, ...], Parameter(help="A host name that browsers may call the server by. Repeatable.")
-    ] = (),
     no_browser: Annotated[bool, Parameter(help="Do not open the page.")] = False,
     static: Annotated[
         Path | None,
         Parameter(help="Write the whole app to this folder, for any host of static files, and serve nothing."),
     ] = None,
+    where: ListenOptions = THIS_MACHINE,
     model: ModelOptions = THE_DEFAULT,
 ) -> None:
     """Open a page where photos are segmented: click, box, everything, correct, export. Ctrl-C stops it.
@@ -58,9 +49,9 @@ def app(
     projects = import_with_extra("samlet.web.project", "web", "The app")
     opened = projects.Project(photos, project if project is not None or photos is not None else _own_folder())
     settings = import_with_extra("samlet.web.settings", "web", "The app").Settings(page=_PAGE)
-    listening = serving.listen(host, port, token, allow_host, settings)
+    listening = where.listen(settings)
     ready = model.load(images_kept=IMAGES_KEPT)
-    address = listening.url if token is None else f"{listening.url}/?token={token}"
+    address = listening.url if where.token is None else f"{listening.url}/?token={where.token}"
     print(f"samlet's page is at {address} (stop with Ctrl-C)", file=sys.stderr, flush=True)
     if not no_browser:
         timer = Timer(_OPEN_AFTER_S, webbrowser.open, [address])

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from samlet.cli.options.bounds import Between
+from samlet.cli.options.listening import THIS_MACHINE, ListenOptions
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.extras import import_with_extra
 from samlet.web.settings import Settings
@@ -18,16 +19,6 @@ IMAGES_KEPT = 1024 // _MB_PER_IMAGE
 
 def serve(
     *,
-    host: Annotated[str, Parameter(help="Address to listen on; others than this machine's own need a --token.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, Parameter(help="Port to listen on; 0: any that is free.", validator=Between(0, 65535))] = 8000,
-    token: Annotated[
-        str | None, Parameter(help="What every request must carry (Authorization: Bearer …).", env_var="SAMLET_TOKEN")
-    ] = None,
-    allow_host: Annotated[
-        tuple[str, ...], Parameter(help="A host name that clients may call the server by. Repeatable.")
-    ] = (),
     max_megapixels: Annotated[
         float, Parameter(help="The largest image that is taken.", validator=Between(0.01, 100))
     ] = 50,
@@ -48,6 +39,7 @@ def serve(
     label_studio_key: Annotated[
         str | None, Parameter(help="Its access token; default: what it sends itself.", env_var="LABEL_STUDIO_API_KEY")
     ] = None,
+    where: ListenOptions = THIS_MACHINE,
     model: ModelOptions = THE_DEFAULT,
 ) -> None:
     """Answer over HTTP: embed, predict, segment, everything. GET /docs tells how; Ctrl-C stops it.
@@ -62,7 +54,7 @@ def serve(
         label_studio=label_studio,
         label_studio_key=label_studio_key,
     )
-    listening = serving.listen(host, port, token, allow_host, settings)
+    listening = where.listen(settings)
     ready = model.load(images_kept=max(2, cache_mb // _MB_PER_IMAGE))
     print(f"samlet serves {ready.spec.name} on {listening.url} (stop with Ctrl-C)", file=sys.stderr, flush=True)
     serving.run(listening, ready)

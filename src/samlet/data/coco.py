@@ -8,13 +8,14 @@ A mask stays run lengths, a few hundred bytes, until it is measured; polygons ar
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from samlet.data.broken import Broken
-from samlet.data.fields import is_box, label, parse_annotation, parse_rle, parse_size_hw
+from samlet.data.fields import label, parse_annotation, parse_rle, parse_size_hw
+from samlet.data.fractions import find_fractions, to_pixels
 from samlet.data.matching import ImageFolder, parts_of
 from samlet.data.sample import Annotation, Opened, Sample
 from samlet.errors import DataError
@@ -23,12 +24,9 @@ from samlet.reading import shown
 
 Record: TypeAlias = dict[str, Any]
 
-_PIXELS = 2  # a box larger than that cannot belong to a polygon inside one pixel
-_SEVERAL = 8
-
 
 def pack_polygons(record: Record) -> Record:
-    """For `load_json`: corners as doubles, a quarter of what a list of Python's numbers takes.
+    """For `load_json`: corners as doubles, a quarter of what a list of Python's numbers takes. Twice is as once.
 
     What is no list of numbers stays as it is, for `read_samples` to name.
     """
@@ -36,6 +34,16 @@ def pack_polygons(record: Record) -> Record:
     if isinstance(segmentation, list):
         record["segmentation"] = [_packed(part) for part in segmentation]
     return record
+
+
+class _Content(NamedTuple):
+    """What a file says, checked. All by the id of their image but `names`, which is by that of the category."""
+
+    images: dict[int, Record]
+    places: dict[int, str]
+    owned: dict[int, list[Record]]
+    names: dict[int, str]
+    fractions: set[int]
 
 
 def read_samples(
@@ -49,26 +57,30 @@ def read_samples(
     """The images of a decoded COCO file by id, with their annotations; those that are not in `folder` are missing.
 
     `content` is used up: its annotations are gone afterwards.
-    `place_of` tells an image's path inside the folder; `tell` hears of images that are found by an end of it only. The
-    source of all samples is the file's name. Annotations that cannot be read are `broken` (None: that is an error).
+    `place_of` tells an image's path inside the folder; `tell` hears of images that are found by an end of it only, and
+    of polygons in fractions, which are made pixels. The source of all samples is the file's name. Records that cannot
+    be read, that others repeat or that belong to such are `broken` (None: that is an error).
     Raises DataError for an empty file, ids that do not match, damaged records and a file that two images share; it
     names `path` and the record.
     """
     broken = Broken() if broken is None else broken
-    images, names, owned = _checked(content, path, broken)
-    places = {number: place_of(images[number], f"{path}, image {number}") for number in sorted(images)}
-    files = ImageFolder(folder, places.values())
+    said = _checked(content, path, place_of, broken)
+    if said.fractions:
+        tell(f"{path}: the polygons of {len(said.fractions)} annotations are fractions of the image; read as such.")
+    files = ImageFolder(folder, said.places.values())
     samples, missing = [], []
     taken: dict[Path, int] = {}
-    for number, place in places.items():
-        found = files.find(place, split_place(images[number]))
+    for number, place in said.places.items():
+        found = files.find(place, split_place(said.images[number]))
         if found is None:
             missing.append(place)
             continue
         if found in taken:
-            raise DataError(f"{path}: images {taken[found]} and {number} are one file, {found}; list each image once.")
+            one_file = f"{path}: images {taken[found]} and {number} are one file, {found}; list each image once."
+            broken.add(f"{path.name}, image {number}", DataError(one_file))
+            continue
         taken[found] = number
-        samples.append(_sample(images[number], owned.pop(number, []), place, found, names, path, broken))
+        samples += _sample(said, number, found, path, broken)
     if files.by_name_alone:
         name, file = next(iter(files.by_name_alone.items()))
         tell(
@@ -84,26 +96,36 @@ def parse_samples(content: Any, path: Path) -> list[Sample]:
     `content` is used up. Errors as `read_samples`.
     """
     broken = Broken()
-    images, names, owned = _checked(content, path, broken)
-    places = {number: place_of(images[number], f"{path}, image {number}") for number in sorted(images)}
+    said = _checked(content, path, place_of, broken)
     return [
-        _sample(images[number], owned.pop(number, []), place, Path(place), names, path, broken)
-        for number, place in places.items()
+        sample for number, place in said.places.items() for sample in _sample(said, number, Path(place), path, broken)
     ]
 
 
-def _checked(
-    content: Any, path: Path, broken: Broken
-) -> tuple[dict[int, Record], dict[int, str], dict[int, list[Record]]]:
-    """Images by id, names of categories by id, annotations by image; they are taken out of `content`."""
-    images = _by_id(_records(content, "images", path), "image", path)
-    if not images:
+def _checked(content: Any, path: Path, place_of: Callable[[Record, str], str], broken: Broken) -> _Content:
+    """What a decoded file says; its annotations are taken out of `content`."""
+    records = _records(content, "images", path)
+    if not records:
         raise DataError(f"{path} lists no image: there is nothing to measure.")
-    names = {number: str(item.get("name")) for number, item in _categories(content, path).items()}
-    owned = _annotations_by_image(content, images, names, path, broken)
+    images, twice = _by_id(records, "image", path, broken)
+    categories, categories_twice = _categories(content, path, broken)
+    names = {number: str(item.get("name")) for number, item in categories.items()}
+    # An annotation is one whoever else has its id: the first is read.
+    found, _ = _by_id(_records(content, "annotations", path), "annotation", path, broken, keep_first=True)
+    items = _with_known_ids(list(found.values()), "image_id", images, twice, path, broken)
+    if names or categories_twice:
+        items = _with_known_ids(items, "category_id", names, categories_twice, path, broken)
+    owned: dict[int, list[Record]] = {}
+    for item in items:
+        owned.setdefault(item["image_id"], []).append(pack_polygons(item))
     del content["annotations"]  # each is freed once its sample is made
-    check_fractions(owned, path)
-    return images, names, owned
+    places = {}
+    for number in sorted(images):
+        try:
+            places[number] = place_of(images[number], f"{path}, image {number}")
+        except DataError as error:
+            broken.add(f"{path.name}, image {number}", error)
+    return _Content(images, places, owned, names, find_fractions(items))
 
 
 def place_of(image: Record, where: str) -> str:
@@ -124,50 +146,27 @@ def split_place(image: Record) -> str | None:
     return "/".join(parts[-2:]) if len(parts) > 2 else None
 
 
-def _sample(
-    image: Record,
-    items: list[Record],
-    place: str,
-    file: Path,
-    categories: dict[int, str],
-    path: Path,
-    broken: Broken,
-) -> Sample:
-    size_hw = parse_size_hw(image, f"{path}, image {image['id']}")
+def _sample(said: _Content, number: int, file: Path, path: Path, broken: Broken) -> list[Sample]:
+    """The sample of one image, or none if its record is broken."""
+    try:
+        size_hw = parse_size_hw(said.images[number], f"{path}, image {number}")
+    except DataError as error:
+        broken.add(f"{path.name}, image {number}", error)
+        return []
     annotations: list[Annotation] = []
-    for item in items:
-        category = categories.get(item["category_id"]) if categories else None
+    for item in said.owned.pop(number, []):
+        category = said.names.get(item["category_id"]) if said.names else None
+        pixels = to_pixels(item, size_hw) if item["id"] in said.fractions else item
         try:
-            annotations.append(_annotation(item, size_hw, category, path))
+            annotations.append(_annotation(pixels, size_hw, category, path))
         except DataError as error:
             broken.add(_called(item, path), error)
-    name = PurePosixPath(*parts_of(place)).with_suffix("").as_posix()
-    return Sample(name, path.stem, file, size_hw, tuple(annotations), image["id"])
+    name = PurePosixPath(*parts_of(said.places[number])).with_suffix("").as_posix()
+    return [Sample(name, path.stem, file, size_hw, tuple(annotations), number)]
 
 
 def _called(annotation: Record, path: Path) -> str:
     return f"{path.name}, annotation {label(annotation, 0)}"
-
-
-def check_fractions(owned: Mapping[int, Sequence[Record]], path: Path) -> None:
-    """DataError if polygons are fractions of the image: all of their corners in its first pixel, and boxes elsewhere.
-
-    Without boxes several such polygons and no other one say so.
-    """
-    fractions, polygons = [], 0
-    for item in (item for items in owned.values() for item in items):
-        segmentation = item.get("segmentation")
-        parts = [part for part in segmentation if isinstance(part, array)] if isinstance(segmentation, list) else []
-        polygons += bool(parts and any(parts))
-        if parts and any(parts) and all(0 <= number <= 1 for part in parts for number in part):
-            fractions.append(item)
-    far = [item for item in fractions if is_box(item.get("bbox")) and max(item["bbox"][2:]) > _PIXELS]
-    if far or len(fractions) == polygons >= _SEVERAL:
-        first = (far or fractions)[0]["id"]
-        raise DataError(
-            f"{path}: no number of {len(fractions)} polygons is above 1, the first is annotation {first}; they look "
-            "like fractions of the image, but COCO wants pixels."
-        )
 
 
 def _packed(part: Any) -> Any:
@@ -206,43 +205,41 @@ def _records(content: Any, key: str, path: Path) -> list[Record]:
     return records
 
 
-def _by_id(records: Iterable[Record], kind: str, path: Path) -> dict[int, Record]:
+def _by_id(
+    records: Iterable[Record], kind: str, path: Path, broken: Broken, keep_first: bool = False
+) -> tuple[dict[int, Record], set[int]]:
+    """Records by id, and the ids that stand for two different ones: those are left out unless the first is kept."""
     by_id: dict[int, Record] = {}
+    twice: set[int] = set()
     for index, record in enumerate(records):
         number = record.get("id")
         if not isinstance(number, int):
-            raise DataError(f"{path}: {kind} number {index} has id {shown(number)}; it must be a whole number.")
-        if number in by_id:
-            raise DataError(f"{path} has two {kind}s with id {number}; ids must differ.")
-        by_id[number] = record
-    return by_id
+            sentence = f"{path}: {kind} number {index} has id {shown(number)}; it must be a whole number."
+            broken.add(f"{path.name}, {kind} number {index}", DataError(sentence))
+        elif number in by_id:
+            sentence = f"{path} has two {kind}s with id {number}; ids must differ."
+            broken.add(f"{path.name}, {kind} {number} once more (number {index})", DataError(sentence))
+            if not keep_first and record != by_id[number]:
+                twice.add(number)
+        else:
+            by_id[number] = record
+    return {number: record for number, record in by_id.items() if number not in twice}, twice
 
 
-def _categories(content: Any, path: Path) -> dict[int, Record]:
+def _categories(content: Any, path: Path, broken: Broken) -> tuple[dict[int, Record], set[int]]:
     # Class-agnostic files leave them out.
-    return _by_id(_records(content, "categories", path), "category", path) if "categories" in content else {}
-
-
-def _annotations_by_image(
-    content: Any, images: dict[int, Record], categories: dict[int, str], path: Path, broken: Broken
-) -> dict[int, list[Record]]:
-    items = list(_by_id(_records(content, "annotations", path), "annotation", path).values())
-    items = _with_known_ids(items, "image_id", images, path, broken)
-    if categories:
-        items = _with_known_ids(items, "category_id", categories, path, broken)
-    owned: dict[int, list[Record]] = {}
-    for item in items:
-        owned.setdefault(item["image_id"], []).append(item)
-    return owned
+    records = _records(content, "categories", path) if "categories" in content else []
+    return _by_id(records, "category", path, broken)
 
 
 def _with_known_ids(
-    items: list[Record], key: str, known: Mapping[int, Any], path: Path, broken: Broken
+    items: list[Record], key: str, known: Mapping[int, Any], twice: set[int], path: Path, broken: Broken
 ) -> list[Record]:
     strangers = [item for item in items if not isinstance(item.get(key), int) or item[key] not in known]
     for number, item in enumerate(strangers):
+        listed = "lists twice" if isinstance(item.get(key), int) and item[key] in twice else "does not list"
         sentence = (
-            f"{path}: {len(strangers) - number} annotations have a {key} that the file does not list, the first is "
+            f"{path}: {len(strangers) - number} annotations have a {key} that the file {listed}, the first is "
             f"annotation {label(item, 0)} with {shown(item.get(key))}; the file is damaged or put together from two."
         )
         broken.add(_called(item, path), DataError(sentence))

@@ -100,6 +100,8 @@ def _open_annotations(path: Path, images: Path | None, broken: Broken | None, te
         raise DataError(f"{images} is not a folder; --images is the folder of the images that {path} lists.")
     place_of = lvis.place_of if lvis.is_lvis(content) else coco.place_of
     opened = coco.read_samples(content, path, images, place_of, tell, broken)
+    if not opened.samples and not opened.missing:
+        raise DataError(f"No image of {path} can be used; the last: {'' if broken is None else broken.last}")
     if not opened.samples:
         raise DataError(
             f"None of the {len(opened.missing)} images of {path} lies in {images}, not even {opened.missing[0]}; "

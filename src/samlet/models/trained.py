@@ -9,11 +9,10 @@ import json
 from pathlib import Path
 
 from samlet.errors import CheckpointError, ModelError
-from samlet.reading import is_missing, reading
+from samlet.reading import is_missing, read_safetensors_metadata, reading
 from samlet.spec import ModelSpec
 
 KEY = "samlet.spec"
-_LARGEST_HEADER = 100_000_000  # bytes; what the format allows
 
 
 def spec_text(spec: ModelSpec) -> dict[str, str]:
@@ -25,12 +24,7 @@ def trained_spec(file: Path) -> ModelSpec | None:
     """The spec that a weights file holds, or None where there is none; CheckpointError if it is damaged."""
     if file.suffix.lower() != ".safetensors" or is_missing(file):
         return None
-    with reading(file, "weights", CheckpointError), file.open("rb") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        if not 0 < size <= _LARGEST_HEADER:
-            return None  # no such file: whoever reads the tensors says it
-        header = json.loads(stream.read(size))
-    text = header.get("__metadata__", {}).get(KEY) if isinstance(header, dict) else None
+    text = read_safetensors_metadata(file, CheckpointError).get(KEY)
     if text is None:
         return None
     try:

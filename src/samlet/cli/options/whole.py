@@ -19,6 +19,8 @@ def check_whole(app: App, words: Sequence[str]) -> None:
     """
     if {"--help", "-h"} & {*words}:  # a command of its own to cyclopts
         return
+    if not any(_is_fraction(word.rpartition("=")[2]) for word in words):  # spares assembling the options twice
+        return
     _, apps, rest = app.parse_commands(list(words))
     if apps[-1].default_command is None:
         return
