@@ -2,11 +2,13 @@
 
     python benchmarks/browser.py                  needs Chromium and `pip install playwright`
     python benchmarks/browser.py --hovers 200     more of the clicks that p50 and p95 are of
+    python benchmarks/browser.py --webgpu card    the graphics card too; `software`: what plays one, minutes a mask
 
 The app is written as `samlet app --static` writes it, and served twice from this process: as any static host does,
 where WebAssembly has one thread, and with the two headers that samlet's own server sends, where it may have more. The
 worker of the page is asked as the page asks it. Native times are those of `samlet` on the same machine, in the same
-run, with as many threads. Prints tables and one JSON line.
+run, with as many threads. `--webgpu` adds a run of the graphs by WebGPU and how well its mask agrees with the native
+one. Prints tables and one JSON line.
 """
 
 from __future__ import annotations
@@ -31,13 +33,19 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 import samlet
+from samlet.geometry import rle as run_lengths
 from samlet.images import read_image
 from samlet.web.static import PAGE, write_static
 
 PHOTO = Path(__file__).parents[1] / "examples" / "coffee.jpg"
+CLICK = [300, 200]
 FLAGS = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-sync")
 ISOLATING = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
-START = """async (worker) => {
+WEBGPU_FLAGS = {
+    "card": ["--enable-unsafe-webgpu", "--enable-features=Vulkan"],
+    "software": ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-webgpu-adapter=swiftshader"],
+}
+START = """async ([worker, device]) => {
   const hired = new Worker(worker, { type: "module" });
   const waiting = new Map();
   hired.onmessage = ({ data }) => {
@@ -56,7 +64,7 @@ START = """async (worker) => {
     return [performance.now() - start, answer];
   };
   const place = (folder) => new URL(folder, document.baseURI).href;
-  return timed({ kind: "start", setup: { runtime: place("ort/"), model: place("model/"), device: "wasm" } });
+  return timed({ kind: "start", setup: { runtime: place("ort/"), model: place("model/"), device } });
 }"""
 EMBED = """([key, content]) => {
   const file = new Blob([Uint8Array.from(atob(content), (byte) => byte.charCodeAt(0))]);
@@ -64,6 +72,7 @@ EMBED = """([key, content]) => {
 }"""
 PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
 KINDS = {"page": ("html", "css", "js", "svg"), "runtime": ("mjs", "gz"), "model": ("onnx",)}
+FOR_CARDS = ("webgpu", "asyncify")  # in the names of the runtime's files that only a graphics card needs
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -90,9 +99,11 @@ def served(folder: Path, headers: dict[str, str]) -> Iterator[str]:
 
 def weights(folder: Path) -> dict[str, dict[str, float]]:
     """Megabytes of the static folder by what they are for, plain and as a host sends them that compresses."""
-    found: dict[str, dict[str, float]] = {kind: {"mb": 0.0, "gzip_mb": 0.0} for kind in KINDS}
+    found: dict[str, dict[str, float]] = {kind: {"mb": 0.0, "gzip_mb": 0.0} for kind in (*KINDS, "for cards")}
     for file in folder.rglob("*.*"):
         kind = next((kind for kind, suffixes in KINDS.items() if file.suffix[1:] in suffixes), None)
+        if any(part in file.name for part in FOR_CARDS):
+            kind = "for cards"
         if kind is not None:
             content = file.read_bytes()
             packed = content if file.suffix == ".gz" else gzip.compress(content)
@@ -111,8 +122,7 @@ def in_browser(page: Any, address: str, hovers: int) -> dict[str, Any]:
     """Milliseconds in Chromium."""
     page.goto(address)
     page.wait_for_function(PAINTED)
-    worker = next(file.name for file in (PAGE / "assets").glob("worker-*.js"))
-    opened, running = page.evaluate(START, f"assets/{worker}")
+    opened, running = page.evaluate(START, [f"assets/{worker()}", "wasm"])
     content = base64.b64encode(PHOTO.read_bytes()).decode()
     encodes = [page.evaluate(EMBED, [f"photo {number}", content])[0] for number in range(6)][1:]
     asked = {"key": "photo 5", "multimask": False}
@@ -120,7 +130,7 @@ def in_browser(page: Any, address: str, hovers: int) -> dict[str, Any]:
     def ask(kind: str, point: list[int]) -> float:
         return page.evaluate("timed", asked | {"kind": kind, "prompts": {"points": [point], "labels": [1]}})[0]
 
-    first = ask("predict", [300, 200])
+    first = ask("predict", CLICK)
     return {
         "threads": running["threads"],
         "first_paint": page.evaluate(PAINTED),
@@ -129,6 +139,38 @@ def in_browser(page: Any, address: str, hovers: int) -> dict[str, Any]:
         "encode": spread(encodes),
         "hover": spread([ask("predict", point) for point in clicks(hovers)]),
         "segment": spread([ask("segment", point) for point in clicks(8)]),
+    }
+
+
+def worker() -> str:
+    """The name of the page's worker."""
+    return next(file.name for file in (PAGE / "assets").glob("worker-*.js"))
+
+
+def by_webgpu(playwright: Any, path: str, folder: Path, kind: str) -> dict[str, Any]:
+    """One photo and one click by WebGPU, each twice, in milliseconds, and the IoU of the mask with the native one."""
+    flags = [f"--{flag}" for flag in FLAGS if flag != "disable-gpu"]
+    browser = playwright.chromium.launch(executable_path=path, args=[*flags, *WEBGPU_FLAGS[kind]])
+    with served(folder, ISOLATING) as address:
+        page = browser.new_page()
+        page.set_default_timeout(600_000)
+        page.goto(f"{address}?webgpu=0")  # the page's own model stays out of the way
+        opened, running = page.evaluate(START, [f"assets/{worker()}", "webgpu"])
+        content = base64.b64encode(PHOTO.read_bytes()).decode()
+        encodes = [page.evaluate(EMBED, [f"photo {number}", content])[0] for number in range(2)]
+        asked = {"kind": "predict", "key": "photo 1", "multimask": False}
+        asked["prompts"] = {"points": [CLICK], "labels": [1]}
+        hovers = [page.evaluate("timed", asked) for _ in range(2)]
+    browser.close()
+    model = samlet.load(backend="onnx")
+    mask = model.predict(model.embed(read_image(PHOTO)), samlet.Prompts.points([CLICK]))[0]
+    answer = run_lengths.from_json(hovers[-1][1][0]["rle"])
+    return {
+        "device": running["device"],
+        "open": opened,
+        "encode": encodes,
+        "hover": [milliseconds for milliseconds, _ in hovers],
+        "iou_with_native": float(run_lengths.iou_matrix([answer], [mask.rle])[0, 0]),
     }
 
 
@@ -144,8 +186,8 @@ def native(threads: int, hovers: int) -> dict[str, Any]:
     def final(point: list[int]) -> Any:
         return model.segment(photo, points=[point], embedding=embedding)
 
-    ask([300, 200])
-    final([300, 200])
+    ask(CLICK)
+    final(CLICK)
     return {
         "threads": threads,
         "encode": spread([timed(model.embed, photo) for _ in range(5)]),
@@ -170,7 +212,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hovers", type=int, default=60, help="clicks that hover times are of")
-    hovers = parser.parse_args().hovers
+    parser.add_argument("--webgpu", choices=WEBGPU_FLAGS, help="run the graphs by WebGPU too")
+    options = parser.parse_args()
+    hovers = options.hovers
     path = next((found for name in ("chromium", "google-chrome") if (found := shutil.which(name))), None)
     if path is None:
         raise SystemExit("There is no Chromium here: install the package chromium.")
@@ -186,6 +230,7 @@ def main() -> None:
             runs.setdefault(f"native, threads={threads}", native(threads, hovers))
         browser.close()
         sizes = weights(folder)
+        card = by_webgpu(playwright, path, folder, options.webgpu) if options.webgpu else None
     print("| what is loaded | MB | MB, compressed |\n|---|---|---|")
     for kind, size in sizes.items():
         print(f"| {kind} | {size['mb']:.2f} | {size['gzip_mb']:.2f} |")
@@ -195,7 +240,11 @@ def main() -> None:
         cells = [f"{run[kind]['p50']:.0f} ({run[kind]['p95']:.0f})" for kind in ("encode", "hover", "segment")]
         cells += [f"{run[kind]:.0f}" if kind in run else "" for kind in ("open", "first_paint")]
         print(f"| {name} | {run['threads']} | {' | '.join(cells)} |")
-    print(json.dumps({"benchmark": "browser", "megabytes": sizes, "ms": runs}))
+    if card:
+        print(f"\nWebGPU ({options.webgpu}; {card['device']} ran): first and second encoding ", end="")
+        print(f"{card['encode'][0]:.0f} and {card['encode'][1]:.0f} ms, click {card['hover'][0]:.0f} and ", end="")
+        print(f"{card['hover'][1]:.0f} ms, IoU with the native mask {card['iou_with_native']:.5f}.")
+    print(json.dumps({"benchmark": "browser", "megabytes": sizes, "ms": runs, "webgpu": card}))
 
 
 if __name__ == "__main__":

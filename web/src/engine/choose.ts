@@ -2,6 +2,7 @@
 
 import type { Engine } from "./engine";
 import { besideThePage, BrowserEngine } from "./local/browser";
+import type { Setup } from "./local/messages";
 import { ServerEngine } from "./server";
 import { TeamEngine } from "./team";
 
@@ -13,7 +14,6 @@ export type EngineChoice = "auto" | "together" | "server" | "browser";
 export const ENGINE_CHOICES: readonly EngineChoice[] = ["auto", "together", "server", "browser"];
 
 const KEY = "samlet.engine";
-const GPU_KEY = "samlet.webgpu";
 
 /** What the user chose last, or what the address says (`?engine=browser`); `auto` without either. */
 export function rememberedChoice(): EngineChoice {
@@ -25,13 +25,10 @@ export function rememberChoice(choice: EngineChoice): void {
   localStorage.setItem(KEY, choice);
 }
 
-/** Whether the graphs may run on the graphics card: only where the user asked for it (`?webgpu=1`), it is not proven. */
-export function rememberedWebGpu(): boolean {
-  return (new URLSearchParams(location.search).get("webgpu") ?? localStorage.getItem(GPU_KEY)) === "1";
-}
-
-export function rememberWebGpu(use: boolean): void {
-  localStorage.setItem(GPU_KEY, use ? "1" : "0");
+/** `?webgpu=0`: never the graphics card; `?webgpu=1`: the card without a comparison, for who tests it; else the better. */
+function deviceAsked(): Setup["device"] {
+  const asked = new URLSearchParams(location.search).get("webgpu");
+  return asked === "0" ? "wasm" : asked === "1" ? "webgpu" : "auto";
 }
 
 /** Whether the page lies in a folder of static files (`samlet app --static`): nobody is there but the browser. */
@@ -41,7 +38,7 @@ export function isStatic(): boolean {
 
 /** The engine of a choice, at once: a model in the browser opens in the background. */
 export async function chooseEngine(choice: EngineChoice = rememberedChoice()): Promise<Engine> {
-  const start = () => new BrowserEngine(besideThePage(rememberedWebGpu() ? "webgpu" : "wasm"));
+  const start = () => new BrowserEngine(besideThePage(deviceAsked()));
   if (isStatic() || choice === "browser") return start();
   const server = new ServerEngine();
   if (choice === "server") return server;

@@ -38,9 +38,15 @@ export class Answering {
   private last: Features | null = null;
 
   constructor(
-    private readonly graphs: Graphs,
+    private graphs: Graphs,
     private readonly read: (file: Blob) => Promise<Photo>,
   ) {}
+
+  /** From now on other graphs of the same model answer, about what was embedded before too. */
+  use(graphs: Graphs): void {
+    this.graphs = graphs;
+    if (this.last !== null) delete this.last.shared;
+  }
 
   async embed(key: string, file: Blob): Promise<Embedding> {
     let kept = this.kept.get(key);

@@ -115,7 +115,7 @@ export class BrowserEngine implements Engine {
 }
 
 /** The files that samlet puts beside its page. */
-export function besideThePage(device: Setup["device"] = "wasm"): Setup {
+export function besideThePage(device: Setup["device"] = "auto"): Setup {
   return { runtime: new URL("ort/", document.baseURI).href, model: new URL("model/", document.baseURI).href, device };
 }
 

@@ -69,6 +69,12 @@ export class Graphs {
     for (const name of GRAPHS) await this.session(name);
   }
 
+  /** Give back what the sessions hold. */
+  async close(): Promise<void> {
+    for (const session of this.sessions.values()) await (await session).release();
+    this.sessions.clear();
+  }
+
   async encode(pixels: Float32Array, frame: ImageFrame): Promise<Features> {
     const side = this.manifest.image.canvas;
     const answer = await this.run("encoder", { pixels: this.floats(pixels, [1, 3, side, side]) });

@@ -6,8 +6,8 @@ import type { Embedding, MaskAnswer, Prompts } from "../engine";
 export interface Setup {
   runtime: string;
   model: string;
-  /** Which device is tried first; the CPU is what remains. */
-  device: "wasm" | "webgpu";
+  /** `auto`: the CPU, and the graphics card once it has shown to be better; `webgpu`: the card, unseen. */
+  device: "auto" | "wasm" | "webgpu";
 }
 
 export type Question =
@@ -17,7 +17,9 @@ export type Question =
   | { kind: "adopt"; key: string; size: [number, number]; features: Float32Array }
   | { kind: "predict"; key: string; prompts: Prompts; multimask: boolean }
   | { kind: "segment"; key: string; prompts: Prompts }
-  | { kind: "everything"; key: string; pointsPerSide: number };
+  | { kind: "everything"; key: string; pointsPerSide: number }
+  /** Let the card show that it is better, if it is there: the worker asks itself. */
+  | { kind: "compare" };
 
 /** On what the graphs run, once they are open. */
 export interface Running {
@@ -33,6 +35,7 @@ export interface Answers {
   predict: MaskAnswer[];
   segment: MaskAnswer[];
   everything: MaskAnswer[];
+  compare: Running;
 }
 
 export type ToWorker = { number: number; question: Question } | { number: number; stop: true };

@@ -3,7 +3,7 @@
 import { EngineError } from "../engine";
 import type { Question } from "./messages";
 
-const ORDER: readonly Question["kind"][] = ["start", "predict", "segment", "adopt", "embed", "everything"];
+const ORDER: readonly Question["kind"][] = ["start", "predict", "segment", "adopt", "embed", "compare", "everything"];
 
 export interface Job {
   readonly number: number;

@@ -9,22 +9,24 @@ const MOST_THREADS = 4;
 const MODULES = { wasm: "ort.wasm.min.mjs", webgpu: "ort.webgpu.min.mjs" };
 const BINARIES = { wasm: "ort-wasm-simd-threaded", webgpu: "ort-wasm-simd-threaded.asyncify" };
 
-/** The model, ready to run on the device that was asked for, or on the CPU where that fails. */
-export async function openModel(setup: Setup): Promise<{ graphs: Graphs; running: Running }> {
+export interface Opened {
+  graphs: Graphs;
+  running: Running;
+}
+
+/** The model, ready to run: on the CPU unless the graphics card is insisted on, and there too where that fails. */
+export async function openModel(setup: Setup): Promise<Opened> {
+  if (setup.device !== "webgpu") return openOn("wasm", setup);
+  return openOn("webgpu", setup).catch(() => openOn("wasm", setup));
+}
+
+/** The model on one device; an error where that is not to be had. */
+export async function openOn(device: Running["device"], setup: Setup): Promise<Opened> {
   const manifest = (await (await fetched(new URL("manifest.json", setup.model))).json()) as Manifest;
-  for (const device of setup.device === "webgpu" && "gpu" in navigator
-    ? (["webgpu", "wasm"] as const)
-    : (["wasm"] as const)) {
-    try {
-      const { ort, threads } = await openRuntime(setup, device);
-      const graphs = new Graphs(manifest, (name) => openGraph(ort, setup, manifest, name, device), ort.Tensor);
-      await graphs.warmUp();
-      return { graphs, running: { device, threads, model: manifest.name } };
-    } catch (error) {
-      if (device === "wasm") throw error;
-    }
-  }
-  throw new EngineError("No device of this browser can run the model.", 500);
+  const { ort, threads } = await openRuntime(setup, device);
+  const graphs = new Graphs(manifest, (name) => openGraph(ort, setup, manifest, name, device), ort.Tensor);
+  await graphs.warmUp();
+  return { graphs, running: { device, threads, model: manifest.name } };
 }
 
 async function openRuntime(setup: Setup, device: Running["device"]): Promise<{ ort: typeof Ort; threads: number }> {
@@ -48,7 +50,10 @@ async function openGraph(
   const address = new URL(file, setup.model);
   address.searchParams.set("sha256", manifest.files[file].slice(0, 16));
   const content = new Uint8Array(await (await fetched(address)).arrayBuffer());
-  return ort.InferenceSession.create(content, { executionProviders: device === "wasm" ? ["wasm"] : [device, "wasm"] });
+  return ort.InferenceSession.create(content, {
+    executionProviders: device === "wasm" ? ["wasm"] : [device, "wasm"],
+    logSeverityLevel: 3, // shapes are computed on the CPU, which is no news
+  });
 }
 
 async function fetched(address: URL): Promise<Response> {
