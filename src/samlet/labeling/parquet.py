@@ -44,9 +44,8 @@ class ParquetSink:
     def files(self, result: ShardResult) -> dict[str, bytes]:
         """The content of each file of a shard."""
         tables = {MASKS: self._masks(result.images), IMAGES: self._images(result.images)}
-        if result.broken:
-            tables[QUARANTINE] = _quarantine(result.broken)
-        return {_file_name(folder, result.number): _content(table) for folder, table in tables.items()}
+        files = {_file_name(folder, result.number): _content(table) for folder, table in tables.items()}
+        return files | quarantine_files(result)
 
     def files_of(self, number: int) -> Iterator[str]:
         """See `Sink`."""
@@ -76,6 +75,13 @@ class ParquetSink:
 
     def _with_model(self, columns: dict[str, list[Any]], rows: int) -> dict[str, list[Any]]:
         return {**columns, "model": [self.model.name] * rows, "weights_sha256": [self.model.weights_sha256] * rows}
+
+
+def quarantine_files(result: ShardResult) -> dict[str, bytes]:
+    """The file of a shard's images that could not be labeled, whatever the others become; empty if there is none."""
+    if not result.broken:
+        return {}
+    return {_file_name(QUARANTINE, result.number): _content(_quarantine(result.broken))}
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from samlet.errors import DataError, InputError, SamletError
+from samlet.errors import DataError, ImageError, InputError, SamletError
 from samlet.labeling.sources.retrying import CutError, is_passing, status_of
 
 _URL = re.compile(r"(?P<protocol>[a-z][a-z0-9+.-]+)://", re.IGNORECASE)
@@ -38,11 +38,12 @@ def protocol_of(url: str) -> str:
 
 
 @contextmanager
-def telling(name: str, error: type[SamletError] = DataError) -> Iterator[None]:
-    """Makes one sentence of whatever a store's library raises about `name`: an `error` for what is wrong with it.
+def telling(name: str, error: type[SamletError] = DataError, done: str = "read") -> Iterator[None]:
+    """Makes one sentence of whatever a store's library raises about `name`, which is to be `done`: an `error`.
 
-    A store that does not answer, in spite of all asking, or knows nobody, is a DataError or an InputError: nothing can
-    be said of the file then. A host of the web may be gone for ever, so there it is an `error` as well.
+    For an ImageError a store that does not answer, in spite of all asking, is a DataError: nothing can be said of the
+    image then. A host of the web may be gone for ever, so there it is an ImageError as well. Without credentials it is
+    an InputError.
     """
     try:
         yield
@@ -51,18 +52,19 @@ def telling(name: str, error: type[SamletError] = DataError) -> Iterator[None]:
     except FileNotFoundError as reason:
         raise error(f"{name} does not exist.") from reason
     except CutError as reason:
-        raise error(f"{name} cannot be read: {reason}.") from reason
+        raise error(f"{name} cannot be {done}: {reason}.") from reason
     except Exception as reason:
         protocol = protocol_of(name)
         if type(reason).__name__ in _NO_CREDENTIALS:
-            raise InputError(f"{name} cannot be read: there are no credentials: {_advice(protocol)}.") from reason
+            raise InputError(f"{name} cannot be {done}: there are no credentials: {_advice(protocol)}.") from reason
         status = status_of(reason)
         if isinstance(reason, PermissionError) or status in _DENIED:
-            raise error(f"{name} cannot be read: access is denied: {_advice(protocol)}.") from reason
+            raise error(f"{name} cannot be {done}: access is denied: {_advice(protocol)}.") from reason
         words = " ".join(str(reason).split())[:200] or type(reason).__name__
         if is_passing(reason) and protocol not in _PUBLIC:
-            raise DataError(f"{name} cannot be read, for its store does not answer: {words}; try later.") from reason
-        raise error(f"{name} cannot be read: {words.rstrip('.')}.") from reason
+            kind = DataError if error is ImageError else error
+            raise kind(f"{name} cannot be {done}, for its store does not answer: {words}; try later.") from reason
+        raise error(f"{name} cannot be {done}: {words.rstrip('.')}.") from reason
 
 
 def _advice(protocol: str) -> str:

@@ -11,7 +11,7 @@ from samlet.labeling.sources import retrying
 def flaky(monkeypatch):
     """The file system behind `flaky://`; nobody waits for it."""
     fsspec = pytest.importorskip("fsspec")
-    from tests.labeling.sources.flaky_store import FlakyStore
+    from tests.labeling.flaky_store import FlakyStore
 
     fsspec.register_implementation("flaky", FlakyStore, clobber=True)
     monkeypatch.setattr(retrying, "_sleep", lambda _: None)
