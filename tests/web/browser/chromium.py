@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+SAVED = re.compile(r"^\s*Saved")  # a plain "Saved" is found in "Not saved yet" too: the case of letters does not count
 WAIT_MS = 90_000  # on a machine that does other things too
 _PLACE = """([x, y]) => {
   const stage = document.querySelector(".stage");
@@ -122,7 +124,7 @@ class Person:
         self.page.locator(".bar").wait_for(state="detached")
 
     def saved(self) -> None:
-        self.page.locator(".state", has_text="Saved").wait_for()
+        self.page.locator(".state", has_text=SAVED).wait_for()
 
     def objects(self) -> list[str]:
         return self.page.locator("[data-layer] .label").all_inner_texts()
