@@ -3,7 +3,7 @@
 Decisions: only the formats of an allow-list are opened; transparency is laid on white; 16-bit values map to 0..255 by
 the range they use (a camera's 10, 12 or 14 bits, or all 16); floats and signed values are stretched from their least to
 their largest; of an animation the first frame counts; the EXIF orientation is applied; more than 100 megapixels are
-refused before a pixel is decoded.
+refused before a pixel is decoded, unless who asks says how many it may be (`samlet.scenes`).
 """
 
 from __future__ import annotations
@@ -97,30 +97,60 @@ def decode_levels(source: Path | bytes, name: str) -> NDArray[Any]:
         return np.array(image)
 
 
-def upright_size(source: Path | bytes, name: str) -> tuple[int, int]:
-    """(height, width) of an image as `read_image` returns it, from its header; ImageError calls it `name`."""
-    with _opened(source, name) as image:
+def decode_large(path: Path, most_px: int) -> Image.Image | NDArray[np.uint8]:
+    """An image of up to `most_px` pixels, upright: as Pillow holds it where that is 8-bit gray or RGB, else RGB pixels.
+
+    Pillow decodes all of it, to 4 bytes a pixel (gray: 1); parts of it can then be cropped. ImageError as `read_image`.
+    """
+    with _opened(path, str(path), most_px) as image:
+        plain = image.mode in ("L", "RGB") and not image.has_transparency_data and _orientation(image) == 1
+        if plain and not any(";16" in mode for mode in _raw_modes(image)):
+            image.load()
+            return image
+        return _decode(image, str(path), lambda: _opened(path, str(path), most_px), most_px)
+
+
+def upright_size(source: Path | bytes, name: str, most_px: int | None = None) -> tuple[int, int]:
+    """(height, width) of an image as `read_image` returns it, from its header; ImageError calls it `name`.
+
+    `most_px` is how many pixels it may have; by default as many as `read_image` reads.
+    """
+    with _opened(source, name, most_px) as image:
         width, height = _stored_size(image)
         return (width, height) if _orientation(image) in _SIDEWAYS else (height, width)
 
 
 @contextmanager
-def _opened(source: Path | bytes, name: str) -> Iterator[Image.Image]:
+def _opened(source: Path | bytes, name: str, most_px: int | None = None) -> Iterator[Image.Image]:
     """An image of a size that can be read, its pixels not decoded yet; whatever the block raises is an ImageError."""
+    limit = MAX_PIXELS if most_px is None else most_px
     boundary = reading(source, "an image", ImageError) if isinstance(source, Path) else None
     with boundary or decoding(name, "an image", ImageError):
         size = source.stat().st_size if isinstance(source, Path) else len(source)
         if not size:
             raise ImageError(f"{name} is an empty file.")
         try:
-            image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=_formats())
+            image = _identified(source, limit)
         except UnidentifiedImageError:
             raise ImageError(_unreadable(source, name)) from None
         except Image.DecompressionBombError:
-            raise ImageError(_too_large(name)) from None
+            raise ImageError(_too_large(name, limit)) from None
         with image:
-            _check_size(*image.size, name)
+            _check_size(*image.size, name, limit)
             yield image
+
+
+def _identified(source: Path | bytes, most_px: int) -> Image.Image:
+    if most_px <= MAX_PIXELS or not isinstance(source, Path):
+        return Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=_formats())
+    # Pillow's own bound cannot be lifted for one file; the formats themselves have none.
+    with source.open("rb") as file:
+        start = file.read(16)
+    for factory, accept in (Image.OPEN[name] for name in _formats()):
+        if accept is None or accept(start) is True:
+            with suppress(SyntaxError):  # Pillow's word for "another format"
+                return factory(str(source), "")  # type: ignore[arg-type] - which takes a path as well as a file
+    raise UnidentifiedImageError(str(source))
 
 
 @cache
@@ -143,16 +173,18 @@ def _silence_libtiff() -> None:
         library.TIFFSetErrorHandler(None)
 
 
-def _check_size(width: int, height: int, name: str) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError(_too_large(name, width, height))
+def _check_size(width: int, height: int, name: str, most_px: int) -> None:
+    if width * height > most_px:
+        raise ImageError(_too_large(name, most_px, width, height))
     if width * height == 0:
         raise ImageError(f"{name} has no pixels: it is {width} x {height}.")
 
 
-def _decode(image: Image.Image, name: str, again: Callable[[], Any] | None = None) -> NDArray[np.uint8]:
+def _decode(
+    image: Image.Image, name: str, again: Callable[[], Any] | None = None, most_px: int | None = None
+) -> NDArray[np.uint8]:
     """Pixels of an opened image; `again` opens it anew where a second look is needed."""
-    _check_size(*image.size, name)
+    _check_size(*image.size, name, MAX_PIXELS if most_px is None else most_px)
     raw_modes = _raw_modes(image)
     image.load()
     # Pillow turns a TIFF by itself and forgets the orientation; so this must come after load().
@@ -280,7 +312,7 @@ def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
             f"An image array must have the shape [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], not {list(array.shape)}."
         )
     height, width = array.shape[:2]
-    _check_size(width, height, "The image")
+    _check_size(width, height, "The image", MAX_PIXELS)
     if array.ndim == 2 or array.shape[2] == 1:
         return np.repeat(array.reshape(height, width, 1), 3, axis=2)
     if array.shape[2] == 4:
@@ -300,9 +332,10 @@ def _remedy(dtype: np.dtype[Any]) -> str:
     return "convert it with .astype(np.uint8) once its values are 0..255"
 
 
-def _too_large(name: str, width: int = 0, height: int = 0) -> str:
+def _too_large(name: str, most_px: int, width: int = 0, height: int = 0) -> str:
     size = f" ({width} x {height} pixels)" if width else ""
-    return f"{name}{size} is larger than {MAX_PIXELS // 1_000_000} megapixels: shrink it or cut it into tiles."
+    remedy = "shrink it or cut it into tiles" if most_px <= MAX_PIXELS else "if you trust it, raise --max-megapixels"
+    return f"{name}{size} is larger than {most_px // 1_000_000} megapixels: {remedy}."
 
 
 def _unreadable(source: Path | bytes, name: str) -> str:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from samlet import images
 from samlet.cli.everything_files import EverythingFiles
 from samlet.cli.ownership import TABLE_COLUMNS
 from samlet.masks import MaskSet
@@ -166,3 +167,24 @@ def test_masks_are_clean_unless_they_are_wanted_as_they_are(run, workplace, monk
     run()
     run("--no-clean")
     assert seen == [True, False]
+
+
+def test_a_scene_too_large_to_be_read_at_once_is_looked_at_by_windows(samlet, loads, photo, workplace, monkeypatch):
+    levels = np.zeros((1100, 1500, 3), np.uint8)
+    cv2.imwrite(str(workplace / "scene.png"), levels)
+    monkeypatch.setattr(images, "MAX_PIXELS", 1_500_000)
+    monkeypatch.setattr("samlet.cli.scenes.PICTURE_PX", 500)
+    words = ("everything", "scene.png", "--output", "out", "--points-per-side", "1", *SETTINGS[2:])
+    assert samlet(*words)[0] == 0
+    record = json.loads((workplace / "out" / "scene.json").read_text())
+    masks = MaskSet.from_json(record)
+    assert masks.size_hw == (1100, 1500)
+    assert len(masks) > 3
+    assert {tuple(mask.crop_box_xywh) for mask in masks} <= {(x, y, 1024, 1024) for x in (0, 476) for y in (0, 76)}
+    labels = cv2.imread(str(workplace / "out" / "scene.labels.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(labels > 0, masks.to_array().any(axis=0))
+    overlay = workplace / "out" / "scene.overlay.png"
+    assert cv2.imread(str(overlay)).shape == (367, 500, 3)
+    first = overlay.stat().st_ino
+    assert samlet(*words)[0] == 0
+    assert overlay.stat().st_ino == first  # done is done

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from samlet import files
+from samlet import files, images
 from samlet.cli import segment as module
 from samlet.masks import MaskSet
 
@@ -341,3 +341,36 @@ def test_smooth_is_for_cleaned_masks(samlet, photo, loads):
     assert samlet("segment", photo, "--point", "100,80", "--smooth", "0.1")[0] == 0
     code, _, err = samlet("segment", photo, "--point", "100,80", "--smooth", "0.1", "--raw")
     assert (code, "--smooth is for cleaned masks" in err) == (2, True)
+
+
+@pytest.fixture
+def scene(photo, monkeypatch):
+    """A picture of 1500 x 1200 pixels, which is more than may be read at once."""
+    levels = np.random.default_rng(0).integers(0, 255, (1200, 1500, 3), dtype=np.uint8)
+    Image.fromarray(levels).save(photo.with_name("scene.png"))
+    monkeypatch.setattr(images, "MAX_PIXELS", 1_500_000)
+    monkeypatch.setattr("samlet.cli.scenes.PICTURE_PX", 500)
+    return photo.with_name("scene.png")
+
+
+def test_a_scene_too_large_to_be_read_at_once_is_looked_at_by_windows(samlet, loads, scene, workplace):
+    code, _, err = samlet("segment", scene, "--point", "1300,700", "--raw", "--box", "1200,600,1400,800")
+    assert (code, err) == (0, "")
+    mask = read(workplace / "scene.mask.png")
+    assert mask.shape == (1200, 1500)
+    rows, columns = np.nonzero(mask)
+    assert abs(rows.mean() - 700) < 5
+    assert abs(columns.mean() - 1300) < 5
+    assert read(workplace / "scene.overlay.png").shape == (400, 500, 3)
+    assert json.loads((workplace / "scene.json").read_text())["image"]["width"] == 1500
+
+
+def test_a_prompt_outside_a_scene_is_refused_with_its_name(refused, loads, scene):
+    assert "scene.png" in refused("segment", scene, "--point", "1500,10")
+
+
+def test_a_scene_above_the_bound_is_refused_with_the_option_that_lifts_it(refused, samlet, loads, scene):
+    words = ("segment", scene, "--point", "10,10", "--max-megapixels")
+    assert "--max-megapixels" in refused(*words, "1.7")
+    assert samlet(*words, "2")[0] == 0
+    assert "1 to 1,000" in refused(*words, "2000")

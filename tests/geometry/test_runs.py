@@ -59,3 +59,26 @@ def test_union_is_that_of_the_pixels(count):
 
 def test_nothing_has_an_empty_box():
     assert Runs.of(encode(np.zeros((4, 4), bool)), (10, 10)).box_xyxy == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_enlarged_each_pixel_is_a_square_of_them(step):
+    mask = _random(4)
+    enlarged = Runs.of(encode(mask)).enlarged(step)
+    assert np.array_equal(enlarged.window((0, 0, 50 * step, 40 * step)), mask.repeat(step, 0).repeat(step, 1))
+    assert enlarged.to_rle((40 * step, 50 * step)) == encode(mask.repeat(step, 0).repeat(step, 1))
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7])
+def test_reduced_it_is_what_the_middle_pixels_have(step):
+    mask = _random(5, share=0.7)
+    middle = mask[step // 2 :: step, step // 2 :: step]
+    size_hw = (-(-40 // step), -(-50 // step))
+    expected = np.zeros(size_hw, bool)
+    expected[: middle.shape[0], : middle.shape[1]] = middle
+    assert Runs.of(encode(mask)).reduced(step).to_rle(size_hw) == encode(expected)
+
+
+def test_moved_it_is_the_same_elsewhere():
+    mask = _random(6)
+    assert np.array_equal(Runs.of(encode(mask)).moved(1000, 70).window((1000, 70, 1050, 110)), mask)

@@ -19,7 +19,7 @@ from samlet.errors import OutputError
 from samlet.files import check_folder, make_folder, output_error, write_set
 from samlet.geometry.bands import LabelRows
 from samlet.marks import PNG_MARK, Photo, marked_record, photo_of, read_record
-from samlet.masks import MaskSet
+from samlet.masks import Mask, MaskSet
 from samlet.png import labels_png, mask_png, png_chunks
 
 METADATA = "metadata.csv"
@@ -80,15 +80,23 @@ class EverythingFiles:
             return marked_record(record, Photo.of(self.image, self.record.parent))
 
     def write(
-        self, image: NDArray[np.uint8], masks: MaskSet, record: dict[str, Any], stale: Sequence[Path] = ()
+        self,
+        picture: NDArray[np.uint8],
+        shown: Sequence[Mask],
+        masks: MaskSet,
+        record: dict[str, Any],
+        stale: Sequence[Path] = (),
     ) -> None:
-        """Write all files, or none, and remove those that are `stale`. OutputError leaves the image as it was."""
+        """Write all files, or none, and remove those that are `stale`. OutputError leaves the image as it was.
+
+        `shown` are the masks in the pixels of `picture`, of which the overlay is made.
+        """
         make_folder(self.masks)
         make_folder(self.record.parent)
-        write_set(self._contents(image, masks, record), replaced=[*self._numbered(), *stale])
+        write_set(self._contents(picture, shown, masks, record), replaced=[*self._numbered(), *stale])
 
     def _contents(
-        self, image: NDArray[np.uint8], masks: MaskSet, record: dict[str, Any]
+        self, picture: NDArray[np.uint8], shown: Sequence[Mask], masks: MaskSet, record: dict[str, Any]
     ) -> Iterator[tuple[Path, bytes | Iterator[bytes]]]:
         """Paths and contents, made one after the other: together they may be large."""
         for number, mask in enumerate(masks):
@@ -96,7 +104,9 @@ class EverythingFiles:
         labels = LabelRows([mask.rle for mask in masks], masks.size_hw)
         yield self.masks / METADATA, _metadata(record).encode()
         yield self.labels, labels_png(labels, PNG_MARK)
-        yield self.overlay, png_chunks(overlay_labels(image, labels), masks.size_hw, PNG_MARK)
+        size_hw = (picture.shape[0], picture.shape[1])
+        labels = labels if shown is masks else LabelRows([mask.rle for mask in shown], size_hw)
+        yield self.overlay, png_chunks(overlay_labels(picture, labels), size_hw, PNG_MARK)
         yield self.record, json.dumps(record).encode() + b"\n"
 
     def _numbered(self) -> list[Path]:

@@ -24,9 +24,11 @@ from samlet.cli.outputs import Outputs, plan_outputs
 from samlet.cli.ownership import OVERWRITE, readable
 from samlet.cli.passing_over import MaxBroken, PassedOver
 from samlet.cli.progress import progress_bars
+from samlet.cli.scenes import THE_DEFAULT as MEGAPIXELS
+from samlet.cli.scenes import MaxMegapixels, check_prompts, picture_of, prompts_in_picture, scene_in
 from samlet.cli.tables import print_table
 from samlet.drawing import overlay
-from samlet.errors import InputError, PromptError
+from samlet.errors import InputError
 from samlet.files import make_folder, write_set
 from samlet.images import read_image
 from samlet.marks import PNG_MARK, Photo, marked_record
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from samlet.masks import MaskSet
     from samlet.predictor import Predictor
     from samlet.prompts import Prompts
+    from samlet.scenes import Scene
 
 COLUMNS = (
     ("mask", "right"),
@@ -102,13 +105,15 @@ def segment(
     formats: Formats = (),
     overwrite: Annotated[bool, Parameter(help=OVERWRITE)] = False,
     max_broken: MaxBroken = 0,
+    max_megapixels: MaxMegapixels = MEGAPIXELS,
     json_: Annotated[bool, Parameter(name="--json", help="Print one JSON record per image.")] = False,
 ) -> None:
     """Cut objects out of images with points and boxes.
 
     For each image it writes <image>.mask.png (0 or 255; several masks: .mask.1.png, …), <image>.overlay.png, a picture
     to look at, and <image>.json, a record in the style of SA-1B; with --format more. The masks are refined, and cleaned
-    of specks that no click is on; --raw is the network's own answer. A file that samlet did not write, or wrote for
+    of specks that no click is on; --raw is the network's own answer. An image above 100 megapixels is looked at by
+    windows around each prompt, and its overlay is a reduced picture. A file that samlet did not write, or wrote for
     another photo, is not replaced without --overwrite.
     """
     prompts = parse_prompts(point, box)
@@ -122,15 +127,14 @@ def segment(
         raise InputError(
             "--smooth is for cleaned masks, not for the network's own: leave it, or --raw and --candidates."
         )
-    answer = _Answer(model.load(), prompts, asked, select, refine, smooth)
+    answer = _Answer(model.load(), prompts, asked, select, refine, smooth, max_megapixels)
     rows, answered, broken = [], [], PassedOver(max_broken)
     with progress_bars(shown=None if len(photos) > 1 else False) as bars:
         for number, (image, plan) in enumerate(
             bars.track(list(zip(photos, plans, strict=True)), description="segmenting")
         ):
             with broken.passing_over(image):
-                pixels, masks = answer.of(image)
-                picture = overlay(pixels, masks, prompts)
+                picture, masks = answer.of(image)
                 record = _write(image, plan, files, picture, masks, masks.to_json(image.name, number))
                 rows += _rows(masks, plan)
                 answered.append((image.name, masks))
@@ -161,20 +165,32 @@ class _Answer:
     select: Literal["iou", "stability"]
     refine: Literal["auto", "none", "edges", "look"]
     smooth: float
+    max_megapixels: float
 
     def of(self, image: Path) -> tuple[NDArray[np.uint8], MaskSet]:
-        """The image and its masks; a prompt that does not fit it is refused before the encoder runs."""
+        """The overlay and the masks; a prompt that does not fit the image is refused before the encoder runs."""
+        if scene := scene_in(image, self.max_megapixels):
+            return self._of_scene(image, scene)
         pixels = read_image(image)
-        height, width, _ = pixels.shape
-        try:
-            self.prompts.check((height, width))
-        except PromptError as error:
-            raise PromptError(f'"{image}": {error}') from error
+        check_prompts(self.prompts, (pixels.shape[0], pixels.shape[1]), image)
+        masks = self._ask(pixels, self.prompts)
+        return overlay(pixels, masks, self.prompts), masks
+
+    def _of_scene(self, image: Path, scene: Scene) -> tuple[NDArray[np.uint8], MaskSet]:
+        """As `of`; the overlay is a reduced picture of the whole scene."""
+        check_prompts(self.prompts, scene.size_hw, image)
+        from samlet.tiling import segment_in_windows
+
+        masks = segment_in_windows(self._ask, scene, self.prompts)
+        pixels, shown, step = picture_of(scene, masks)
+        return overlay(pixels, shown, prompts_in_picture(self.prompts, step)), masks
+
+    def _ask(self, pixels: NDArray[np.uint8], prompts: Prompts) -> MaskSet:
         if self.candidates is None:
             wanted = {"refine": self.refine, "smooth": self.smooth, "select": self.select}
-            return pixels, self.predictor.segment(pixels, self.prompts, **wanted)
+            return self.predictor.segment(pixels, prompts, **wanted)
         embedding = self.predictor.embed(pixels)
-        return pixels, self.predictor.predict(embedding, self.prompts, candidates=self.candidates, select=self.select)
+        return self.predictor.predict(embedding, prompts, candidates=self.candidates, select=self.select)
 
 
 def _write(

@@ -58,6 +58,28 @@ class Runs:
         there = tops < bottoms
         return Runs(self.columns[first:last][there], tops[there], bottoms[there])
 
+    def moved(self, right_px: int, down_px: int) -> Runs:
+        """The mask elsewhere."""
+        return Runs(self.columns + right_px, self.tops + down_px, self.bottoms + down_px)
+
+    def enlarged(self, step: int) -> Runs:
+        """The mask with `step` x `step` pixels for each of its own."""
+        if step == 1:
+            return self
+        columns = (self.columns * step + np.arange(step)[:, None]).ravel()
+        tops, bottoms = np.tile(self.tops * step, step), np.tile(self.bottoms * step, step)
+        order = np.lexsort((tops, columns))
+        return Runs(columns[order], tops[order], bottoms[order])
+
+    def reduced(self, step: int) -> Runs:
+        """The mask as the middle pixel of each `step` x `step` has it; small ones may vanish."""
+        middle = step // 2
+        here = self.columns % step == middle
+        # Row n is the row n * step + middle: the first at or after the top.
+        tops, bottoms = ((edge[here] - middle + step - 1) // step for edge in (self.tops, self.bottoms))
+        there = tops < bottoms
+        return union([Runs((self.columns[here] // step)[there], tops[there], bottoms[there])])
+
     def window(self, box_xyxy: tuple[int, int, int, int]) -> NDArray[np.bool_]:
         """The pixels of a box (ends exclusive): bool [h, w]."""
         left, top, right, bottom = box_xyxy

@@ -85,7 +85,7 @@ class Grid:
 class Piece:
     """A mask as one window shows it; `number` counts the masks of that window, `cut` says whether its border cuts it.
 
-    None is "not known", of the predicted IoU and the stability.
+    None is "not known", of the predicted IoU, the stability and the click (pixels of the scene) that asked for it.
     """
 
     runs: Runs
@@ -94,6 +94,7 @@ class Piece:
     cut: bool
     iou: float | None = None
     stability: float | None = None
+    point_xy: tuple[float, float] | None = None
 
     @classmethod
     def of(
@@ -104,11 +105,13 @@ class Piece:
         size_hw: tuple[int, int],
         iou: float | None = None,
         stability: float | None = None,
+        point_xy: tuple[float, float] | None = None,
     ) -> Piece:
         """A mask that a window of a scene of `size_hw` shows."""
         left, top, right, bottom = runs.box_xyxy
         inside = (left - window.left, top - window.top, right - window.left, bottom - window.top)
-        return cls(runs, window, number, bool(near_crop_edge(inside, window.xyxy, size_hw, CUT_PX)), iou, stability)
+        cut = bool(near_crop_edge(inside, window.xyxy, size_hw, CUT_PX))
+        return cls(runs, window, number, cut, iou, stability, point_xy)
 
 
 @dataclass(frozen=True, eq=False)
