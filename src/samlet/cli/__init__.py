@@ -29,6 +29,7 @@ STOPPED = 128  # plus the number of the signal, as shells do
 VERBS = (
     ("segment", "samlet.cli.segment:segment", "Cut objects out of images with points and boxes."),
     ("everything", "samlet.cli.everything:everything", "Find everything in photos, without prompts."),
+    ("label", "samlet.cli.label:app", "Find masks in any number of images, restartable."),
     ("classify", "samlet.cli.classify:classify", "Say what is in photos."),
     ("parse", "samlet.cli.parse:parse", "Say what each pixel of a photo is."),
     ("models", "samlet.cli.models:app", "List the models; pull or import their weights."),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from samlet.cli.everything_files import EverythingFiles, plan_files
 from samlet.cli.formats import FormatFiles, Formats
-from samlet.cli.options.bounds import Between
+from samlet.cli.options.everything import AS_THEY_ARE, EverythingOptions
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.cli.options.photos import Photos, find_photos
 from samlet.cli.options.places import folder_to_write
@@ -27,7 +27,6 @@ from samlet.cli.tables import print_table
 from samlet.geometry.seams import Grid
 from samlet.images import read_image
 from samlet.masks import Mask, MaskSet
-from samlet.models.registry import DEFAULT_MODEL, get_spec
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -35,11 +34,6 @@ if TYPE_CHECKING:
     from samlet.everything import MaskGenerator
 
 COLUMNS = (("image", "left"), ("masks", "right"), ("covered", "right"), ("record", "left"))
-Fraction = Annotated[float, Parameter(validator=Between(0, 1))]
-
-
-def _own(threshold: str) -> str:
-    return f"default: the model's own, {getattr(get_spec(DEFAULT_MODEL), threshold)} for {DEFAULT_MODEL}"
 
 
 def everything(
@@ -50,45 +44,7 @@ def everything(
         Path,
         Parameter(help="Folder for the results; a run that was stopped goes on there.", validator=folder_to_write),
     ],
-    points_per_side: Annotated[
-        int, Parameter(help="The grid has so many clicks in a row; default: 32.", validator=Between(1, 256))
-    ] = 32,
-    pred_iou_thresh: Annotated[
-        Fraction | None, Parameter(help=f"The IoU a model must predict for its mask; {_own('pred_iou_thresh')}.")
-    ] = None,
-    stability_score_thresh: Annotated[
-        Fraction | None,
-        Parameter(help=f"How little a mask may depend on its threshold; {_own('stability_score_thresh')}."),
-    ] = None,
-    crop_n_layers: Annotated[
-        int,
-        Parameter(
-            help="Look again at 4 (1), also at 16 (2), … overlapping crops; default: 0.", validator=Between(0, 4)
-        ),
-    ] = 0,
-    min_mask_region_area: Annotated[
-        int,
-        Parameter(help="Fill holes and remove specks below so many pixels; default: 0.", validator=Between(0, 10**8)),
-    ] = 0,
-    fast: Annotated[bool, Parameter(help="Skip clicks in what is found already: quicker, not the same masks.")] = False,
-    disjoint: Annotated[bool, Parameter(help="Give each pixel to one mask, the smallest over it.")] = False,
-    mask_nms_thresh: Annotated[
-        Fraction | None, Parameter(help="Drop a mask with this IoU with a better one; default: boxes decide, at 0.7.")
-    ] = None,
-    containment_thresh: Annotated[
-        Fraction | None,
-        Parameter(help="Drop a mask of which more than this share lies in a better one; default: none is dropped."),
-    ] = None,
-    clean: Annotated[
-        bool,
-        Parameter(help="Without small islands and holes, or as the network says.", negative="--no-clean"),
-    ] = True,
-    memory_budget: Annotated[
-        int,
-        Parameter(
-            help="Megabytes to work in, above the model and the image; default: 512.", validator=Between(8, 10**6)
-        ),
-    ] = 512,
+    how: EverythingOptions = AS_THEY_ARE,
     model: ModelOptions = THE_DEFAULT,
     formats: Formats = (),
     overwrite: Annotated[bool, Parameter(help=OVERWRITE)] = False,
@@ -107,23 +63,12 @@ def everything(
     """
     from samlet.everything import MaskGenerator
 
-    settings: dict[str, Any] = {
-        "points_per_side": points_per_side,
-        "pred_iou_thresh": pred_iou_thresh,
-        "stability_score_thresh": stability_score_thresh,
-        "crop_n_layers": crop_n_layers,
-        "min_mask_region_area": min_mask_region_area,
-        "fast": fast,
-        "disjoint": disjoint,
-        "mask_nms_thresh": mask_nms_thresh,
-        "containment_thresh": containment_thresh,
-        "clean": clean,
-    }
+    settings = how.settings()
     files = FormatFiles(output, formats, overwrite)
     files.check()
     plans = plan_files(find_photos(images), output, overwrite)
     predictor = model.load()
-    generator = MaskGenerator(predictor, **settings, memory_budget=memory_budget << 20)
+    generator = MaskGenerator(predictor, **settings, memory_budget=how.memory_budget << 20)
     settings |= {"model": predictor.spec.name, "checkpoint": model.checkpoint and model.checkpoint.name}
     for plan in plans:
         plan.check_unless_finished(settings)

@@ -20,6 +20,7 @@ from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.cli.options.photos import Photos, find_photos
 from samlet.cli.options.places import folder_to_write
 from samlet.cli.options.prompts import parse_prompts
+from samlet.cli.options.refining import RefineOption, SelectOption
 from samlet.cli.outputs import Outputs, plan_outputs
 from samlet.cli.ownership import OVERWRITE, readable
 from samlet.cli.passing_over import MaxBroken, PassedOver
@@ -75,16 +76,8 @@ def segment(
         ),
     ] = None,
     all_masks: Annotated[bool, Parameter(help="The older word for --candidates multimask.")] = False,
-    select: Annotated[
-        Literal["iou", "stability"],
-        Parameter(help="Which mask is best: by the IoU the model predicts, or (EdgeSAM) by its stability."),
-    ] = "iou",
-    refine: Annotated[
-        Literal["auto", "none", "edges", "look"],
-        Parameter(
-            help="look: look again at a window around the answer; edges: the photo places the edges; auto: both."
-        ),
-    ] = "auto",
+    select: SelectOption = "iou",
+    refine: RefineOption = "auto",
     smooth: Annotated[
         float,
         Parameter(

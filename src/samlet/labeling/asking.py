@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,11 @@ class Ask(Protocol):
     """A question to every image; picklable."""
 
     @property
+    def what(self) -> Literal["everything", "prompts"]:
+        """The kind of question."""
+        ...
+
+    @property
     def embeds(self) -> bool:
         """Whether `answer` wants the image's embedding, which is then made with those of other images."""
         ...
@@ -47,11 +52,12 @@ class Everything:
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     memory_budget: int = 512 << 20
-    embeds: bool = False  # it embeds crops itself
+    what: Literal["everything"] = field(default="everything", init=False)
+    embeds: bool = field(default=False, init=False)  # it embeds crops itself
 
     def to_json(self) -> dict[str, Any]:
         """See `Ask`."""
-        return {"what": "everything", **self.settings}
+        return {"what": self.what, **self.settings}
 
     def answer(self, predictor: Predictor, item: Item, image: NDArray[np.uint8], embedding: Embedding | None) -> Answer:
         """See `Ask`."""
@@ -70,17 +76,18 @@ class Prompted:
     refine: Refine = "auto"
     clean: bool = True
     select: Select = "iou"
+    what: Literal["prompts"] = field(default="prompts", init=False)
     embeds: bool = field(default=True, init=False)
 
     def to_json(self) -> dict[str, Any]:
         """See `Ask`."""
-        settings = asdict(self)
-        del settings["embeds"]
-        return {"what": "prompts", **settings}
+        return {"what": self.what, "refine": self.refine, "clean": self.clean, "select": self.select}
 
     def answer(self, predictor: Predictor, item: Item, image: NDArray[np.uint8], embedding: Embedding | None) -> Answer:
         """See `Ask`; an image without objects has no masks."""
-        objects = item.prompts or ()
+        if item.prompts is None:
+            raise PromptError("No prompts came with this image: its source brings none.")
+        objects = item.prompts
         masks: dict[int, Mask] = {}
         for hinted in (False, True):
             places = [place for place, each in enumerate(objects) if (each.mask is not None) == hinted]

@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from threading import Lock
+from threading import Lock, local
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samlet.ahead import one_ahead, some_ahead
-from samlet.backend import Embedding
+from samlet.backend import Backend, Embedding, MaskLogits
 from samlet.errors import BackendError, ImageError, SamletError
 from samlet.images import decode_image
 from samlet.labeling.asking import Ask
@@ -29,6 +30,8 @@ from samlet.labeling.places import Place
 from samlet.labeling.results import BrokenItem, LabeledImage, ShardResult, Sink, shard_name
 from samlet.labeling.schedule import DEATHS_OF_IMAGE, Task
 from samlet.predictor import Predictor
+from samlet.spec import ModelSpec
+from samlet.tokens import PromptTokens
 
 SHARDS = "shards"
 STAGES = ("read", "decode", "encode", "masks", "write")
@@ -76,6 +79,51 @@ class _Photo:
     embedding: Embedding | None = None
 
 
+class _Clock:
+    """Seconds by stage, of all threads. A stage within another, in one thread, counts for itself alone."""
+
+    def __init__(self) -> None:
+        self.seconds = _no_time()
+        self._lock = Lock()
+        self._inner = local()
+
+    @contextmanager
+    def timing(self, stage: str) -> Iterator[None]:
+        before = getattr(self._inner, "seconds", 0.0)
+        self._inner.seconds = 0.0
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            with self._lock:
+                self.seconds[stage] += spent - self._inner.seconds
+            self._inner.seconds = before + spent
+
+
+@dataclass(frozen=True)
+class _TimedBackend:
+    """A backend whose encoder is timed, whoever calls it."""
+
+    inner: Backend
+    clock: _Clock
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self.inner.spec
+
+    def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
+        with self.clock.timing("encode"):
+            return self.inner.encode(pixels)
+
+    def decode(self, features: Mapping[str, NDArray[Any]], tokens: PromptTokens) -> MaskLogits:
+        return self.inner.decode(features, tokens)
+
+
 class Worker:
     """Does shards, one at a time. `announce` gets the ids that a careful task looks at, before it does.
 
@@ -83,11 +131,11 @@ class Worker:
     """
 
     def __init__(self, setup: Setup, announce: Callable[[tuple[str, ...]], None] = lambda _: None) -> None:
-        self._setup = setup
-        self._announce = announce
-        self._seconds = _no_time()
-        self._lock = Lock()
         check_model(setup)
+        self._announce = announce
+        self._clock = _Clock()
+        encoder = _TimedBackend(setup.predictor.backend, self._clock)
+        self._setup = replace(setup, predictor=Predictor(encoder, setup.predictor.weights))
 
     def do(self, task: Task) -> ShardDone:
         """Label a shard, write its files, then its marker. OutputError, or an error of its source, ends the job."""
@@ -119,7 +167,7 @@ class Worker:
 
     def label_items(self, listed: Sequence[Listed], task: Task) -> ShardResult:
         """The masks of these images, as of one shard."""
-        self._seconds = _no_time()
+        self._clock.seconds = _no_time()
         images: list[LabeledImage] = []
         broken = [BrokenItem(each.item, _DEADLY) for each in listed if each.item.image_id in task.skipped]
         for photo in self._encoded([each for each in listed if each.item.image_id not in task.skipped], task):
@@ -129,7 +177,7 @@ class Worker:
             else:
                 images.append(answer)
         broken.sort(key=lambda each: each.item.image_id)
-        return ShardResult(task.shard, tuple(images), tuple(broken), dict(self._seconds))
+        return ShardResult(task.shard, tuple(images), tuple(broken), dict(self._clock.seconds))
 
     def _encoded(self, listed: Sequence[Listed], task: Task) -> Iterator[_Photo | BrokenItem]:
         """The images in their order, with their embeddings if those are wanted, made while the last are asked."""
@@ -154,10 +202,10 @@ class Worker:
     def _opened(self, listed: Listed) -> _Photo | BrokenItem:
         item = listed.item
         try:
-            with self._timed("read"):
+            with self._clock.timing("read"):
                 content = self._setup.sources[listed.source].read(item)
                 digest = hashlib.sha256(content).hexdigest()
-            with self._timed("decode"):
+            with self._clock.timing("decode"):
                 return _Photo(item, digest, len(content), decode_image(content, item.path))
         except (ImageError, MemoryError) as error:
             return BrokenItem(item, _reason(error))
@@ -170,7 +218,7 @@ class Worker:
         """The same images with embeddings; where the model fails on them together, each for itself."""
         photos = [photo for photo in batch if isinstance(photo, _Photo)]
         try:
-            with self._timed("encode"):
+            with self._clock.timing("decode"):  # what is resized for the network is the rest of decoding
                 embeddings = self._setup.predictor.embed_many([photo.pixels for photo in photos], max(len(photos), 1))
         except Exception as error:  # noqa: BLE001 - whatever a model raises loses the image it was shown, no other
             if len(photos) > 1:
@@ -183,20 +231,11 @@ class Worker:
         if task.careful:
             self._announce((photo.item.image_id,))
         try:
-            with self._timed("masks"):
+            with self._clock.timing("masks"):
                 masks, labels = self._setup.ask.answer(self._setup.predictor, photo.item, photo.pixels, photo.embedding)
         except Exception as error:  # noqa: BLE001 - as in _encode
             return BrokenItem(photo.item, _reason(error))
         return LabeledImage(photo.item, photo.sha256, photo.size_bytes, masks, labels)
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._seconds[stage] += time.perf_counter() - started
 
 
 def check_model(setup: Setup) -> None:

@@ -1,0 +1,72 @@
+"""The parameters of everything mode, which `samlet everything` and `samlet label` share."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from samlet.cli.options.bounds import Between
+from samlet.models.registry import DEFAULT_MODEL, get_spec
+
+Fraction = Annotated[float, Parameter(validator=Between(0, 1))]
+
+
+def _own(threshold: str) -> str:
+    return f"default: the model's own, {getattr(get_spec(DEFAULT_MODEL), threshold)} for {DEFAULT_MODEL}"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class EverythingOptions:
+    """Which clicks are tried and which masks stay; None is the model's own."""
+
+    points_per_side: Annotated[
+        int, Parameter(help="The grid has so many clicks in a row; default: 32.", validator=Between(1, 256))
+    ] = 32
+    pred_iou_thresh: Annotated[
+        Fraction | None, Parameter(help=f"The IoU a model must predict for its mask; {_own('pred_iou_thresh')}.")
+    ] = None
+    stability_score_thresh: Annotated[
+        Fraction | None,
+        Parameter(help=f"How little a mask may depend on its threshold; {_own('stability_score_thresh')}."),
+    ] = None
+    crop_n_layers: Annotated[
+        int,
+        Parameter(
+            help="Look again at 4 (1), also at 16 (2), … overlapping crops; default: 0.", validator=Between(0, 4)
+        ),
+    ] = 0
+    min_mask_region_area: Annotated[
+        int,
+        Parameter(help="Fill holes and remove specks below so many pixels; default: 0.", validator=Between(0, 10**8)),
+    ] = 0
+    fast: Annotated[bool, Parameter(help="Skip clicks in what is found already: quicker, not the same masks.")] = False
+    disjoint: Annotated[bool, Parameter(help="Give each pixel to one mask, the smallest over it.")] = False
+    mask_nms_thresh: Annotated[
+        Fraction | None, Parameter(help="Drop a mask with this IoU with a better one; default: boxes decide, at 0.7.")
+    ] = None
+    containment_thresh: Annotated[
+        Fraction | None,
+        Parameter(help="Drop a mask of which more than this share lies in a better one; default: none is dropped."),
+    ] = None
+    clean: Annotated[
+        bool,
+        Parameter(help="Without small islands and holes, or as the network says.", negative="--no-clean"),
+    ] = True
+    memory_budget: Annotated[
+        int,
+        Parameter(
+            help="Megabytes to work in, above the model and the image; default: 512.", validator=Between(8, 10**6)
+        ),
+    ] = 512
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments of `MaskGenerator` that change its masks."""
+        given = asdict(self)
+        del given["memory_budget"]
+        return given
+
+
+AS_THEY_ARE = EverythingOptions()
