@@ -48,7 +48,11 @@ def run(
     ],
     /,
     *,
-    output: Annotated[str, Parameter(help="Folder of the results; a job that was stopped goes on there.")],
+    output: Annotated[str, Parameter(help="Folder or s3:// URL of the results; a job that was stopped goes on there.")],
+    format_: Annotated[
+        Literal["parquet", "sa1b"],
+        Parameter(name="--format", help="Tables, or SA-1B's tar shards with the photos; default: parquet."),
+    ] = "parquet",
     ask: Annotated[
         Question | None,
         Parameter(
@@ -110,7 +114,8 @@ def run(
     order = _order(
         open_sources(sources, images, detections), ask, model, output, how, _prompted(refine, select, how), batch_size
     )
-    order = replace(order, images_per_shard=images_per_shard or IMAGES_PER_SHARD[order.ask.what])
+    per_shard = images_per_shard or IMAGES_PER_SHARD[order.ask.what]
+    order = replace(order, output=format_, images_per_shard=per_shard)
     threads = model.threads or 1
     if workers is None:
         workers = _default_workers(threads, how.memory_budget << 20, model.device)
@@ -140,9 +145,9 @@ def show_status(
     """
     from dataclasses import replace
 
+    from samlet.labeling.bucket import open_place
     from samlet.labeling.job import read_job
     from samlet.labeling.lease import holder
-    from samlet.labeling.places import open_place
     from samlet.labeling.plan import make_plan
     from samlet.labeling.status import Meter, read_status
 
@@ -168,10 +173,12 @@ def _order(
     batch_size: int,
 ) -> Order:
     """What is wanted, with the model ready; all that its results depend on is settled here."""
+    from samlet.files import check_folder
     from samlet.labeling.asking import Everything
+    from samlet.labeling.bucket import open_place
     from samlet.labeling.driver import Order
     from samlet.labeling.job import ModelFacts
-    from samlet.labeling.places import open_place
+    from samlet.labeling.places import Folder
 
     first = next(iter(sources[0].items()), None)
     has_prompts = first is not None and first.prompts is not None
@@ -181,6 +188,8 @@ def _order(
             "--detections, or --ask everything."
         )
     place = open_place(output)
+    if isinstance(place, Folder):
+        check_folder(place.path)
     predictor, threads = _predictor(model)
     spec = predictor.spec
     settings = how.settings()

@@ -124,8 +124,9 @@ class _Run:
             return
         named = next(iter(shard.broken.items()), None) if shard else None
         which = f"{named[0]}: {named[1].rstrip('.')}" if named else "found by an earlier run"
+        count = f"{broken} image{'s' if broken > 1 else ''}"
         raise DataError(
-            f"{broken} images could not be labeled, more than --max-broken {self.max_broken} allows, and are listed in "
+            f"{count} could not be labeled, more than --max-broken {self.max_broken} allows; see "
             f"{self.setup.place.name}/quarantine ({which}). All others are kept: give a higher --max-broken to go on, "
             "or --retry-broken to try those again."
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from samlet.errors import DataError, InputError, OutputError
+from samlet.errors import DataError, OutputError
 from samlet.files import forget, make_folder, sweep, write_aside
 from samlet.hub.lock import locked
 from samlet.reading import is_folder, is_missing, reading
@@ -53,13 +53,6 @@ class Place(Protocol):
     def tidy(self, folder: str) -> None:
         """Remove what killed writers left half-written in a folder, where that is possible."""
         ...
-
-
-def open_place(name: str) -> Place:
-    """The place of a path; InputError for what is none."""
-    if "://" in name:
-        raise InputError(f"{name} is a URL: results can only be written to a folder so far.")
-    return Folder(Path(name))
 
 
 @dataclass(frozen=True)

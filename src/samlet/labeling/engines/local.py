@@ -16,7 +16,7 @@ from samlet.labeling.schedule import Schedule, Task
 from samlet.labeling.worker import Setup, ShardDone, Worker
 from samlet.spawning import leave_to_parent, threads_each
 
-_DEATHS_AT_START = 3
+_DEATHS_AT_START = 6  # in a row
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _work(connection: Connection) -> None:
         connection.send("ready")
         while True:
             connection.send(worker.do(connection.recv()))
-    except EOFError:  # the parent has no more work
+    except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone
         return
     except SamletError as error:
         connection.send(error)
