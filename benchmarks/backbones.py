@@ -1,10 +1,15 @@
 """How long each classifier and segmenter takes here, in ONNX Runtime and OpenVINO, by turns: with random weights.
 
-    python benchmarks/backbones.py                        every model
+    python benchmarks/backbones.py --prepare              writes the graphs into runs/backbones: half an hour
+    python benchmarks/backbones.py                        every model, within 9 minutes
+    python benchmarks/backbones.py --timm                 timm's own implementation in torch beside ours
     python benchmarks/backbones.py --only efficientvit-m  those whose name begins so
-    python benchmarks/backbones.py --timm                 timm's own implementation in torch beside ours, where timm is
 
-Prints a table and one JSON line. Segmenters see a square of their canvas.
+Prints a row of a table a model and one JSON line. Segmenters see a square of their canvas. Each model has its share of
+the minutes that are left: as many rounds, from 3 to 15, as fit into it. In a round each runtime answers twice, and the
+second answer is timed; the table has the medians.
+
+timm wants a torchvision that fits torch: beside the CPU's torch of PyTorch's own index, that index's.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -33,16 +38,27 @@ from samlet.runtime.openvino import OpenVinoBackend
 from samlet.runtime.torch_network import TorchNetwork
 from samlet.spec import ModelSpec
 
+Runs = dict[str, Callable[[], Any]]
+
 TIMM = {f"efficientvit-{size}": f"efficientvit_{size}" for size in ("b0", "b1", "b2", "b3", "l1", "l2", "l3")} | {
     f"efficientvit-m{i}": f"efficientvit_m{i}" for i in range(6)
 }
+FEWEST, MOST = 3, 15  # rounds
 
 
-def runs_of(spec: ModelSpec, folder: Path, with_timm: bool) -> dict[str, Callable[[], Any]]:
+def prepared(spec: ModelSpec, graphs: Path) -> Path:
+    """The artifact of a model with random weights in the folder `graphs`, made if it is not there."""
+    folder = graphs / spec.name
+    if not (folder / MANIFEST).is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_graph(plan_network(create(spec), torch.float32, full_size=False), folder / NETWORK)
+        (folder / MANIFEST).write_text(json.dumps(manifest_record(folder, spec, "float32")), encoding="utf-8")
+    return folder
+
+
+def runs_of(spec: ModelSpec, folder: Path, with_timm: bool) -> Runs:
     """By name, one run of the model on one image in each runtime."""
     model = create(spec)
-    write_graph(plan_network(model, torch.float32, full_size=False), folder / NETWORK)
-    (folder / MANIFEST).write_text(json.dumps(manifest_record(folder, spec, "float32")), encoding="utf-8")
     fuse(model)
     side = spec.image.canvas
     pixels = np.random.default_rng(0).normal(size=(1, 3, side, side)).astype(np.float32)
@@ -51,9 +67,7 @@ def runs_of(spec: ModelSpec, folder: Path, with_timm: bool) -> dict[str, Callabl
         "openvino": OpenVinoBackend.from_folder(folder),
         "torch": TorchNetwork(model, spec),
     }
-    runs: dict[str, Callable[[], Any]] = {
-        name: lambda backend=backend: backend.logits(pixels) for name, backend in backends.items()
-    }
+    runs: Runs = {name: lambda backend=backend: backend.logits(pixels) for name, backend in backends.items()}
     if with_timm and spec.name in TIMM:
         import timm  # pyright: ignore[reportMissingImports] - optional
 
@@ -63,34 +77,55 @@ def runs_of(spec: ModelSpec, folder: Path, with_timm: bool) -> dict[str, Callabl
     return runs
 
 
+def rounds_within(runs: Runs, seconds: float) -> int:
+    """How many rounds fit into so many seconds, by what one takes."""
+    start = perf_counter()
+    for run in runs.values():
+        run()
+    left = seconds - (perf_counter() - start)
+    start = perf_counter()
+    for run in runs.values():
+        run()
+    return min(MOST, max(FEWEST, int(left / (2 * (perf_counter() - start)))))
+
+
+def measure(specs: list[ModelSpec], graphs: Path, columns: list[str], minutes: float) -> dict[str, Any]:
+    """Print a row a model, of median milliseconds; return those and the rounds."""
+    end = perf_counter() + 60 * minutes
+    rows: dict[str, Any] = {}
+    for place, spec in enumerate(specs):
+        share = (end - perf_counter()) / (len(specs) - place)
+        start = perf_counter()
+        runs = runs_of(spec, prepared(spec, graphs), "timm" in columns)
+        rounds = rounds_within(runs, share - (perf_counter() - start))
+        seconds = take_turns(runs, rounds)
+        found = {name: round(1e3 * median(each), 2) for name, each in seconds.items()}
+        rows[spec.name] = found | {"rounds": rounds}
+        cells = " | ".join(f"{found[name]:.1f}" if name in found else "" for name in columns)
+        print(f"| `{spec.name}` | {spec.encoder_macs / 1e9:.2f} | {cells} |", flush=True)
+    return rows
+
+
 def main() -> None:
-    """Measure and print."""
+    """Prepare, or measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="names that begin so")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--graphs", type=Path, default=Path("runs/backbones"), help="folder of the exported graphs")
+    parser.add_argument("--prepare", action="store_true", help="write the graphs and measure nothing")
+    parser.add_argument("--minutes", type=float, default=9, help="for all of it, where the graphs are there")
     parser.add_argument("--timm", action="store_true")
     arguments = parser.parse_args()
-    rows = {}
-    print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print(f"{'model':34}{'GMACs':>8}{'onnx ms':>10}{'openvino ms':>13}{'torch ms':>10}" + "   timm ms" * arguments.timm)
-    for spec in MODELS:
-        if spec.task == "promptable" or not spec.name.startswith(arguments.only):
-            continue
-        with TemporaryDirectory() as folder:
-            runs = runs_of(spec, Path(folder), arguments.timm)
-            seconds = take_turns(runs, arguments.rounds)
-        rows[spec.name] = {name: round(1e3 * median(found), 2) for name, found in seconds.items()}
-        times = "".join(
-            f"{rows[spec.name].get(name, float('nan')):>{width}.1f}"
-            for name, width in (
-                ("onnx", 10),
-                ("openvino", 13),
-                ("torch", 10),
-                *([("timm", 10)] if arguments.timm else []),
-            )
-        )
-        print(f"{spec.name:34}{spec.encoder_macs / 1e9:>8.2f}{times}", flush=True)
-    print(json.dumps({"milliseconds": rows, "rounds": arguments.rounds, "load": os.getloadavg()[0]}))
+    specs = [spec for spec in MODELS if spec.task != "promptable" and spec.name.startswith(arguments.only)]
+    if arguments.prepare:
+        for spec in specs:
+            print(prepared(spec, arguments.graphs), flush=True)
+        return
+    columns = ["onnx", "openvino", "torch", *(["timm"] if arguments.timm else [])]
+    load = os.getloadavg()[0]
+    print(f"Load average before: {load:.1f} on {os.cpu_count()} cores; torch on {torch.get_num_threads()} threads.\n")
+    print(f"| model | GMACs | {' | '.join(f'{name} ms' for name in columns)} |\n|---|{'---|' * (len(columns) + 1)}")
+    rows = measure(specs, arguments.graphs, columns, arguments.minutes)
+    print("\n" + json.dumps({"milliseconds": rows, "load": load}))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from samlet.export.parity import Parity
     ("arguments", "word"),
     [
         (["export", "no-such-model", "--to", "onnx", "--output", "out"], "no-such-model"),
+        (["export", "--to", "onnx", "--output", "out"], "Name a model"),
         (["export", "mobile-sam", "--to", "abacus", "--output", "out"], "abacus"),
         (["export", "mobile-sam", "--output", "out"], "--to"),
         (["export", "mobile-sam", "--to", "onnx"], "--output"),
@@ -75,6 +76,9 @@ def test_the_options_reach_the_exporter(tmp_path, monkeypatch):
     photos.mkdir()
     for name in ("b.JPG", "a.avif", "c.tiff", "notes.txt"):
         (photos / name).touch()
+    for label in ("cat", "dog"):
+        (tmp_path / "classes" / label).mkdir(parents=True)
+        (tmp_path / "classes" / label / "0.png").touch()
     checkpoint = tmp_path / "tiny.pt"
     torch.save({}, checkpoint)
     arguments = ["export", "mobile-sam", "--to", "onnx", "--checkpoint", str(checkpoint), "--layout", "official"]
@@ -82,6 +86,10 @@ def test_the_options_reach_the_exporter(tmp_path, monkeypatch):
     assert cli.main([*arguments, "--opset", "17"]) == 0
     assert (asked["layout"], asked["precision"], asked["opset"]) == ("official", "int8", 17)
     assert asked["calibration"] == [photos / "a.avif", photos / "b.JPG", photos / "c.tiff"]
+    shutil.rmtree(tmp_path / "model")
+    arguments[arguments.index(str(photos))] = str(tmp_path / "classes")
+    assert cli.main(arguments) == 0
+    assert asked["calibration"] == [tmp_path / "classes" / label / "0.png" for label in ("cat", "dog")]
 
 
 def test_a_calibration_folder_that_is_not_there_is_named(tmp_path, monkeypatch, capsys):

@@ -50,6 +50,24 @@ def test_enlarged_logits_are_compared_at_their_size():
     assert parity.violations(TOLERANCES["float32"]) == []
 
 
+def test_a_pixel_between_two_classes_may_fall_to_either_a_view_may_not():
+    logits = np.zeros((2, 200, 200), np.float32)
+    logits[0] = np.linspace(-1, 1, 200)
+    other = logits.copy()
+    other[0, 0, 99] += 0.006  # the surest class changes there, by a hundredth of the standard deviation
+    tolerance = replace(TOLERANCES["float32"], logits=0.1)
+    parity = NetworkParity()
+    parity.add(logits, other, (200, 200))
+    assert parity.top1 == 1 - 1 / 200**2
+    assert parity.violations(tolerance) == []
+    other[0, :5, 99] += 0.006
+    parity.add(logits, other, (200, 200))
+    assert "99.99" in parity.violations(replace(tolerance, pixels=0.99999))[0]
+    view = NetworkParity()
+    view.add(np.float32([0, 1e-9]), np.float32([1e-9, 0]), (200, 200))
+    assert "in 0.000% of views" in view.violations(replace(tolerance, logits=3))[0]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

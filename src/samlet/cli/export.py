@@ -11,8 +11,8 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from samlet.cli.options.bounds import Between
-from samlet.cli.options.model import CheckpointFile, ModelName
-from samlet.cli.options.photos import find_photos
+from samlet.cli.options.model import CheckpointFile
+from samlet.cli.options.photos import find_photos, photos_of_classes
 from samlet.cli.options.places import folder_to_write
 from samlet.cli.pull import with_weights
 from samlet.cli.tables import print_table
@@ -28,7 +28,9 @@ COLUMNS = (("", "left"), ("", "left"))
 
 
 def export(
-    model: ModelName,
+    model: Annotated[
+        str | None, Parameter(help="A name from `samlet models`; weights that samlet trained need none.")
+    ] = None,
     *,
     to: Annotated[Literal["onnx"], Parameter(help="The format.")],
     output: Annotated[
@@ -58,7 +60,8 @@ def export(
         ),
     ] = 20,
     calibration: Annotated[
-        Path | None, Parameter(help="Folder of photos that int8 is calibrated on; it takes 64 of them.")
+        Path | None,
+        Parameter(help="Folder of photos, or of class folders, that int8 is calibrated on; it takes 64 photos."),
     ] = None,
     photos: Annotated[
         list[Path] | None,
@@ -77,6 +80,8 @@ def export(
     written if they differ.
     """
     start = time.perf_counter()
+    if model is None and checkpoint is None:
+        raise InputError("Name a model of `samlet models`, or give --checkpoint with weights that samlet trained.")
     spec = described(model, checkpoint)
     chosen = _chosen(precision, calibration, photos)
     if random_weights and checkpoint is not None:
@@ -153,7 +158,7 @@ def _chosen(precision: str, calibration: Path | None, photos: list[Path] | None)
         raise InputError("--calibration is for int8 and would be ignored: leave it out, or ask for --precision int8.")
     if not calibration.is_dir():
         raise InputError(f"{calibration} is no folder: --calibration takes a folder of photos.")
-    return chosen | {"calibration": find_photos([calibration])}
+    return chosen | {"calibration": photos_of_classes(calibration) or find_photos([calibration])}
 
 
 def _rows(

@@ -27,10 +27,10 @@ def labels_of(logits: NDArray[np.float32], size_hw: tuple[int, int]) -> NDArray[
     band = max(1, BAND_VALUES // (classes * width))
     for top in range(0, height, band):
         part = weights[top : top + band]
+        needed = slice(*(np.flatnonzero(part.any(0))[[0, -1]] + (0, 1)))  # a band needs few rows of a fine grid
         # cv2.resize keeps rows that stay as many as they are: only columns are interpolated
-        wide = cv2.resize(
-            (part @ flat).reshape(-1, columns), (width, len(part) * classes), interpolation=cv2.INTER_CUBIC
-        )
+        tall = (part[:, needed] @ flat[needed]).reshape(-1, columns)
+        wide = cv2.resize(tall, (width, len(tall)), interpolation=cv2.INTER_CUBIC)
         labels[top : top + band] = wide.reshape(len(part), classes, width).argmax(1)
     return labels
 

@@ -51,7 +51,8 @@ def test_what_is_named_is_taken_whatever_its_name(folder):
     ("named", "sentence"),
     [
         ("inner/*.jpg", "No image matches"),
-        ("empty", "holds no image"),
+        ("empty", r"holds no image \(.*\)\.$"),
+        ("outer", r"holds no image .*; for those of the folders in it: 'outer/\*/\*'"),
         ("gone.jpg", "gone.jpg does not exist"),
         ("https://example.com/a.jpg", "does not exist: samlet reads files, so download it first"),
         ("s3://bucket/a.jpg", "does not exist: samlet reads files, so download it first"),
@@ -59,6 +60,8 @@ def test_what_is_named_is_taken_whatever_its_name(folder):
 )
 def test_what_means_no_image(folder, monkeypatch, named, sentence):
     (folder / "empty").mkdir()
+    (folder / "outer" / "cat").mkdir(parents=True)
+    (folder / "outer" / "cat" / "0.png").touch()
     monkeypatch.chdir(folder)
     with pytest.raises(ImageError, match=sentence):
         find_photos([Path(named)])

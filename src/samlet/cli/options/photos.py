@@ -32,13 +32,21 @@ def photos_in(folder: Path) -> list[Path]:
     return [path for path in list_folder(folder, ImageError) if path.is_file() and is_photo(path.name)]
 
 
+def photos_of_classes(folder: Path) -> list[Path]:
+    """The image files of the folders in a folder, one class after another; none if it holds images itself."""
+    if photos_in(folder):
+        return []
+    return [photo for inner in list_folder(folder, ImageError) if inner.is_dir() for photo in photos_in(inner)]
+
+
 def _photos_of(named: Path) -> list[Path]:
     if has_magic(str(named)) and is_missing(named):
         return _matches(str(named))
     if is_folder(named, ImageError):
         found = photos_in(named)
         if not found:
-            raise ImageError(f"{named} holds no image ({', '.join(sorted(PHOTO_SUFFIXES))}).")
+            deeper = f"; for those of the folders in it: '{named}/*/*'" if photos_of_classes(named) else ""
+            raise ImageError(f"{named} holds no image ({', '.join(sorted(PHOTO_SUFFIXES))}){deeper}.")
         return found
     with reading(named, "an image", ImageError):
         return [named]
