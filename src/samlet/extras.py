@@ -18,6 +18,7 @@ PACKAGES_OF_EXTRA: dict[str, frozenset[str]] = {
     "export": frozenset({"torch", "safetensors", "onnx", "onnxscript"}),
     "label": frozenset({"pyarrow", "fsspec"}),
     "cloud": frozenset({"s3fs", "gcsfs", "aiohttp"}),
+    "raster": frozenset({"rasterio", "pyogrio", "shapely", "pyproj"}),
     "ray": frozenset({"ray", "pandas"}),
     "web": frozenset({"fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"}),
     "cvat": frozenset({"cvat_sdk"}),

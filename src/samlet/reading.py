@@ -45,7 +45,7 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-_NOISY = r"(PIL|numpy|torch|safetensors)\b"  # libraries that warn about a file which is read or refused anyway
+_NOISY = r"(PIL|numpy|rasterio|torch|safetensors)\b"  # libraries that warn about a file which is read or refused anyway
 _URL = re.compile(r"[a-z][a-z0-9+]+:/", re.IGNORECASE)  # a path has lost the second slash
 
 # Without any handler Python would print what Pillow logs about a damaged file.

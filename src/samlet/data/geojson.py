@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,21 +20,29 @@ def to_collection(masks: MaskSet, labels: str | Sequence[str], tolerance_px: flo
     return {
         "type": "FeatureCollection",
         "features": [
-            {
-                "type": "Feature",
-                "id": number,
-                "geometry": _geometry(mask.polygons(tolerance_px)),
-                "properties": {
-                    "objectType": "annotation",
-                    "classification": {"name": label},
+            feature(
+                number,
+                _geometry(mask.polygons(tolerance_px)),
+                label,
+                {
                     "area_px": mask.area_px,
                     "box_xywh": list(mask.box_xywh),
                     "predicted_iou": mask.iou,
                     "stability_score": mask.stability,
                 },
-            }
+            )
             for number, (mask, label) in enumerate(zip(masks, each, strict=True))
         ],
+    }
+
+
+def feature(number: int, geometry: dict[str, Any], label: str, known: Mapping[str, Any]) -> dict[str, Any]:
+    """One mask as QuPath reads it; `known` are its other properties."""
+    return {
+        "type": "Feature",
+        "id": number,
+        "geometry": geometry,
+        "properties": {"objectType": "annotation", "classification": {"name": label}, **known},
     }
 
 

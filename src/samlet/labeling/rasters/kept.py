@@ -1,0 +1,113 @@
+"""What is done of a raster: the masks of each window, a line of a file for each row of windows.
+
+A line is written once its window is done, so a process that is killed loses the window it was at. A line that was cut,
+and what follows it, is done again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samlet.errors import DataError
+from samlet.files import make_folder, output_error
+from samlet.geometry.rle import Rle
+from samlet.geometry.runs import Runs
+from samlet.geometry.seams import Grid, Piece
+from samlet.geometry.windows import Window
+
+FOLDER = "windows"
+
+
+@dataclass(frozen=True)
+class KeptWindows:
+    """The windows of a grid that are done, in `folder`."""
+
+    folder: Path
+    grid: Grid
+
+    def row(self, number: int) -> list[tuple[Window, list[Piece]]]:
+        """The windows of a row that are done, from left to right, and their pieces; fewer than there are, or none."""
+        return [(window, pieces) for window, pieces, _ in self._lines(number)]
+
+    def done(self) -> list[int]:
+        """How many windows of each row are done; of the one that was being written, the lines that are whole."""
+        return [sum(1 for _ in self._lines(number)) for number in range(len(self.grid.tops))]
+
+    def start(self, number: int, done: int) -> None:
+        """Before windows are added to a row of which `done` are: what a killed process left half-written goes."""
+        make_folder(self.folder)
+        path = self._path(number)
+        ends = [0, *(end for _, _, end in self._lines(number))]
+        try:
+            with path.open("ab") as file:
+                file.truncate(ends[done])
+        except OSError as error:
+            raise output_error(path, error) from error
+
+    def add(self, number: int, window: Window, pieces: Sequence[Piece]) -> None:
+        """The next window of a row is done. OutputError if it cannot be written."""
+        record = {"window_xyxy": window.xyxy, "masks": [_to_json(piece) for piece in pieces]}
+        path = self._path(number)
+        try:
+            with path.open("ab") as file:
+                file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+        except OSError as error:
+            raise output_error(path, error) from error
+
+    def _lines(self, number: int) -> Iterator[tuple[Window, list[Piece], int]]:
+        """Windows, pieces, and where the line ends in the file."""
+        path, end = self._path(number), 0
+        if not path.exists():
+            return
+        with path.open("rb") as file:
+            for window in self.grid.row(number):
+                line = file.readline()
+                end += len(line)
+                pieces = _of_line(line, window, self.grid.size_hw)
+                if pieces is None:
+                    return
+                yield window, pieces, end
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.jsonl"
+
+
+def _to_json(piece: Piece) -> dict[str, Any]:
+    window = piece.window
+    code = piece.runs.to_rle(window.size_hw, (window.left, window.top))
+    return {
+        "counts": code["counts"].decode(),
+        "number": piece.number,
+        "iou": piece.iou,
+        "stability": piece.stability,
+        "point_xy": piece.point_xy,
+    }
+
+
+def _of_line(line: bytes, window: Window, size_hw: tuple[int, int]) -> list[Piece] | None:
+    """The pieces of a line; None if it was cut."""
+    try:
+        record = json.loads(line) if line.endswith(b"\n") else {}
+        if tuple(record["window_xyxy"]) != window.xyxy:
+            return None
+        return [_piece(mask, window, size_hw) for mask in record["masks"]]
+    except (KeyError, TypeError, ValueError, DataError):
+        return None
+
+
+def _piece(record: dict[str, Any], window: Window, size_hw: tuple[int, int]) -> Piece:
+    code: Rle = {"size": list(window.size_hw), "counts": record["counts"].encode()}
+    point = record["point_xy"]
+    return Piece.of(
+        Runs.of(code, (window.left, window.top)),
+        window,
+        record["number"],
+        size_hw,
+        record["iou"],
+        record["stability"],
+        None if point is None else (point[0], point[1]),
+    )
