@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from samlet.cli.options.bounds import Between
+from samlet.cli.options.engine import HERE, EngineOptions
 from samlet.cli.options.everything import AS_THEY_ARE, EverythingOptions
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.cli.options.refining import RefineOption, SelectOption
@@ -87,6 +88,7 @@ def run(
             validator=Between(0, 1024),
         ),
     ] = None,
+    where: EngineOptions = HERE,
     max_broken: Annotated[
         int,
         Parameter(help="Go on if at most so many images cannot be labeled; exit code 3.", validator=Between(0)),
@@ -98,7 +100,7 @@ def run(
     ] = 10,
     json_: Annotated[bool, Parameter(name="--json", help="Print the last status, or the plan, as JSON.")] = False,
 ) -> None:
-    """Find masks in any number of images, on all cores, and keep them as Parquet.
+    """Find masks in any number of images, on all cores or on a cluster, and keep them as Parquet.
 
     The output has masks/*.parquet (a row for each mask), images/*.parquet, quarantine/*.parquet (what could not be
     labeled, and why) and status.json. Stopped or killed at any moment, the same command goes on, and the result is the
@@ -107,10 +109,10 @@ def run(
     from dataclasses import replace
 
     from samlet.labeling.driver import label
-    from samlet.labeling.engines.local import LocalEngine
     from samlet.labeling.estimate import estimate
     from samlet.labeling.sources import open_sources
 
+    where.check(workers)
     order = _order(
         open_sources(sources, images, detections), ask, model, output, how, _prompted(refine, select, how), batch_size
     )
@@ -122,8 +124,9 @@ def run(
     if dry_run:
         _print_estimate(estimate(order), workers, threads, machines, json_)
         return
+    engine = where.make(workers, threads)
     with progress_bars() as bars:
-        status = label(order, LocalEngine(workers, threads), max_broken, retry_broken, _teller(bars))
+        status = label(order, engine, max_broken, retry_broken, _teller(bars))
     _print_status(status, output, json_)
     if status.done.broken:
         raise PassedOverError(

@@ -56,31 +56,17 @@ class RayEngine:
             yield from self._labeled(ray, shards, setup)
 
     def _labeled(self, ray: Any, shards: Sequence[int], setup: Setup) -> Iterator[ShardDone]:
-        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-            ray.get_runtime_context().get_node_id(), soft=False
-        )
-        attempts = ray.remote(num_cpus=0, scheduling_strategy=here)(Attempts).remote()
-        pool = ray.data.ActorPoolStrategy(min_size=self.min_workers, max_size=self.max_workers)
-        # A block is what is done again when its actor dies: one shard.
-        data = ray.data.from_items([{"shard": number} for number in shards], override_num_blocks=len(shards)).map(
-            _Labeler,
-            fn_constructor_args=(setup, attempts),
-            compute=pool,
-            num_cpus=self.cpus,
-            num_gpus=self.gpus,
-        )
-        rows = iter(data.iter_rows())
+        rows = ray.remote(num_cpus=0)(_Rows).remote(self, shards, setup)
         try:
-            for row in rows:
-                said = ray.cloudpickle.loads(row["said"])
-                if isinstance(said, Exception):
-                    raise said
-                yield said
+            while (said := ray.get(rows.next.remote())) is not None:
+                done = ray.cloudpickle.loads(said)
+                if isinstance(done, Exception):
+                    raise done
+                yield done
         except ray.exceptions.RayError as error:
             raise BackendError(f"Ray gave up: {_first_line(error)} What is done is kept: start again.") from error
         finally:
-            del rows, data  # which ends the actors
-            ray.kill(attempts)
+            ray.kill(rows)  # and with it the workers, which it owns
 
     @contextmanager
     def _connected(self, ray: Any) -> Iterator[None]:
@@ -96,7 +82,8 @@ class RayEngine:
         try:
             ray.init(**options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            raise BackendError(f"Ray cannot be started at {address}: {_first_line(error)}") from error
+            token = "" if address == _HERE else " Where the cluster asks for a token, set RAY_AUTH_MODE=token."
+            raise BackendError(f"Ray cannot be reached at {address}: {_first_line(error)}{token}") from error
         try:
             yield
         finally:
@@ -113,6 +100,29 @@ class RayEngine:
                     kind,
                     there.get(kind, 0),
                 )
+
+
+class _Rows:
+    """An actor that runs the data pipeline: through `ray://` a program cannot, its cluster can."""
+
+    def __init__(self, engine: RayEngine, shards: Sequence[int], setup: Setup) -> None:
+        ray = import_ray()
+        attempts = ray.remote(num_cpus=0)(Attempts).remote()
+        # A block is what is done again when its actor dies: one shard.
+        data = ray.data.from_items([{"shard": number} for number in shards], override_num_blocks=len(shards))
+        done = data.map(
+            _Labeler,
+            fn_constructor_args=(setup, attempts),
+            compute=ray.data.ActorPoolStrategy(min_size=engine.min_workers, max_size=engine.max_workers),
+            num_cpus=engine.cpus,
+            num_gpus=engine.gpus,
+        )
+        self._rows = iter(done.iter_rows())
+
+    def next(self) -> bytes | None:
+        """What a worker said of its shard; None behind the last."""
+        row = next(self._rows, None)
+        return None if row is None else row["said"]
 
 
 class _Labeler:
@@ -157,7 +167,6 @@ def import_ray() -> Any:
     try:
         ray = import_without_telemetry("ray")
         import_without_telemetry("ray.data")
-        import_without_telemetry("ray.util.scheduling_strategies")
     except ImportError as error:
         raise MissingExtraError("ray", "--engine ray") from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
