@@ -108,7 +108,7 @@ def run(
     """
     from dataclasses import replace
 
-    from samlet.labeling.driver import label
+    from samlet.labeling.driver import counted, label
     from samlet.labeling.estimate import estimate
     from samlet.labeling.sources import open_sources
 
@@ -122,17 +122,15 @@ def run(
     if workers is None:
         workers = _default_workers(threads, how.memory_budget << 20, model.device)
     if dry_run:
-        _print_estimate(estimate(order), workers, threads, machines, json_)
+        _print_estimate(estimate(order), max(workers, 1), threads, machines, json_)
         return
     engine = where.make(workers, threads)
     with progress_bars() as bars:
         status = label(order, engine, max_broken, retry_broken, _teller(bars))
     _print_status(status, output, json_)
     if status.done.broken:
-        raise PassedOverError(
-            f"{status.done.broken} images could not be labeled and are listed in {output}/quarantine; all others are "
-            "done."
-        )
+        count = counted(status.done.broken)
+        raise PassedOverError(f"{count} could not be labeled, see {output}/quarantine; all others are done.")
 
 
 @app.command(name="status")

@@ -124,9 +124,8 @@ class _Run:
             return
         named = next(iter(shard.broken.items()), None) if shard else None
         which = f"{named[0]}: {named[1].rstrip('.')}" if named else "found by an earlier run"
-        count = f"{broken} image{'s' if broken > 1 else ''}"
         raise DataError(
-            f"{count} could not be labeled, more than --max-broken {self.max_broken} allows; see "
+            f"{counted(broken)} could not be labeled, more than --max-broken {self.max_broken} allows; see "
             f"{self.setup.place.name}/quarantine ({which}). All others are kept: give a higher --max-broken to go on, "
             "or --retry-broken to try those again."
         )
@@ -154,6 +153,11 @@ class _Run:
         if time.monotonic() - self._told > STATUS_EVERY_S:
             write_status(self.setup.place, status)
             self._told = time.monotonic()
+
+
+def counted(images: int) -> str:
+    """So many images, in words."""
+    return f"{images:,} image{'' if images == 1 else 's'}"
 
 
 def shard_line(shard: ShardDone, status: Status) -> str:

@@ -28,7 +28,6 @@ FOLDER = "listing"
 _ROWS_AT_ONCE = 65_536
 _ROWS_OF_PIECE = 65_536
 _SHARDS_OF_PIECE = 1024
-_PIECES_KEPT = 4
 
 
 class Listed(NamedTuple):
@@ -87,11 +86,23 @@ def digest_of(sources: Sequence[Source]) -> tuple[int, str]:
     return sum(1 for _ in _rows(sources, digest)), digest.hexdigest()
 
 
-def shard_items(place: Place, number: int, images_per_shard: int) -> list[Listed]:
-    """The images of one shard; OutputError if the listing was lost."""
-    of_piece = shards_of_piece(images_per_shard)
-    piece = _open_piece(place, number // of_piece)
-    return _listed(piece.read_row_group(number % of_piece))
+class KeptListing:
+    """The listing in an output, read a shard at a time; the piece that was read last stays in memory.
+
+    OutputError if the listing was lost.
+    """
+
+    def __init__(self, place: Place, images_per_shard: int) -> None:
+        self._place = place
+        self._of_piece = shards_of_piece(images_per_shard)
+        self._opened: tuple[int, Any] = (-1, None)
+
+    def shard(self, number: int) -> list[Listed]:
+        """The images of one shard."""
+        wanted, row_group = divmod(number, self._of_piece)
+        if self._opened[0] != wanted:
+            self._opened = wanted, _parquet_file(self._place, _piece_name(wanted))
+        return _listed(self._opened[1].read_row_group(row_group))
 
 
 def difference(place: Place, sources: Sequence[Source]) -> str:
@@ -219,11 +230,6 @@ def _arrays(columns: Sequence[list[Any]]) -> list[Any]:
 
 def _piece_name(number: int) -> str:
     return f"{FOLDER}/{number:06}.parquet"
-
-
-@lru_cache(maxsize=_PIECES_KEPT)
-def _open_piece(place: Place, number: int) -> Any:
-    return _parquet_file(place, _piece_name(number))
 
 
 def _parquet_file(place: Place, name: str) -> Any:

@@ -25,7 +25,7 @@ from samlet.images import decode_image
 from samlet.labeling.asking import Ask
 from samlet.labeling.items import Item, Source
 from samlet.labeling.job import Job
-from samlet.labeling.listing import Listed, shard_items
+from samlet.labeling.listing import KeptListing, Listed
 from samlet.labeling.places import Place
 from samlet.labeling.results import BrokenItem, LabeledImage, ShardResult, Sink, shard_name
 from samlet.labeling.schedule import DEATHS_OF_IMAGE, Task
@@ -133,6 +133,7 @@ class Worker:
     def __init__(self, setup: Setup, announce: Callable[[tuple[str, ...]], None] = lambda _: None) -> None:
         check_model(setup)
         self._announce = announce
+        self._listing = KeptListing(setup.place, setup.job.images_per_shard)
         self._clock = _Clock()
         encoder = _TimedBackend(setup.predictor.backend, self._clock)
         self._setup = replace(setup, predictor=Predictor(encoder, setup.predictor.weights))
@@ -156,12 +157,11 @@ class Worker:
 
     def label(self, task: Task) -> ShardResult:
         """The masks of a shard's images, which are neither written nor committed."""
-        listed = shard_items(self._setup.place, task.shard, self._setup.job.images_per_shard)
-        return self.label_items(listed, task)
+        return self.label_items(self._listing.shard(task.shard), task)
 
     def _reader(self, task: Task) -> Callable[[Item], bytes]:
         """How the files of a shard's images are read again."""
-        listed = shard_items(self._setup.place, task.shard, self._setup.job.images_per_shard)
+        listed = self._listing.shard(task.shard)
         sources = {each.item.image_id: self._setup.sources[each.source] for each in listed}
         return lambda item: sources[item.image_id].read(item)
 
