@@ -19,7 +19,11 @@ class AnsweredError(Exception):
 
 
 class ClientPayloadError(Exception):
-    """aiohttp's, by its name."""
+    """aiohttp's, by its name; behind it is an error with the status 400."""
+
+    def __init__(self):
+        super().__init__()
+        self.__cause__ = AnsweredError(code=400)
 
 
 def boto(status):

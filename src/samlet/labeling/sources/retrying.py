@@ -56,11 +56,11 @@ def is_passing(error: BaseException) -> bool:
         return True
     if isinstance(error, _STAYING):
         return False
+    if _BROKEN_OFF & {kind.__name__ for kind in type(error).__mro__}:
+        return True  # first, for aiohttp gives a body that broke off the status 400
     status = status_of(error)
     if status is not None:
         return status in _PASSING_STATUS
-    if _BROKEN_OFF & {kind.__name__ for kind in type(error).__mro__}:
-        return True
     if isinstance(error, (ConnectionError, TimeoutError)):
         return True
     return isinstance(error, OSError) and error.errno in _PASSING_ERRNO
