@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from samlet.cli.label_raster import label_raster
 from samlet.cli.options.bounds import Between
 from samlet.cli.options.engine import HERE, EngineOptions
 from samlet.cli.options.everything import AS_THEY_ARE, EverythingOptions
 from samlet.cli.options.model import THE_DEFAULT, ModelOptions
+from samlet.cli.options.raster import NO_RASTER, RasterOptions
 from samlet.cli.options.refining import RefineOption, SelectOption
 from samlet.cli.progress import progress_bars
 from samlet.cli.tables import megabytes, print_table
@@ -51,9 +53,13 @@ def run(
     *,
     output: Annotated[str, Parameter(help="Folder or s3:// URL of the results; a job that was stopped goes on there.")],
     format_: Annotated[
-        Literal["parquet", "sa1b"],
-        Parameter(name="--format", help="Tables, or SA-1B's tar shards with the photos; default: parquet."),
-    ] = "parquet",
+        Literal["parquet", "sa1b", "gpkg", "geojson"] | None,
+        Parameter(
+            name="--format",
+            help="Tables, or SA-1B's tar shards with the photos; default: parquet. Of a raster gpkg or geojson; "
+            "default: gpkg.",
+        ),
+    ] = None,
     ask: Annotated[
         Question | None,
         Parameter(
@@ -68,6 +74,7 @@ def run(
     refine: RefineOption = "auto",
     select: SelectOption = "iou",
     how: EverythingOptions = AS_THEY_ARE,
+    raster: RasterOptions = NO_RASTER,
     model: ModelOptions = THE_DEFAULT,
     images_per_shard: Annotated[
         int | None,
@@ -105,6 +112,8 @@ def run(
     The output has masks/*.parquet (a row for each mask), images/*.parquet, quarantine/*.parquet (what could not be
     labeled, and why) and status.json. Stopped or killed at any moment, the same command goes on, and the result is the
     same to the byte. A changed model, setting or source is refused. `samlet label status OUTPUT` tells how far it is.
+    With --window, or another option of rasters, the source is one raster, and the output its masks as polygons and as
+    labels in its coordinates.
     """
     from dataclasses import replace
 
@@ -112,12 +121,19 @@ def run(
     from samlet.labeling.estimate import estimate
     from samlet.labeling.sources import open_sources
 
+    if raster.is_given or format_ in ("gpkg", "geojson"):
+        _refuse_of_photos({"--ask": ask, "--images": images, "--detections": detections, "--workers": workers,
+                           "--images-per-shard": images_per_shard, "--retry-broken": retry_broken,
+                           "--engine": where != HERE})  # fmt: skip
+        vector, answering = _vector_format(format_), {"refine": refine, "select": select, "clean": how.clean}
+        label_raster(sources, output, vector, raster, how, answering, model, dry_run, json_)
+        return
     where.check(workers)
     order = _order(
         open_sources(sources, images, detections), ask, model, output, how, _prompted(refine, select, how), batch_size
     )
     per_shard = images_per_shard or IMAGES_PER_SHARD[order.ask.what]
-    order = replace(order, output=format_, images_per_shard=per_shard)
+    order = replace(order, output=format_ or "parquet", images_per_shard=per_shard)
     threads = model.threads or 1
     if workers is None:
         workers = _default_workers(threads, how.memory_budget << 20, model.device)
@@ -150,9 +166,13 @@ def show_status(
     from samlet.labeling.job import read_job
     from samlet.labeling.lease import holder
     from samlet.labeling.plan import make_plan
+    from samlet.labeling.rasters.label import windows_done
     from samlet.labeling.status import Meter, read_status
 
     place = open_place(output)
+    if (windows := windows_done(place)) is not None:
+        _print_windows(*windows, output, json_, holder(place))
+        return
     job = read_job(place)
     if job is None:
         raise InputError(f"{output} holds no job of samlet label.")
@@ -162,6 +182,19 @@ def show_status(
     if status.state == "running" and who is None:
         status = replace(status, state="stopped", message="it ended without a word: give its command again")
     _print_status(replace(status, done=done), output, json_, who)
+
+
+def _refuse_of_photos(given: Mapping[str, object]) -> None:
+    """InputError if one of these options was given, which a raster has no use for."""
+    for name, value in given.items():
+        if value not in (None, "", False):
+            raise InputError(f"{name} is for photos, not for a raster: leave it, or the options of rasters.")
+
+
+def _vector_format(given: str | None) -> Literal["gpkg", "geojson"]:
+    if given in ("parquet", "sa1b"):
+        raise InputError(f"--format {given} is for photos: a raster's masks are gpkg or geojson.")
+    return "geojson" if given == "geojson" else "gpkg"
 
 
 def _order(
@@ -269,6 +302,15 @@ def _print_status(status: Status, output: str, as_json: bool, who: str | None = 
     if status.state == "running" and status.eta_s is not None:
         rows.append(("left", f"{_duration(status.eta_s)}"))
     print_table((("", "left"), ("", "left")), [*rows, ("output", output)])
+
+
+def _print_windows(done: int, total: int, output: str, as_json: bool, who: str | None) -> None:
+    """A raster as it stands."""
+    if as_json:
+        print(json.dumps({"windows_done": done, "windows": total, "worked_on_by": who}))
+        return
+    rows = [*([("worked on by", who)] if who else []), ("windows", f"{done:,} of {total:,}"), ("output", output)]
+    print_table((("", "left"), ("", "left")), rows)
 
 
 def _print_estimate(plan: Estimate, workers: int, threads: int, machines: int, as_json: bool) -> None:

@@ -9,9 +9,12 @@ from tests.painted import SIZE_HW, THINGS, Finder, PaintedScene
 
 from samlet.errors import InputError, OutputError, PromptError
 from samlet.labeling.job import ModelFacts
+from samlet.labeling.places import Folder
+from samlet.labeling.rasters import estimate as estimating
 from samlet.labeling.rasters import label as module
+from samlet.labeling.rasters.estimate import estimate
 from samlet.labeling.rasters.kept import KeptWindows
-from samlet.labeling.rasters.label import RasterOrder, label_raster
+from samlet.labeling.rasters.label import RasterOrder, label_raster, windows_done
 from samlet.prompts import Prompts
 
 rasterio = pytest.importorskip("rasterio", reason='needs ".[raster]"')
@@ -27,7 +30,10 @@ RING = ((150, 100, 260, 200), (180, 130, 230, 170))
 class AskedPredictor:
     """Answers a prompt with the thing under it."""
 
-    segment = staticmethod(Finder().ask)
+    @staticmethod
+    def segment(pixels, prompts, **settings):
+        assert set(settings) <= {"refine"}
+        return Finder().ask(pixels, prompts)
 
 
 def _levels():
@@ -142,6 +148,31 @@ def test_what_is_finished_is_not_done_again(order, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in result.files.values()} == written
 
 
+def test_how_far_it_is_can_be_told_at_any_time(order, monkeypatch):
+    assert windows_done(Folder(order.folder)) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_label_raster", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            label_raster(order)
+    assert windows_done(Folder(order.folder)) == (15, 15)
+    (order.folder / "windows" / "000001.jsonl").unlink()
+    assert windows_done(Folder(order.folder)) == (10, 15)
+    label_raster(order)
+    assert windows_done(Folder(order.folder)) == (15, 15)
+
+
+def test_what_it_would_take_is_measured_on_windows_spread_over_it(order, monkeypatch):
+    monkeypatch.setattr(estimating, "MaskGenerator", lambda predictor, **settings: Finder())
+    plan = estimate(order, sample=5)
+    assert (plan.windows, plan.sample, plan.empty) == (15, 5, 0)
+    assert (plan.width_px, plan.height_px) == (SIZE_HW[1], SIZE_HW[0])
+    assert plan.masks_per_window > 0
+    assert plan.hours == pytest.approx(15 * (plan.read_s + plan.segment_s) / 3600)
+    assert not order.folder.exists()
+    with pytest.raises(InputError, match="dry-run"):
+        estimate(replace(order, prompts=Prompts.points([[1, 1]])))
+
+
 def test_where_the_scene_has_no_data_no_mask_is(order, tmp_path):
     levels = _levels().astype(np.uint16)
     levels[:, 200:] = 999
@@ -193,7 +224,7 @@ MAP_BOX = [TRANSFORM.c + 20 * 0.5, TRANSFORM.f - 290 * 0.5, TRANSFORM.c + 60 * 0
 )
 def test_prompts_in_map_coordinates_or_pixels(order, prompts, in_map_coordinates, box):
     told = []
-    asked = replace(order, prompts=prompts, in_map_coordinates=in_map_coordinates)
+    asked = replace(order, prompts=prompts, in_map_coordinates=in_map_coordinates, settings={"refine": "none"})
     result = label_raster(asked, lambda done, total: told.append((done, total)))
     rows, columns = np.nonzero(_labels(result))
     assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == box
@@ -283,7 +314,7 @@ def test_a_folder_with_anything_else_in_it_is_refused(order, name):
 @pytest.mark.parametrize("kind", ["gpkg", "geojson", "labels"])
 def test_a_place_that_cannot_be_written_is_told_and_nothing_half_written_stays(order, kind, monkeypatch):
     order.folder.mkdir()
-    monkeypatch.setattr(module, "_start", lambda order: None)
+    monkeypatch.setattr(module, "_start", lambda *arguments: None)
     order.files[kind].mkdir()
     with pytest.raises(OutputError, match=order.files[kind].name):
         label_raster(order)

@@ -24,7 +24,7 @@ from samlet.geometry.runs import Runs
 from samlet.geometry.seams import Grid, Joiner
 from samlet.labeling.job import JOB_FILE, ModelFacts
 from samlet.labeling.lease import LEASE_FILE, Lease, leased
-from samlet.labeling.places import Folder
+from samlet.labeling.places import Folder, Place
 from samlet.labeling.rasters import kept
 from samlet.labeling.rasters.kept import KeptWindows
 from samlet.labeling.rasters.label_map import write_label_raster
@@ -42,6 +42,7 @@ from samlet.tiling import answers_in_windows, pieces_of
 
 FINISHED_FILE = "finished.json"
 _FORMAT = 1
+_KIND = "raster"
 _CORNERS = (PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT)
 Progress = Callable[[int, int], None]
 """Called with the number of windows (or prompts) that are done, and of all."""
@@ -52,8 +53,8 @@ class RasterOrder:
     """What is wanted of a raster, and where it goes.
 
     `prompts` (pixels; with `in_map_coordinates` those of the raster's CRS) are answered, without them everything is
-    found; `settings` are parameters of `MaskGenerator`. `bands` and `percentiles` as in `RasterScene`; polygons are
-    simplified by up to `tolerance_px`.
+    found; `settings` are parameters of `MaskGenerator`, or of `Predictor.segment` if there are prompts. `bands` and
+    `percentiles` as in `RasterScene`; polygons are simplified by up to `tolerance_px`.
     """
 
     scene: Path
@@ -77,18 +78,19 @@ class RasterOrder:
         vectors = {form: self.folder / f"{self.scene.stem}.{form}" for form in self.vectors}
         return {**vectors, "labels": self.folder / f"{self.scene.stem}.labels.tif"}
 
-    def to_json(self) -> dict[str, Any]:
-        """All that the results depend on, in JSON values."""
+    def to_json(self, size_hw: tuple[int, int]) -> dict[str, Any]:
+        """All that the results of a scene of that size depend on, in JSON values."""
         status = self.scene.stat()
         asked = None
         if self.prompts is not None:
             asked = {"points_xy": self.prompts.points_xy.tolist(), "labels": self.prompts.labels.tolist()}
         record = {
-            "kind": "raster",
+            "kind": _KIND,
             "format": _FORMAT,
             "scene": self.scene.name,
             "size_bytes": status.st_size,
             "modified_ns": status.st_mtime_ns,
+            "size_hw": size_hw,
             "window_px": self.window_px,
             "overlap_px": self.overlap_px,
             "bands": list(self.bands),
@@ -123,7 +125,7 @@ def label_raster(order: RasterOrder, progress: Progress | None = None) -> Raster
         if "geojson" in order.vectors:
             crs_name(scene.georeference.crs_wkt)  # refused now rather than after hours
         with leased(Folder(order.folder)) as lease:
-            finished = _start(order)
+            finished = _start(order, scene.size_hw)
             if finished is not None:
                 return RasterResult(finished, order.files)
             with stopped_at_once(f"the windows done are kept in {order.folder}: the same command goes on"):
@@ -166,9 +168,24 @@ def _placed(prompts: Prompts, georeference: Georeference) -> NDArray[np.float64]
     return points_xy
 
 
-def _start(order: RasterOrder) -> int | None:
+def windows_done(place: Place) -> tuple[int, int] | None:
+    """How many windows of the raster whose output this is are done, and of how many; None for another output.
+
+    Of a raster that was asked with prompts it is 0 or 1 of 1: they are answered in one go.
+    """
+    job = read_record(place.path / JOB_FILE) if isinstance(place, Folder) else None
+    if job is None or not isinstance(place, Folder) or job.get("kind") != _KIND:
+        return None
+    grid = Grid(tuple(job["size_hw"]), job["window_px"], job["overlap_px"])
+    total = len(grid) if job["prompts"] is None else 1
+    if (place.path / FINISHED_FILE).exists():
+        return total, total
+    return sum(KeptWindows(place.path / kept.FOLDER, grid).done()), total
+
+
+def _start(order: RasterOrder, size_hw: tuple[int, int]) -> int | None:
     """Write the job into its folder, or find it there; how many masks it has if it is finished."""
-    job_file, job = order.folder / JOB_FILE, order.to_json()
+    job_file, job = order.folder / JOB_FILE, order.to_json(size_hw)
     before = read_record(job_file)
     if before is None:
         strangers = [name for name in Folder(order.folder).names("") if name != LEASE_FILE]
@@ -222,7 +239,7 @@ def _answers(order: RasterOrder, scene: RasterScene, prompts: Prompts, progress:
     """One mask for each prompt, an empty one where the raster shows nothing."""
 
     def ask(pixels: NDArray[np.uint8], prompt: Prompts) -> MaskSet:
-        return order.predictor.segment(pixels, prompt)
+        return order.predictor.segment(pixels, prompt, **order.settings)
 
     nothing = Runs(*(np.zeros(0, np.int64),) * 3)
     for number, found in enumerate(answers_in_windows(ask, scene, prompts, order.window_px), start=1):
