@@ -145,3 +145,24 @@ def test_two_processes_of_the_shipped_model_write_the_bytes_of_one(samlet, photo
     assert len(files) == 3 * 3 + 2
     for path in files:
         assert path.read_bytes() == (workplace / "out2" / path.relative_to(workplace / "out0")).read_bytes()
+
+
+def test_results_are_exported_and_asked_for_again(samlet, refused, manifest, photos, workplace):
+    prompted = ("--workers", "0", "--refine", "none")
+    assert samlet("label", manifest, "--output", "out", "--format", "sa1b", *prompted)[0] == 0
+    code, out, err = samlet("label", "export", "out", "--output", "coco", "--format", "coco", "--format", "masks")
+    assert (code, out) == (0, "Wrote the masks of 2 images to coco.\n"), err
+    coco = json.loads((workplace / "coco" / "annotations.coco.json").read_text())
+    assert [category["name"] for category in coco["categories"]] == ["cat", "dog", "object"]
+    assert len(list((workplace / "coco" / "masks" / "b").iterdir())) == 2
+    assert "is there already" in refused("label", "export", "out", "--output", "coco")
+    code, _, err = samlet("label", photos, "--output", "again", "--former", "out", *prompted)
+    assert code == 0, err
+    assert [mask["label"] for mask in records(workplace / "again" / "masks")] == ["cat", "dog", None]
+    assert "holds no job" in refused("label", photos, "--output", "third", "--former", "nowhere")
+
+
+def test_engines_are_told_apart(refused, photos):
+    words = ("label", photos, "--output", "out", "--engine", "ray", "--workers", "2")
+    assert "No Ray cluster can be reached" in refused(*words, "--ray-address", "127.0.0.1:1")
+    assert "belongs to --engine ray" in refused("label", photos, "--output", "out", "--min-workers", "2")

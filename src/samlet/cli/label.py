@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from samlet.labeling.driver import Order
     from samlet.labeling.estimate import Estimate
     from samlet.labeling.items import Source
+    from samlet.labeling.refining import Refined
     from samlet.labeling.status import Status
     from samlet.labeling.worker import ShardDone
     from samlet.predictor import Predictor
@@ -71,6 +72,9 @@ def run(
     detections: Annotated[
         str, Parameter(help="What a detector found in the images of a COCO file, as COCO results (.json).")
     ] = "",
+    former: Annotated[
+        str | None, Parameter(help="Results of a former run, whose masks are asked for again in the same images.")
+    ] = None,
     refine: RefineOption = "auto",
     select: SelectOption = "iou",
     how: EverythingOptions = AS_THEY_ARE,
@@ -129,9 +133,8 @@ def run(
         label_raster(sources, output, vector, raster, how, answering, model, dry_run, json_)
         return
     where.check(workers)
-    order = _order(
-        open_sources(sources, images, detections), ask, model, output, how, _prompted(refine, select, how), batch_size
-    )
+    prompted = _prompted(refine, select, how, former)
+    order = _order(open_sources(sources, images, detections), ask, model, output, how, prompted, batch_size)
     per_shard = images_per_shard or IMAGES_PER_SHARD[order.ask.what]
     order = replace(order, output=format_ or "parquet", images_per_shard=per_shard)
     threads = model.threads or 1
@@ -147,6 +150,9 @@ def run(
     if status.done.broken:
         count = counted(status.done.broken)
         raise PassedOverError(f"{count} could not be labeled, see {output}/quarantine; all others are done.")
+
+
+app.command("samlet.cli.label_export:export", name="export", help="Write a job's masks as COCO, labelme, YOLO, PNG.")
 
 
 @app.command(name="status")
@@ -203,7 +209,7 @@ def _order(
     model: ModelOptions,
     output: str,
     how: EverythingOptions,
-    prompted: Prompted,
+    prompted: Prompted | Refined,
     batch_size: int,
 ) -> Order:
     """What is wanted, with the model ready; all that its results depend on is settled here."""
@@ -213,13 +219,14 @@ def _order(
     from samlet.labeling.driver import Order
     from samlet.labeling.job import ModelFacts
     from samlet.labeling.places import Folder
+    from samlet.labeling.refining import Refined
 
     first = next(iter(sources[0].items()), None)
-    has_prompts = first is not None and first.prompts is not None
+    has_prompts = isinstance(prompted, Refined) or (first is not None and first.prompts is not None)
     if asked == "prompts" and not has_prompts:
         raise InputError(
             f"{sources[0].name} brings no prompts: give a manifest with boxes_xyxy or points_xy, a COCO file with "
-            "--detections, or --ask everything."
+            "--detections, the results of a --former run, or --ask everything."
         )
     place = open_place(output)
     if isinstance(place, Folder):
@@ -246,10 +253,18 @@ def _predictor(model: ModelOptions) -> tuple[Predictor, int | None]:
     return model.load(backend=backend, threads=threads), threads
 
 
-def _prompted(refine: Refine, select: Select, how: EverythingOptions) -> Prompted:
+def _prompted(refine: Refine, select: Select, how: EverythingOptions, former: str | None) -> Prompted | Refined:
+    """What is asked where everything mode is not."""
     from samlet.labeling.asking import Prompted
+    from samlet.labeling.bucket import open_place
+    from samlet.labeling.refining import Refined
 
-    return Prompted(refine, how.clean, select)
+    prompted = Prompted(refine, how.clean, select)
+    if former is None:
+        return prompted
+    refined = Refined(open_place(former), prompted)
+    refined.to_json()  # which looks whether it is finished, before a model is loaded
+    return refined
 
 
 def _default_workers(threads: int, budget_bytes: int, device: str | None) -> int:

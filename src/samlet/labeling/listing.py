@@ -105,6 +105,12 @@ class KeptListing:
         return _listed(self._opened[1].read_row_group(row_group))
 
 
+def image_ids(place: Place) -> list[str]:
+    """The ids of all images of a job, in order; OutputError if the listing was lost."""
+    pieces = (_parquet_file(place, f"{FOLDER}/{name}") for name in place.names(FOLDER))
+    return [image_id for piece in pieces for image_id in piece.read(columns=["image_id"])["image_id"].to_pylist()]
+
+
 def difference(place: Place, sources: Sequence[Source]) -> str:
     """What the sources have now that the kept listing has not, or the other way round, as half a sentence."""
     before: dict[str, str] = {}

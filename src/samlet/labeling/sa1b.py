@@ -92,6 +92,7 @@ def _told_apart(name: str) -> str:
 
 def _record(image: LabeledImage, name: str) -> bytes:
     record = image.masks.to_json(name)
+    record["image"]["source"] = image.item.image_id
     for annotation, label in zip(record["annotations"], image.labels, strict=True):
         if label is not None:
             annotation["label"] = label
