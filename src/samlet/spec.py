@@ -33,6 +33,7 @@ VERBS: Mapping[str, str] = {
     "semantic_segmentation": "parse",
 }
 WITH_CLASSES = ("classification", "semantic_segmentation")
+_MOST_MASK_TOKENS = 1024  # SAM has 4
 
 # What artifacts exported earlier do not state.
 LATER_SIZES = ("grid", "channels", "low_res", "size_multiple")
@@ -177,9 +178,11 @@ class ModelSpec:
         if (self.classes is None) is (self.task in WITH_CLASSES):
             has = "needs" if self.classes is None else "has no"
             raise ModelError(f"{self.name} is for {self.task.replace('_', ' ')}: that {has} classes.")
-        columns = (self.single_column, *self.multimask)
-        if self.mask_tokens < 1 or not self.multimask or not set(columns) <= set(range(self.mask_tokens)):
-            raise ModelError(f"A model of {self.mask_tokens} mask tokens has no columns {sorted(set(columns))}.")
+        if not 1 <= self.mask_tokens <= _MOST_MASK_TOKENS:
+            raise ModelError(f"{self.name} has {self.mask_tokens} mask tokens: a model has 1 to {_MOST_MASK_TOKENS}.")
+        columns, known = (self.single_column, *self.multimask), range(self.mask_tokens)
+        if not self.multimask or not all(type(column) is int and column in known for column in columns):
+            raise ModelError(f"A model of {self.mask_tokens} mask tokens has no columns {shown(columns)}.")
 
     @property
     def multimask(self) -> tuple[int, ...]:

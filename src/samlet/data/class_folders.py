@@ -13,7 +13,7 @@ from samlet.data.classes import ClassData, ClassSample, check_classes, read_clas
 from samlet.data.image_folder import IMAGE_SUFFIXES
 from samlet.data.sample import Sample
 from samlet.errors import DataError
-from samlet.reading import is_folder, is_missing, list_folder, reading
+from samlet.reading import is_folder, is_missing, list_folder, reading, shown
 
 CLASSES_FILE = "classes.txt"
 _IMAGE_COLUMNS = ("image", "file", "path", "file_name", "filename")
@@ -85,7 +85,9 @@ def _rows(table: Path) -> list[tuple[str, str]]:
         columns = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
         image, kind = (next((columns[name] for name in wanted if name in columns), None) for wanted in _BOTH)
         if image is None or kind is None:
-            raise DataError(f"{table} needs the columns image and class in its first line; it has {list(columns)}.")
+            raise DataError(
+                f"{table} needs the columns image and class in its first line; it has {shown(list(columns))}."
+            )
         rows = [((row[image] or "").strip(), (row[kind] or "").strip()) for row in reader]
     if not rows:
         raise DataError(f"{table} lists no image.")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from samlet.data.broken import Broken
-from samlet.data.fields import label, parse_annotation, parse_rle, parse_size_hw
+from samlet.data.fields import is_whole, label, parse_annotation, parse_rle, parse_size_hw
 from samlet.data.fractions import find_fractions, to_pixels
 from samlet.data.matching import ImageFolder, parts_of
 from samlet.data.sample import Annotation, Opened, Sample
@@ -213,7 +213,7 @@ def _by_id(
     twice: set[int] = set()
     for index, record in enumerate(records):
         number = record.get("id")
-        if not isinstance(number, int):
+        if not is_whole(number):
             sentence = f"{path}: {kind} number {index} has id {shown(number)}; it must be a whole number."
             broken.add(f"{path.name}, {kind} number {index}", DataError(sentence))
         elif number in by_id:
@@ -235,9 +235,9 @@ def _categories(content: Any, path: Path, broken: Broken) -> tuple[dict[int, Rec
 def _with_known_ids(
     items: list[Record], key: str, known: Mapping[int, Any], twice: set[int], path: Path, broken: Broken
 ) -> list[Record]:
-    strangers = [item for item in items if not isinstance(item.get(key), int) or item[key] not in known]
+    strangers = [item for item in items if not is_whole(item.get(key)) or item[key] not in known]
     for number, item in enumerate(strangers):
-        listed = "lists twice" if isinstance(item.get(key), int) and item[key] in twice else "does not list"
+        listed = "lists twice" if is_whole(item.get(key)) and item[key] in twice else "does not list"
         sentence = (
             f"{path}: {len(strangers) - number} annotations have a {key} that the file {listed}, the first is "
             f"annotation {label(item, 0)} with {shown(item.get(key))}; the file is damaged or put together from two."

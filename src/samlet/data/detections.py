@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from samlet.data.box_format import check_box_format
-from samlet.data.fields import is_box, is_number, load_json
+from samlet.data.fields import is_box, is_number, is_whole, load_json
 from samlet.data.sample import Detection, Sample
 from samlet.errors import DataError
 from samlet.reading import shown
@@ -73,7 +73,7 @@ def _check_item(item: Any, where: str) -> None:
     if not is_number(item.get("score")):
         raise DataError(f"{where} has score {shown(item.get('score'))}; it must be a number.")
     for key in ("image_id", "category_id"):
-        if not isinstance(item.get(key), int):
+        if not is_whole(item.get(key)):
             raise DataError(
                 f"{where} has {key} {shown(item.get(key))}; it must be a whole number, as in the annotations."
             )

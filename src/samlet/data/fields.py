@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from samlet.data.sample import Annotation
 from samlet.errors import DataError, ImageError
@@ -41,7 +41,7 @@ def parse_size_hw(image: Any, where: str) -> tuple[int, int]:
     """(height, width) that an image record states."""
     stated = image if isinstance(image, dict) else {}
     height, width = stated.get("height"), stated.get("width")
-    if not (isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0):
+    if not (is_whole(height) and is_whole(width) and height > 0 and width > 0):
         raise DataError(f"{where} states no valid image height and width (got {shown(height)}, {shown(width)}).")
     if height * width > MAX_PIXELS:
         raise DataError(f"{where} states an image of {width} x {height} pixels, which is larger than any that is read.")
@@ -89,6 +89,11 @@ def is_box(value: Any) -> bool:
 def is_number(value: Any) -> bool:
     """Whether it is a finite number of sane size (True and False are none)."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST
+
+
+def is_whole(value: Any) -> TypeGuard[int]:
+    """Whether it is a whole number; True and False are none, though Python counts with them."""
+    return type(value) is int
 
 
 def label(item: Any, index: int) -> str:

@@ -69,17 +69,6 @@ class ImageFrame:
             vertical.apply(widened.T, out=enlarged)
         return image_logits.reshape(*leading, height, width)
 
-    def window_to_image(
-        self, patch: NDArray[np.float32], corner_xy: tuple[int, int], window_xyxy: tuple[int, int, int, int]
-    ) -> NDArray[np.float32]:
-        """What `logits_to_image` says of one window of the image, ends exclusive: float32 [h, w].
-
-        `patch` [rows, columns] is the part of the low-resolution logits that begins at `corner_xy`. What lies outside
-        of it counts as 0, so it must reach two low-resolution pixels beyond the window.
-        """
-        bands = list(self.window_bands(patch, corner_xy, window_xyxy, window_xyxy[3] - window_xyxy[1] + BAND_ROWS))
-        return bands[0] if bands else np.zeros((0, window_xyxy[2] - window_xyxy[0]), np.float32)
-
     def window_bands(
         self,
         patch: NDArray[np.float32],
@@ -87,7 +76,12 @@ class ImageFrame:
         window_xyxy: tuple[int, int, int, int],
         rows: int,
     ) -> Iterator[NDArray[np.float32]]:
-        """`window_to_image` to the bit, about `rows` rows at a time: as many as whole products make."""
+        """What `logits_to_image` says of one window of the image, ends exclusive: float32 [rows, w], band by band.
+
+        `patch` [rows, columns] is the part of the low-resolution logits that begins at `corner_xy`. What lies outside
+        of it counts as 0, so it must reach two low-resolution pixels beyond the window. A band has about `rows` rows:
+        as many as whole products make.
+        """
         left, top, right, bottom = window_xyxy
         vertical = _enlargement(self.low_res, self.prompt_canvas, self.prompt_hw[0], self.size_hw[0])
         horizontal = _enlargement(self.low_res, self.prompt_canvas, self.prompt_hw[1], self.size_hw[1])

@@ -45,11 +45,6 @@ class Patch:
         right, bottom = min(box[2] + REACH + 1, frame.low_res), min(box[3] + REACH + 1, frame.low_res)
         return cls(low_res[top:bottom, left:right].copy(), (left, top), box, frame)
 
-    def to_image(self, low_res_box_xyxy: tuple[int, int, int, int]) -> tuple[NDArray[np.float32], tuple[int, int]]:
-        """Image-size logits around a box of low-resolution pixels, and the image pixel (x, y) where they begin."""
-        window = self.frame.reach_of(low_res_box_xyxy)
-        return self.frame.window_to_image(self.logits, self.corner_xy, window), (window[0], window[1])
-
     def estimate_stability(self, offset: float) -> tuple[float, float]:
         """Stability at low resolution, and how far that at image size may be from it.
 
@@ -113,7 +108,7 @@ class Patch:
         return code, _share(counts)
 
     def _bands(self, low_res_box_xyxy: tuple[int, int, int, int]) -> Iterator[NDArray[np.float32]]:
-        """`to_image`, a band of rows at a time: a mask may be as large as the image."""
+        """Image-size logits around a box of low-resolution pixels, which may be all: a band of rows at a time."""
         window = self.frame.reach_of(low_res_box_xyxy)
         rows = max(1, BAND_PX // max(window[2] - window[0], 1))
         return self.frame.window_bands(self.logits, self.corner_xy, window, rows)
@@ -127,9 +122,18 @@ class Patch:
 
     def _box_within(self, low_res_box_xyxy: tuple[int, int, int, int]) -> tuple[int, int, int, int] | None:
         """The box of the mask's image pixels around a box of low-resolution ones."""
-        logits, (x, y) = self.to_image(low_res_box_xyxy)
-        box = _box(logits > 0)
-        return None if box is None else (box[0] + x, box[1] + y, box[2] + x, box[3] + y)
+        left, top, right, _ = self.frame.reach_of(low_res_box_xyxy)
+        rows: list[int] = []
+        columns, row = np.zeros(right - left, bool), top
+        for logits in self._bands(low_res_box_xyxy):
+            inside = logits > 0
+            columns |= inside.any(axis=0)
+            rows += (row + np.flatnonzero(inside.any(axis=1))).tolist()
+            row += len(inside)
+        if not rows:
+            return None
+        first, last = np.flatnonzero(columns)[[0, -1]].tolist()
+        return left + first, rows[0], left + last, rows[-1]
 
 
 def _counts(logits: NDArray[np.float32], offset: float) -> tuple[int, int]:

@@ -80,7 +80,7 @@ def read_job(place: Place) -> Job | None:
         return None
     try:
         return Job.from_json(json.loads(content))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise OutputError(
             f"{place.name}/{JOB_FILE} is not a job of this version of samlet label: choose another --output."
         ) from error

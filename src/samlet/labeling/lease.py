@@ -39,9 +39,11 @@ class _Claim:
     @classmethod
     def of(cls, content: bytes) -> _Claim | None:
         try:
-            return cls(**json.loads(content))
-        except (TypeError, ValueError):
+            claim = cls(**json.loads(content))
+        except (TypeError, ValueError, RecursionError):
             return None
+        sound = type(claim.process) is int and 0 < claim.process < 2**31 and isinstance(claim.renewed, (int, float))
+        return claim if sound and isinstance(claim.owner, str) and isinstance(claim.machine, str) else None
 
     def has_ended(self, expires_s: float) -> bool:
         """Whether nobody renews it any more: for too long, or because its process, on this machine, is gone."""

@@ -43,5 +43,5 @@ def _counts(place: Place, number: int) -> tuple[int, int, int]:
     try:
         marker = json.loads(place.read(name) or b"")
         return int(marker["images"]), int(marker["masks"]), int(marker["broken"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise OutputError(f"{place.name}/{name} is damaged: remove it, and its shard is done again.") from error

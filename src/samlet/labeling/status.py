@@ -108,5 +108,5 @@ def read_status(place: Place) -> Status | None:
     content = place.read(STATUS_FILE)
     try:
         return None if content is None else Status.from_json(json.loads(content))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None

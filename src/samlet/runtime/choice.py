@@ -116,7 +116,7 @@ def read_choice(folder: Path) -> Choice | None:
     path = choice_file(folder)
     if path is None:
         return None
-    with suppress(OSError, ValueError):  # a cache is never a reason to fail
+    with suppress(OSError, ValueError, RecursionError):  # a cache is never a reason to fail
         return _choice_of(json.loads(path.read_text(encoding="utf-8")))
     return None
 

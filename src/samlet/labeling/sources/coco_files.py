@@ -64,9 +64,9 @@ def _parsed(content: Any, path: Path) -> tuple[dict[int | None, str], dict[int, 
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         raise DataError(f"{path} has no list 'images': it is no COCO file.")
     content["annotations"] = []
+    samples = parse_samples(content, path)  # which refuses what is none of records
     images = [image for image in content["images"] if isinstance(image, dict)]
     categories = [each for each in content.get("categories") or () if isinstance(each, dict)]
-    samples = parse_samples(content, path)
     places = {image.get("id"): str(image.get("file_name")) for image in images}
     return places, {each["id"]: str(each.get("name")) for each in categories}, samples
 

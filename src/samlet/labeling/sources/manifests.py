@@ -48,7 +48,10 @@ class ManifestSource(ReadsItems):
         number = 0
         with opened(self.name) as (file, _):
             for number, row in enumerate(_rows(file, self.name), start=1):
-                yield _item(row, root, f"{self.name}, row {number}")
+                where = f"{self.name}, row {number}"
+                with decoding(where, "an image of a manifest"):
+                    item = _item(row, root, where)
+                yield item
         if not number:
             raise DataError(f"{self.name} lists no image.")
 

@@ -52,9 +52,12 @@ class AnnotationFiles:
             return self._summaries[photo]
 
     def load(self, photo: str) -> dict[str, Any]:
-        """Revision, whether it is done, and the layers with compressed codes; nothing of a photo never saved."""
+        """Revision, whether it is done, and the layers with compressed codes; nothing of a photo never saved.
+
+        DataError for a file that is damaged, which it names.
+        """
         with self._lock:
-            return self._read(photo)
+            return self._read_all(photo)
 
     def save(self, photo: str, name: str, revision: int, done: bool, layers: list[dict[str, Any]]) -> int:
         """Save a photo's layers (codes compressed) and return the new revision; StaleError if it is not `revision`."""
@@ -69,7 +72,7 @@ class AnnotationFiles:
     def change(self, photo: str, name: str, add: list[dict[str, Any]]) -> int:
         """Put layers below those that are there, whatever the revision; returns how many were new."""
         with self._lock:
-            record = self._read(photo)
+            record = self._read_all(photo)
             known = {_key(layer) for layer in record["layers"]}
             new = [layer for layer in add if _key(layer) not in known]
             if new:
@@ -106,8 +109,19 @@ class AnnotationFiles:
         if not path.exists():
             return dict(_EMPTY)
         record = load_json(path)
-        if not (isinstance(record, dict) and isinstance(record.get("layers"), list) and "revision" in record):
+        if not _is_record(record):
             raise DataError(f"{path} is no file of samlet's annotations: move it away to mark its photo anew.")
+        return record
+
+    def _read_all(self, photo: str) -> dict[str, Any]:
+        """With a look at the codes of the masks too."""
+        record = self._read(photo)
+        for layer in record["layers"]:
+            for code in (layer["rle"], *_strokes(layer)):
+                try:
+                    from_json(code)
+                except DataError as error:
+                    raise DataError(f"{self._path(photo)}: {error}") from error
         return record
 
     def _write(self, photo: str, record: dict[str, Any]) -> None:
@@ -132,6 +146,28 @@ def unpacked(rle: Mapping[str, Any]) -> dict[str, Any]:
 def stored_code(layer: Mapping[str, Any]) -> Rle:
     """The mask of a stored layer."""
     return from_json(layer["rle"])
+
+
+def _is_record(record: Any) -> bool:
+    """Whether it has the form of what is saved; the codes of its masks are not looked at."""
+    if not (isinstance(record, dict) and isinstance(record.get("layers"), list)):
+        return False
+    numbered = type(record.get("revision")) is int and isinstance(record.get("done"), bool)
+    return numbered and all(map(_is_layer, record["layers"]))
+
+
+def _is_layer(layer: Any) -> bool:
+    if not (isinstance(layer, dict) and isinstance(layer.get("label"), str) and isinstance(layer.get("rle"), dict)):
+        return False
+    iou, strokes = layer.get("iou"), layer.get("strokes")
+    scored = iou is None or (isinstance(iou, (int, float)) and not isinstance(iou, bool))
+    drawn = strokes is None or (isinstance(strokes, dict) and all(isinstance(each, dict) for each in _strokes(layer)))
+    return scored and drawn
+
+
+def _strokes(layer: Mapping[str, Any]) -> list[Any]:
+    """The codes that a brush left; what is empty is none."""
+    return [code for code in (layer.get("strokes") or {}).values() if code]
 
 
 def _summary(record: Mapping[str, Any]) -> Summary:
