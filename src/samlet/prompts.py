@@ -37,6 +37,9 @@ class PointLabel(IntEnum):
     BOX_BOTTOM_RIGHT = 3
 
 
+_LEAST_LABEL, _LARGEST_LABEL = int(min(PointLabel)), int(max(PointLabel))
+
+
 @dataclass(frozen=True, eq=False)
 class Prompts:
     """P prompts for one image, each asking for one object. Immutable: arrays are read-only copies.
@@ -278,12 +281,14 @@ def _check_form(points_xy: NDArray[np.float64], labels: NDArray[np.float64]) -> 
         raise PromptError(
             f"Prompts need points [P, K, 2] and labels [P, K], not {list(points_xy.shape)} and {list(labels.shape)}."
         )
-    wrong = labels[~np.isin(labels, list(PointLabel))]
+    wrong = labels[(labels != np.rint(labels)) | (labels < _LEAST_LABEL) | (labels > _LARGEST_LABEL)]
     if wrong.size:
         raise PromptError(f"A label is {wrong[0]:g}: use the values of PointLabel, -1 to 3.")
     top_left, bottom_right = labels == PointLabel.BOX_TOP_LEFT, labels == PointLabel.BOX_BOTTOM_RIGHT
-    after_top_left = np.pad(top_left, ((0, 0), (1, 0)))
-    if (after_top_left != np.pad(bottom_right, ((0, 0), (0, 1)))).any() or (top_left.sum(axis=1) > 1).any():
+    if not top_left.any() and not bottom_right.any():
+        return
+    apart = bottom_right[:, :1].any() or top_left[:, -1:].any() or (top_left[:, :-1] != bottom_right[:, 1:]).any()
+    if apart or (top_left.sum(axis=1) > 1).any():
         raise PromptError("A prompt takes one box, its top left corner directly before its bottom right one.")
     _check_boxes(np.concatenate([points_xy[top_left], points_xy[bottom_right]], axis=-1))
 
@@ -314,5 +319,7 @@ def _listed(values: Any) -> str:
 
 
 def _fill_up(rows: NDArray[Any], width: int, value: int) -> NDArray[Any]:
+    if rows.shape[1] == width:
+        return rows
     missing = [(0, 0), (0, width - rows.shape[1])] + [(0, 0)] * (rows.ndim - 2)
     return np.pad(rows, missing, constant_values=value)

@@ -42,6 +42,9 @@ class Pictures:
         for name in self.names:
             yield Item(name, f"{self.name}/{name}", len(_png(name)), self.version, self.prompts)
 
+    def state(self) -> str | None:
+        return None
+
     def read(self, item: Item) -> bytes:
         return _png(item.image_id)
 

@@ -191,3 +191,27 @@ def test_a_full_disk_ends_the_job_and_room_lets_it_go_on(tmp_path, done, monkeyp
     monkeypatch.setattr(Folder, "write", write)
     label(order(tmp_path), HERE)
     assert results(tmp_path) == results(done)
+
+
+class Kept(Pictures):
+    """Pictures with a state; `listed` counts how often they are listed."""
+
+    listed = 0
+
+    def state(self):
+        return "the same"
+
+    def items(self):
+        Kept.listed += 1
+        yield from super().items()
+
+
+def test_a_finished_job_is_not_listed_again_where_its_source_knows_better(tmp_path):
+    wanted = replace(order(tmp_path), sources=(Kept(names(10)),))
+    Kept.listed = 0
+    label(wanted, HERE)
+    label(wanted, HERE)
+    assert Kept.listed == 1
+    (tmp_path / "shards" / "00000002.json").unlink()
+    label(wanted, HERE)
+    assert Kept.listed == 2

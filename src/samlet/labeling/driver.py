@@ -52,6 +52,7 @@ class Order:
             output=self.output,
             images_per_shard=self.images_per_shard,
             batch_size=self.batch_size,
+            states=tuple(source.state() for source in self.sources),
         )
 
     def setup(self, job: Job) -> Setup:
@@ -181,7 +182,10 @@ def _job_of(order: Order) -> Job:
         job = order.job(len(images), images.sha256)
         write_job(place, job)
         return job
-    check_same(place, order.job(before.images, before.listing_sha256), before)
+    now = order.job(before.images, before.listing_sha256)
+    check_same(place, now, before)
+    if now.states == before.states and None not in now.states and not make_plan(place, before).waiting:
+        return before
     count, sha256 = listing.digest_of(order.sources)
     if sha256 != before.listing_sha256:
         raise OutputError(

@@ -63,6 +63,10 @@ class Source(Protocol):
         """Every image once, streamed, in the same order each time."""
         ...
 
+    def state(self) -> str | None:
+        """What differs if `items` would, and is known without listing; None where there is no such thing."""
+        ...
+
     def read(self, item: Item) -> bytes:
         """The bytes of one image's file."""
         ...

@@ -35,6 +35,7 @@ class Job:
 
     `sources` are as the user named them; `images` and `listing_sha256` are those of the listing. `ask` says what is
     asked of each image, in JSON values. Shards have `images_per_shard` images, the encoder sees `batch_size` at once.
+    `states` are those of the sources when they were listed (`Source.state`), which the listing's digest says better.
     """
 
     sources: tuple[str, ...]
@@ -45,6 +46,7 @@ class Job:
     output: str = "parquet"
     images_per_shard: int = 512
     batch_size: int = 1
+    states: tuple[str | None, ...] = ()
     format: int = field(default=_FORMAT)
 
     @property
@@ -59,13 +61,14 @@ class Job:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Job:
         """The job of a record; KeyError, TypeError or ValueError if it is none."""
-        fields = dict(record) | {"sources": tuple(record["sources"]), "model": ModelFacts(**record["model"])}
+        tuples = {name: tuple(record[name]) for name in ("sources", "states")}
+        fields = {**record, **tuples, "model": ModelFacts(**record["model"])}
         return cls(**fields)
 
     def differences(self, other: Job) -> list[str]:
         """What is not as in `other`, which was before: 'refine is "auto" now and was "none"'."""
         now, before = dict(_flat(self.to_json())), dict(_flat(other.to_json()))
-        names = [*now, *(name for name in before if name not in now)]
+        names = [name for name in (*now, *(name for name in before if name not in now)) if name != "states"]
         return [
             f"{name} is {json.dumps(now.get(name))} now and was {json.dumps(before.get(name))}"
             for name in names

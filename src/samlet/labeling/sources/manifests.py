@@ -13,15 +13,17 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from samlet.data.fields import is_box, is_number
 from samlet.errors import DataError
 from samlet.extras import import_with_extra
+from samlet.files import sha256_of
 from samlet.labeling.items import Item, ItemPrompts, ObjectPrompt
 from samlet.labeling.sources.reading import ReadsItems
-from samlet.labeling.sources.stores import Entry, canonical, folder_of, is_url, joined, look, opened
-from samlet.reading import decoding, shown
+from samlet.labeling.sources.stores import Entry, canonical, find, folder_of, is_url, joined, look, opened
+from samlet.reading import decoding, reading, shown
 
 Row = dict[str, Any]
 
@@ -54,6 +56,14 @@ class ManifestSource(ReadsItems):
                 yield item
         if not number:
             raise DataError(f"{self.name} lists no image.")
+
+    def state(self) -> str | None:
+        """The manifest's own: whether an image has changed that it lists, is not looked at."""
+        if not is_url(self.name):
+            with reading(self.name, "a manifest"):
+                return sha256_of(Path(self.name))
+        found = find(self.name)
+        return found.version if found is not None and found.version else None
 
 
 def is_manifest(name: str) -> bool:

@@ -11,6 +11,10 @@ _INSIDE = ".tar::"
 class ReadsItems:
     """What every source of this package does alike."""
 
+    def state(self) -> str | None:
+        """See `Source`: the images themselves must be looked at, unless a source says otherwise."""
+        return None
+
     def read(self, item: Item) -> bytes:
         """The bytes of one image's file, of which it reads no other; errors as `stores.read`."""
         shard, inside, _ = item.path.partition(_INSIDE)

@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
 def is_url(name: str) -> bool:
     """Whether it names a place in a store rather than a file of this machine."""
-    return protocol_of(name) != ""
+    return "://" in name and protocol_of(name) != ""
 
 
 def canonical(name: str) -> str:
@@ -53,6 +53,8 @@ def joined(root: str, name: str) -> str:
         return name
     if is_url(root):
         return f"{root.rstrip('/')}/{name.lstrip('/')}"
+    if root.startswith("/") and "\\" not in name:  # without pathlib, which takes longer than all else of a manifest
+        return name if name.startswith("/") else f"{root.rstrip('/')}/{name}"
     return (Path(root) / name).absolute().as_posix()
 
 
@@ -77,12 +79,12 @@ def find(name: str) -> Entry | None:
 
 def look(path: str | Path) -> Entry:
     """The size and the time of change of a file of this machine; not known if it is not there, or out of reach."""
-    place = Path(path)
+    name = path if isinstance(path, str) else path.as_posix()
     try:
-        status = place.stat()
+        status = os.stat(name)  # noqa: PTH116 - of each row of a manifest
     except (OSError, ValueError):  # told when it is read
-        return Entry(place.as_posix())
-    return Entry(place.as_posix(), status.st_size, str(status.st_mtime_ns))
+        return Entry(name)
+    return Entry(name, status.st_size, str(status.st_mtime_ns))
 
 
 def list_files(root: str, depth: int | None = None) -> Iterator[Entry]:
