@@ -80,7 +80,7 @@ class NoTimeBackend:
         del features
         square = np.full((1, SIDE, SIDE), -8.0, np.float32)
         square[:, 4:12, 4:12] = 8.0
-        iou = np.tile(np.float32([0.5, 0.7, 0.9, 0.8]), (len(tokens), 1))
+        iou = np.tile(np.array([0.5, 0.7, 0.9, 0.8], np.float32), (len(tokens), 1))
         return ArrayMaskLogits(iou, lambda rows, _: np.repeat(square, len(rows), axis=0))
 
 
