@@ -131,7 +131,7 @@ def everything(work: Work, **changed: Any) -> None:
     plan = EverythingFiles.plan(work.photo, work.folder)
     generator = MaskGenerator(work.model, points_per_side=POINTS_PER_SIDE, memory_budget=work.amount << 20, **changed)
     masks = generator.generate(work.pixels)
-    plan.write(work.pixels, masks, plan.marked(masks.to_json(work.photo.name)))
+    plan.write(work.pixels, masks, masks, plan.marked(masks.to_json(work.photo.name)))
 
 
 def crops(work: Work) -> None:

@@ -48,6 +48,14 @@ def test_within_a_box_is_what_the_pixels_have_there(box):
     assert np.array_equal(part.window(box), mask[top:bottom, left:right])
 
 
+@pytest.mark.parametrize("box", [(5, 7, 30, 20), (0, 0, 50, 40), (10, 10, 10, 20), (49, 39, 50, 40), (60, 0, 90, 40)])
+def test_outside_of_a_box_is_what_is_left(box):
+    mask, (left, top, right, bottom) = _random(3), box
+    rest = mask.copy()
+    rest[top:bottom, left:right] = False
+    assert Runs.of(encode(mask)).outside(box).to_rle(mask.shape) == encode(rest)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
 def test_union_is_that_of_the_pixels(count):
     masks = [_random(seed, share=0.2) for seed in range(count)]

@@ -107,6 +107,28 @@ def test_a_part_and_the_whole_it_lies_in_are_not_joined_though_the_seam_shows_th
     assert _boxes(_joined(_scene(house, roof))) == sorted([house, roof])
 
 
+def test_cores_part_the_scene():
+    seen = np.zeros(GRID.size_hw, int)
+    for row in range(len(GRID.tops)):
+        for window in GRID.row(row):
+            left, top, right, bottom = GRID.core(window)
+            assert (window.left <= left, right <= window.right) == (True, True)
+            seen[top:bottom, left:right] += 1
+    assert (seen == 1).all()
+
+
+def test_where_two_windows_disagree_each_is_believed_on_its_side_of_the_seam():
+    left, right = _scene((20, 20, 128, 60), (96, 20, 200, 70))
+    views = [
+        [(window, [piece for piece in pieces if piece.number == int(window.left > 0)]) for window, pieces in row]
+        for row in _seen([left, right])
+    ]
+    joiner = Joiner(GRID)
+    (joined,) = [mask for row in views for mask in joiner.add_row(row)]
+    expected = np.where(np.arange(420) < 112, left, right)  # the middle of the seam from 96 to 128
+    assert np.array_equal(joined.runs.window((0, 0, 420, 300)), expected)
+
+
 def test_a_view_that_no_border_cuts_stands_for_all():
     (mask,) = _scene((100, 10, 200, 60))  # whole in the second window only
     (joined,) = _joined([mask])
@@ -123,6 +145,22 @@ def test_a_sliver_on_a_border_is_left_to_the_neighbor():
     ]
     joiner = Joiner(GRID)
     assert _boxes(mask for row in views for mask in joiner.add_row(row)) == [neighbor]
+
+
+@pytest.mark.parametrize(
+    ("whole", "stays"),
+    [((10, 5, 200, 65), False), ((60, 5, 200, 65), False), ((80, 5, 200, 65), True), ((30, 15, 110, 35), True)],
+    ids=["covered", "nearly covered", "half covered", "smaller"],
+)
+def test_what_is_still_cut_goes_where_a_larger_mask_has_it(whole, stays):
+    cut = (50, 10, 128, 60)  # only the first window makes it, though it could go on in the second
+    views = [
+        [(window, [piece for piece in pieces if piece.number or window.left == 0]) for window, pieces in row]
+        for row in _seen(_scene(cut, whole))
+    ]
+    joiner = Joiner(GRID)
+    boxes = _boxes(mask for row in views for mask in joiner.add_row(row))
+    assert boxes == sorted([cut, whole] if stays else [whole])
 
 
 def test_of_duplicates_the_one_with_the_higher_predicted_iou_stays():

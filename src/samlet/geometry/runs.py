@@ -58,6 +58,17 @@ class Runs:
         there = tops < bottoms
         return Runs(self.columns[first:last][there], tops[there], bottoms[there])
 
+    def outside(self, box_xyxy: tuple[int, int, int, int]) -> Runs:
+        """What does not lie in a box (ends exclusive)."""
+        left, top, right, bottom = box_xyxy
+        here = slice(*np.searchsorted(self.columns, [left, right]).tolist())
+        ends = np.delete(np.arange(len(self.columns)), here)
+        beside = Runs(self.columns[ends], self.tops[ends], self.bottoms[ends])
+        columns, tops, bottoms = self.columns[here], self.tops[here], self.bottoms[here]
+        pieces = [(tops, np.minimum(bottoms, top)), (np.maximum(tops, bottom), bottoms)]
+        parts = [Runs(columns[a < b], a[a < b], b[a < b]) for a, b in pieces]
+        return union([beside, *parts])
+
     def moved(self, right_px: int, down_px: int) -> Runs:
         """The mask elsewhere."""
         return Runs(self.columns + right_px, self.tops + down_px, self.bottoms + down_px)

@@ -1,15 +1,17 @@
 """Windows over a scene that overlap, and the masks they show joined into those of the scene.
 
 A thing on a border is seen by both windows, so its masks agree where the windows overlap (the seam): those whose IoU
-there is high are one thing. Of its views one that no border cuts stands for all; else they are joined. A mask that is
-cut and lies in the seam whole is left to the neighbor, who sees more around it. Duplicates go by their boxes, as
-between the crops of everything mode. Memory goes with the masks of two rows of windows, not with the scene.
+there is high are one thing. Of its views one that no border cuts stands for all; else they are joined, the seam parted
+in its middle: near its own border a window sees least. What is still cut then goes if it lies in the seam whole, where
+the neighbor sees more around it, or in a larger mask. Duplicates go by their boxes, as between the crops of everything
+mode. Memory goes with two rows of windows, not with the scene.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,8 @@ from samlet.geometry.windows import Window
 CUT_PX = 2.0  # a mask this near to a border of its window is cut by it; networks leave a pixel's breadth there
 JOIN_IOU = 0.5
 DUPLICATE_IOU = 0.7
+CUT_SHARE = 0.25  # of the root of a mask's area: what lies along borders beyond which nobody looked
+COVERED = 0.8  # of a mask that is still cut when all is joined: then a larger one stands for it
 LEAST_WINDOW_PX, MOST_WINDOW_PX = 64, 8192
 
 
@@ -68,6 +72,17 @@ class Grid:
         top, side = self.tops[number], self.window_px
         return [Window(left, top, min(left + side, width), min(top + side, height)) for left in self.lefts]
 
+    def core(self, window: Window) -> tuple[int, int, int, int]:
+        """What is farther from the window's borders than from its neighbors': seams are parted in the middle."""
+        (left, right), (top, bottom) = (
+            _core(starts, start, self.window_px, length)
+            for starts, start, length in (
+                (self.lefts, window.left, self.size_hw[1]),
+                (self.tops, window.top, self.size_hw[0]),
+            )
+        )
+        return left, top, right, bottom
+
     def others_with(self, box_xyxy: tuple[int, int, int, int], window: Window) -> bool:
         """Whether another window than `window` has the whole box."""
         left, top, right, bottom = box_xyxy
@@ -108,9 +123,7 @@ class Piece:
         point_xy: tuple[float, float] | None = None,
     ) -> Piece:
         """A mask that a window of a scene of `size_hw` shows."""
-        left, top, right, bottom = runs.box_xyxy
-        inside = (left - window.left, top - window.top, right - window.left, bottom - window.top)
-        cut = bool(near_crop_edge(inside, window.xyxy, size_hw, CUT_PX))
+        cut = _touches(runs.box_xyxy, window, size_hw)
         return cls(runs, window, number, cut, iou, stability, point_xy)
 
 
@@ -145,12 +158,23 @@ class _Thing:
     pieces: list[Piece]
     box_xyxy: tuple[int, int, int, int]
 
-    def joined(self) -> Joined:
+    @property
+    def area_px(self) -> int:
+        """No less than what is known of it."""
+        return sum(piece.runs.area_px for piece in self.pieces)
+
+    def joined(self, grid: Grid) -> Joined:
         whole = [piece for piece in self.pieces if not piece.cut]
         if whole:
             best = max(whole, key=lambda piece: (piece.iou or 0.0, piece.runs.area_px))
             return Joined(best.runs, (best,))
-        return Joined(union([piece.runs for piece in self.pieces]), tuple(self.pieces))
+        cores = [grid.core(piece.window) for piece in self.pieces]
+        # In the core of a window its own piece is believed; what lies in no core is anybody's.
+        parts = [
+            reduce(Runs.outside, cores[:place] + cores[place + 1 :], piece.runs)
+            for place, piece in enumerate(self.pieces)
+        ]
+        return Joined(union(parts), tuple(self.pieces))
 
 
 @dataclass(eq=False)
@@ -203,13 +227,53 @@ class Joiner:
         for thing in closed:
             for piece in thing.pieces:
                 del self._things[piece]
-        self._waiting += [thing.joined() for thing in closed if not self._is_left_to_others(thing)]
+        known = [*things, *(_Thing(list(mask.pieces), mask.runs.box_xyxy) for mask in self._waiting)]
+        boxes = np.array([thing.box_xyxy for thing in known]).reshape(-1, 4)
+        areas_px = np.array([thing.area_px for thing in known])
+        for thing in closed:
+            mask = thing.joined(self.grid)
+            larger = areas_px > thing.area_px
+            if self._is_left_to_others(mask) or (
+                self._is_cut(mask)
+                and any(_share_in(mask.runs, known[n]) >= COVERED for n in _around(mask, boxes, larger))
+            ):
+                continue
+            self._waiting.append(mask)
         yield from self._without_duplicates(next_top)
 
-    def _is_left_to_others(self, thing: _Thing) -> bool:
+    def _is_cut(self, mask: Joined) -> bool:
+        """Whether borders cut much of it, and none of its windows shows what is beyond."""
+        unseen_px = sum(self._unseen_px(mask, piece) for piece in mask.pieces if piece.cut)
+        return unseen_px > CUT_SHARE * mask.runs.area_px**0.5
+
+    def _unseen_px(self, mask: Joined, piece: Piece) -> int:
+        """How much of the mask lies along the borders of one window, where no other window of its pieces looks on."""
+        (height, width), window = self.grid.size_hw, piece.window
+        left, top, right, bottom = window.xyxy
+        depth = round(CUT_PX)
+        sides = (  # a strip within the window, and a pixel beyond it
+            ((left, top, left + depth, bottom), (left - 1, None)) if left else None,
+            ((right - depth, top, right, bottom), (right, None)) if right < width else None,
+            ((left, top, right, top + depth), (None, top - 1)) if top else None,
+            ((left, bottom - depth, right, bottom), (None, bottom)) if bottom < height else None,
+        )
+        total = 0
+        for strip, (x, y) in filter(None, sides):
+            along = 0 if x is None else 1  # the axis that goes across the border
+            line = np.array(piece.runs.window(strip).any(axis=along))
+            for other in mask.pieces:
+                seen = other.window
+                if x is not None and seen.left <= x < seen.right:
+                    line[max(seen.top - top, 0) : max(seen.bottom - top, 0)] = False
+                if y is not None and seen.top <= y < seen.bottom:
+                    line[max(seen.left - left, 0) : max(seen.right - left, 0)] = False
+            total += int(np.count_nonzero(line))
+        return total
+
+    def _is_left_to_others(self, mask: Joined) -> bool:
         """Whether it is one cut piece that another window has whole."""
-        piece, *others = thing.pieces
-        return not others and piece.cut and self.grid.others_with(piece.runs.box_xyxy, piece.window)
+        piece, *others = mask.pieces
+        return not others and piece.cut and self.grid.others_with(mask.runs.box_xyxy, piece.window)
 
     def _without_duplicates(self, next_top: int) -> Iterator[Joined]:
         """Of the waiting masks that stay which no mask to come can be a duplicate of, top ones first."""
@@ -226,6 +290,34 @@ class Joiner:
             settled += [self._waiting[members[place]] for place in nms(boxes[members], scores, DUPLICATE_IOU)]
         self._waiting = [mask for mask, waits in zip(self._waiting, held, strict=True) if waits]
         yield from sorted(settled, key=lambda mask: (mask.runs.box_xyxy[1], mask.runs.box_xyxy[0]))
+
+
+def _core(starts: list[int], start: int, window_px: int, length: int) -> tuple[int, int]:
+    place = starts.index(start)
+    first = (starts[place - 1] + window_px + start) // 2 if place else 0
+    last = (start + window_px + starts[place + 1]) // 2 if place + 1 < len(starts) else length
+    return first, last
+
+
+def _touches(box_xyxy: tuple[int, int, int, int], window: Window, size_hw: tuple[int, int]) -> bool:
+    """Whether a box has a side on a border of the window that is not one of the scene."""
+    inside = np.subtract(box_xyxy, (window.left, window.top) * 2)
+    return bool(near_crop_edge(inside, window.xyxy, size_hw, CUT_PX))
+
+
+def _around(mask: Joined, boxes_xyxy: NDArray[np.int64], larger: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The numbers of the larger things, of those with boxes [N, 4], that may cover the mask."""
+    left, top, right, bottom = mask.runs.box_xyxy
+    across = np.minimum(boxes_xyxy[:, 2], right) - np.maximum(boxes_xyxy[:, 0], left)
+    down = np.minimum(boxes_xyxy[:, 3], bottom) - np.maximum(boxes_xyxy[:, 1], top)
+    return np.flatnonzero((across.clip(0) * down.clip(0) >= COVERED * mask.runs.area_px) & larger)
+
+
+def _share_in(runs: Runs, thing: _Thing) -> float:
+    """The share of a mask that lies in a thing, as far as that is known."""
+    parts = [piece.runs.within(runs.box_xyxy) for piece in thing.pieces]
+    together = union([runs, *parts]).area_px
+    return (runs.area_px + union(parts).area_px - together) / runs.area_px
 
 
 def _groups(boxes_xyxy: NDArray[np.float64], least_iou: float) -> NDArray[np.int64]:
