@@ -284,3 +284,9 @@ def test_a_prompt_outside_is_refused_before_the_first_is_decoded(model, backend,
     with pytest.raises(PromptError, match="outside"):
         model.predict(embedding, Prompts.points([[[1, 1]], [[900, 1]]]))
     assert backend.decoded == []
+
+
+def test_an_embedding_on_other_canvases_is_refused(model, embedding):
+    other = replace(embedding, frame=replace(embedding.frame, prompt_canvas=1))
+    with pytest.raises(InputError, match="on other canvases"):
+        model.predict(other, Prompts.points([[1, 1]]))

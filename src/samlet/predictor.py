@@ -20,7 +20,7 @@ from samlet.geometry.box_prior import with_box_prior
 from samlet.geometry.patches import Patch
 from samlet.images import ImageSource, read_image
 from samlet.masks import Mask, MaskSet
-from samlet.preprocess import to_pixels
+from samlet.preprocess import frame_of, to_pixels
 from samlet.prompts import Prompts
 from samlet.spec import ModelSpec
 from samlet.tokens import PromptTokens
@@ -120,6 +120,12 @@ class Predictor:
             raise InputError(
                 f"The embedding was made by other weights of {embedding.model!r} ({str(embedding.weights)[:12]}…) than "
                 f"this model's ({str(self.weights)[:12]}…): embed the image again with this model."
+            )
+
+        if embedding.frame != frame_of(embedding.frame.size_hw, self.spec.image):
+            raise InputError(
+                f"The embedding lies on other canvases than those of {self.spec.name!r}: it is damaged, or of another "
+                "version; embed the image again."
             )
 
     def predict(

@@ -279,8 +279,8 @@ def _print_load(before: float | None) -> None:
     after = _load_average()
     if before is None or after is None:
         return
-    busy = "; it was busy with other work, so repeat this when it is not" if before > usable_cores() / 2 else ""
-    print(f"load average {before:.1f} before and {after:.1f} after, {usable_cores()} usable cores{busy}")
+    busy = "; other work ran, so repeat this when none does" if before > usable_cores() / 2 else ""
+    print(f"load average {before:.1f}, then {after:.1f}, {usable_cores()} usable cores{busy}")
 
 
 def _load_average() -> float | None:

@@ -16,6 +16,7 @@ from samlet.evaluation.report.summary import REPORT_FILE, measures_classes, read
 from samlet.evaluation.results import LOG_FILE, ImageResult, InstanceResult, read_results
 
 DRAWS = 2000
+_LONGEST_NAME = 100
 _NAMED = 3  # of the images that differ
 
 
@@ -183,7 +184,8 @@ def named(how: str, names: Sequence[str], more: str = "") -> str:
     if not names:
         return ""
     count = " ".join(filter(None, [str(len(names)), more, "images" if len(names) > 1 else "image"]))
-    return f"{how} {count} ({', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''})"
+    some = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in names[:_NAMED]]
+    return f"{how} {count} ({', '.join(some)}{', …' if len(names) > _NAMED else ''})"
 
 
 def _is_whole(report: Mapping[str, Any]) -> bool:
