@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from tests.hub.server import CONTENT, DIGEST, FILE
@@ -19,12 +20,15 @@ from samlet.hub.lock import locked
 from samlet.models.registry import get_spec
 from samlet.spec import Checkpoint
 
-PULL = """
+PULL_EACH = """
 import sys
 from pathlib import Path
-from samlet.hub.download import download
-url, path, digest = sys.argv[1:]
-download([url], Path(path), digest)
+from samlet.hub import download
+download.PAUSE_S = 0.01
+url, digest = sys.argv[1:]
+for line in sys.stdin:
+    download.download([url], Path(line.rstrip()), digest)
+    print("there", flush=True)
 """
 
 
@@ -51,13 +55,16 @@ def test_two_at_once_fetch_it_once(site, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_a_hundred_times(site, tmp_path):
+    words = [sys.executable, "-c", PULL_EACH, f"{site.address}/{FILE}", DIGEST]
+    pulls = [subprocess.Popen(words, text=True, stdin=PIPE, stdout=PIPE, stderr=PIPE) for _ in range(2)]
     for number in range(100):
         path = tmp_path / f"blob{number}"
         site.cut_after = [number * 3000] if number % 2 else []  # every other time the first connection breaks off
-        words = [sys.executable, "-c", PULL, f"{site.address}/{FILE}", str(path), DIGEST]
-        pulls = [subprocess.Popen(words, stderr=subprocess.PIPE) for _ in range(2)]
-        assert [pull.communicate()[1] for pull in pulls] == [b"", b""]
+        for pull in pulls:
+            print(path, file=pull.stdin, flush=True)
+        assert [pull.stdout.readline() for pull in pulls] == ["there\n", "there\n"]
         assert path.read_bytes() == CONTENT
+    assert [pull.communicate() for pull in pulls] == [("", ""), ("", "")]
     assert len([each for each in tmp_path.iterdir() if each.is_file()]) == 100
 
 
