@@ -10,7 +10,7 @@ import time
 import pytest
 
 from samlet.errors import OutputError
-from samlet.labeling.lease import LEASE_FILE, holder, leased
+from samlet.labeling.lease import LEASE_FILE, check_free, holder, leased
 from samlet.labeling.places import Folder
 
 
@@ -34,7 +34,10 @@ def test_one_at_a_time(tmp_path):
         assert holder(place) == f"process {os.getpid()} on {platform.node()}"
         with pytest.raises(OutputError, match=f"is being written by process {os.getpid()} on .*wait for it, or stop"):
             leased(place).__enter__()
+        with pytest.raises(OutputError, match="is being written by process"):
+            check_free(place)
         lease.check()
+    check_free(place)
     assert place.names("") == []
     with leased(place):
         pass

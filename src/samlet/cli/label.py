@@ -218,6 +218,7 @@ def _order(
     from samlet.labeling.bucket import open_place
     from samlet.labeling.driver import Order
     from samlet.labeling.job import ModelFacts
+    from samlet.labeling.lease import check_free
     from samlet.labeling.places import Folder
     from samlet.labeling.refining import Refined
 
@@ -231,6 +232,7 @@ def _order(
     place = open_place(output)
     if isinstance(place, Folder):
         check_folder(place.path)
+    check_free(place)
     predictor, threads = _predictor(model)
     spec = predictor.spec
     settings = how.settings()

@@ -106,6 +106,7 @@ class _Run:
 
     def go(self) -> None:
         """Have all shards done."""
+        write_status(self.setup.place, self.meter.status())
         shards = self.engine.run(self.plan.waiting, self.setup)
         try:
             for shard in shards:
@@ -166,7 +167,7 @@ def shard_line(shard: ShardDone, status: Status) -> str:
     stages = " ".join(f"{stage} {seconds:.1f}s" for stage, seconds in shard.seconds.items())
     speed = f"{status.images_per_second or 0:.1f} images/s"
     broken = f", {len(shard.broken)} broken" if shard.broken else ""
-    return f"shard {shard.shard}: {shard.images} images, {shard.masks} masks{broken} ({stages}; {speed})"
+    return f"shard {shard.shard}: {counted(shard.images)}, {shard.masks} masks{broken} ({stages}; {speed})"
 
 
 def _job_of(order: Order) -> Job:

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from samlet.errors import OutputError, SamletError
 from samlet.labeling.places import Place
@@ -103,9 +102,21 @@ def leased(place: Place, beat_s: float = BEAT_S, expires_s: float = EXPIRES_S) -
 
 def holder(place: Place, expires_s: float = EXPIRES_S) -> str | None:
     """Who works on an output now, in words; None if nobody does."""
+    claim = _living(place, expires_s)
+    return None if claim is None else f"process {claim.process} on {claim.machine}"
+
+
+def check_free(place: Place, expires_s: float = EXPIRES_S) -> None:
+    """OutputError if another driver has the output: told before anything is loaded for it. `leased` looks again."""
+    claim = _living(place, expires_s)
+    if claim is not None:
+        raise OutputError(_refusal(place, claim, expires_s))
+
+
+def _living(place: Place, expires_s: float) -> _Claim | None:
     content = place.read(LEASE_FILE)
     claim = None if content is None else _Claim.of(content)
-    return None if claim is None or claim.has_ended(expires_s) else f"process {claim.process} on {claim.machine}"
+    return None if claim is None or claim.has_ended(expires_s) else claim
 
 
 def _taken(place: Place, expires_s: float) -> _Claim:
@@ -122,7 +133,7 @@ def _taken(place: Place, expires_s: float) -> _Claim:
     return ours
 
 
-def _refusal(place: Place, claim: Any, expires_s: float) -> str:
+def _refusal(place: Place, claim: _Claim, expires_s: float) -> str:
     return (
         f"{place.name} is being written by process {claim.process} on {claim.machine}: wait for it, or stop it; "
         f"if that machine is gone, it can be taken over {expires_s:.0f} seconds after its last sign of life."
