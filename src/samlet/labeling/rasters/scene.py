@@ -100,6 +100,8 @@ class RasterScene:
         """As `samlet.scenes.Scene.read`; with a step every step-th pixel. ImageError if the file is damaged there."""
         with self._reading():
             values, valid = self._values(window, step)
+        if valid is not None and not valid.any():  # most of a mosaic: nothing is worked on
+            return View(np.zeros((*valid.shape, 3), np.uint8), valid)
         if self._colors is not None:
             return View(self._colors[values[0]], valid)
         levels = [_to_8_bit(band, *limits) for band, limits in zip(values, self._ranges, strict=True)]
