@@ -3,6 +3,7 @@
     python benchmarks/scenes.py                       the table of docs/guides/label-a-raster.md (Linux)
     python benchmarks/scenes.py --only raster         rows whose name holds this word
     python benchmarks/scenes.py --patches 100         more of the raster has data
+    python benchmarks/scenes.py --picture             writes docs/images/raster.jpg instead
 
 The JPEG is a mosaic of the examples. The raster is a sparse GeoTIFF of 100,000 x 100,000 pixels, without data but for
 patches of that mosaic spread over it, the largest of which is over 20 windows. Each row is one process of `samlet`;
@@ -25,10 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES, PICTURE = ROOT / "examples", ROOT / "docs" / "images" / "raster.jpg"
 PHOTOS = ("coffee", "cat", "astronaut", "rocket", "retina")
 JPEG_SIZE = (12_000, 9_000)
 RASTER_PX = 100_000
+CRS = "EPSG:32633"
 PATCH_PX, LARGEST_PATCH_PX = 1500, 4500
 FEW_CLICKS = ("--points-per-side", "4")
 ROWS = {
@@ -44,7 +47,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", default="", help="rows whose name holds this")
     parser.add_argument("--patches", type=int, default=12, help="how many parts of the raster have data")
+    parser.add_argument("--picture", action="store_true", help="draw the guide's picture")
     asked = parser.parse_args()
+    if asked.picture:
+        with tempfile.TemporaryDirectory() as folder:
+            draw(Path(folder))
+        return
     results = {}
     print("| | peak, MB | seconds | masks |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
@@ -96,6 +104,56 @@ def mosaic(width: int, height: int, cell_wh: tuple[int, int] = (640, 480)) -> ND
     return np.asarray(canvas)
 
 
+def draw(folder: Path) -> None:
+    """The picture of the guide: a small raster, its windows, and the polygons that are found in it."""
+    import matplotlib.pyplot as plt
+    import pyogrio.raw
+    import rasterio
+    import shapely
+
+    from samlet.geometry.seams import Grid
+
+    pixels, scene, output = mosaic(2560, 1920), folder / "scene.tif", folder / "out"
+    with rasterio.open(
+        scene, "w", driver="GTiff", width=2560, height=1920, count=3, dtype="uint8", crs=CRS,
+        transform=rasterio.Affine(0.5, 0, 500_000, 0, -0.5, 5_400_000), photometric="rgb",
+    ) as file:  # fmt: skip
+        file.write(pixels.transpose(2, 0, 1))
+        left, bottom, right, top = file.bounds
+    run(
+        [
+            "label",
+            str(scene),
+            "--window",
+            "1024",
+            "--overlap",
+            "128",
+            "--points-per-side",
+            "16",
+            "--output",
+            str(output),
+        ]
+    )
+    _, _, geometry, _ = pyogrio.raw.read(output / "scene.gpkg")
+    figure, axes = plt.subplots(figsize=(11, 8.4), dpi=110)
+    axes.imshow(pixels, extent=(left, right, bottom, top))
+    chance, colors = np.random.default_rng(1), plt.get_cmap("hsv")
+    for polygon in (part for shape in shapely.from_wkb(geometry) for part in shape.geoms):
+        color = colors(chance.random())
+        for ring in (polygon.exterior, *polygon.interiors):
+            axes.plot(*np.array(ring.coords).T, color=color, linewidth=1.6)
+    grid = Grid(pixels.shape[:2], 1024, 128)
+    for start in grid.lefts:
+        axes.axvspan(left + start / 2, left + (start + 1024) / 2, fill=False, edgecolor="white", linestyle="--")
+    for start in grid.tops:
+        axes.axhspan(top - start / 2, top - (start + 1024) / 2, fill=False, edgecolor="white", linestyle="--")
+    axes.set(xlim=(left, right), ylim=(bottom, top), xlabel=f"easting, m ({CRS})", ylabel="northing, m")
+    axes.ticklabel_format(useOffset=False, style="plain")
+    figure.tight_layout()
+    figure.savefig(PICTURE, pil_kwargs={"quality": 80})
+    print(f"{len(geometry)} polygons: {PICTURE}")
+
+
 def make_raster(path: Path, patches: int) -> None:
     """A GeoTIFF without data but for some patches; a few megabytes on the disk."""
     import rasterio
@@ -105,7 +163,7 @@ def make_raster(path: Path, patches: int) -> None:
     places = np.random.default_rng(0).integers(0, RASTER_PX - LARGEST_PATCH_PX, (patches, 2))
     with rasterio.open(
         path, "w", driver="GTiff", width=RASTER_PX, height=RASTER_PX, count=3, dtype="uint8", nodata=0, tiled=True,
-        crs="EPSG:32633", transform=rasterio.Affine(0.5, 0, 400_000, 0, -0.5, 5_400_000), compress="DEFLATE",
+        crs=CRS, transform=rasterio.Affine(0.5, 0, 400_000, 0, -0.5, 5_400_000), compress="DEFLATE",
         sparse_ok=True, bigtiff=True, photometric="rgb",
     ) as file:  # fmt: skip
         for number, (left, top) in enumerate(places.tolist()):

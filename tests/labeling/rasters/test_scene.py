@@ -1,5 +1,8 @@
 """Rasters as scenes."""
 
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
 import numpy as np
 import pytest
 
@@ -8,6 +11,7 @@ from samlet.geometry.windows import Window
 from samlet.labeling.rasters.scene import Georeference, RasterScene
 
 rasterio = pytest.importorskip("rasterio", reason='needs ".[raster]"')
+pytest.importorskip("rasterio.shutil")
 from tests.labeling.rasters.rasters import TRANSFORM, UTM, write  # noqa: E402
 
 WHOLE = Window(0, 0, 50, 40)
@@ -191,3 +195,51 @@ def test_without_the_extra_it_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "rasterio", None)
     with pytest.raises(MissingExtraError, match=r"samlet\[raster\]"):
         RasterScene(tmp_path / "a.tif")
+
+
+def _vrt(path, source):
+    path.write_text(
+        '<VRTDataset rasterXSize="50" rasterYSize="40"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
+        f'<SourceFilename relativeToVRT="{int("/" not in source)}">{source}</SourceFilename><SourceBand>1</SourceBand>'
+        '<SourceProperties RasterXSize="50" RasterYSize="40" DataType="Byte" BlockXSize="50" BlockYSize="40"/>'
+        '<SrcRect xOff="0" yOff="0" xSize="50" ySize="40"/><DstRect xOff="0" yOff="0" xSize="50" ySize="40"/>'
+        "</SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    return path
+
+
+def test_a_vrt_is_read_from_the_files_beside_it(tmp_path):
+    levels = _levels(bands=1)
+    write(tmp_path / "part.tif", levels)
+    view = _read(_vrt(tmp_path / "scene.vrt", "part.tif"))
+    assert np.array_equal(view.pixels[..., 0], levels[0])
+
+
+def test_a_vrt_asks_no_address(tmp_path):
+    asked = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def parse_request(self):
+            asked.append(self.raw_requestline)
+            return False
+
+        def log_message(self, *arguments):
+            """Quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Listener) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"/vsicurl/http://127.0.0.1:{server.server_port}/part.tif"
+        with pytest.raises(ImageError, match=r"scene\.vrt"):
+            _read(_vrt(tmp_path / "scene.vrt", address))
+        server.shutdown()
+    assert asked == []
+
+
+@pytest.mark.parametrize("driver", ["PNG", "JPEG", "JP2OpenJPEG", "ENVI", "HFA"])
+def test_other_formats_are_read(tmp_path, driver):
+    levels = _levels()
+    rasterio.shutil.copy(write(tmp_path / "a.tif", levels), tmp_path / "other", driver=driver)
+    pixels = _read(tmp_path / "other").pixels
+    assert pixels.shape == (40, 50, 3)
+    if driver not in ("JPEG", "JP2OpenJPEG"):
+        assert np.array_equal(pixels, levels.transpose(1, 2, 0))
