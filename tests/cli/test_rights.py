@@ -82,3 +82,15 @@ def test_data_that_may_not_be_read_is_named(samlet, loads, place):
     with as_nobody():
         code, _, err = samlet("eval", "--data", place / "closed", "--output", place / "open" / "report")
     assert (code, "closed" in err) == (2, True)
+
+
+@pytest.mark.parametrize("output", ["read-only", "read-only/new", "closed", "closed/new"])
+def test_results_that_may_not_be_written_are_named_before_the_model_is_loaded(samlet, loads, place, output):
+    pytest.importorskip("pyarrow")
+    few = ("--points-per-side", "2", "--workers", "0")
+    assert samlet("label", place / "photo.jpg", "--output", place / "warm", *few)[0] == 0
+    loads.clear()
+    with as_nobody():
+        code, _, err = samlet("label", place / "photo.jpg", "--output", place / output, *few)
+    assert (code, loads, err.count("\n")) == (2, [], 1)
+    assert f"{place / output.partition('/')[0]}" in err

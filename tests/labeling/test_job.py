@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from samlet.errors import OutputError
@@ -30,7 +32,10 @@ def test_a_job_is_kept_and_known_again(tmp_path):
     )
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"sources": [], "model": {}}'])
+EMPTY_SHARDS = json.dumps(JOB.to_json() | {"images_per_shard": 0})
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"sources": [], "model": {}}', EMPTY_SHARDS])
 def test_what_is_no_job_is_refused(tmp_path, content):
     (tmp_path / "job.json").write_text(content)
     with pytest.raises(OutputError, match="not a job of this version of samlet label"):

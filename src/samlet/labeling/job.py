@@ -49,6 +49,10 @@ class Job:
     states: tuple[str | None, ...] = ()
     format: int = field(default=_FORMAT)
 
+    def __post_init__(self) -> None:
+        if self.images_per_shard < 1 or self.batch_size < 1:
+            raise ValueError("a shard and a batch hold one image at least")
+
     @property
     def shards(self) -> int:
         """How many shards there are; the last one may be smaller."""
