@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from samlet.ahead import some_ahead
 from samlet.errors import OutputError
 from samlet.labeling.job import Job
 from samlet.labeling.places import Place
 from samlet.labeling.results import shard_name
 from samlet.labeling.status import Done
 from samlet.labeling.worker import SHARDS
+
+MARKERS_AT_ONCE = 32  # a store answers each in some hundredths of a second, and a large job has a million
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,12 @@ def make_plan(place: Place, job: Job, retry_broken: bool = False) -> Plan:
 
     OutputError for a marker that samlet did not write.
     """
-    done, there = Done(), {name.partition(".")[0] for name in place.names(SHARDS)}
-    waiting = []
+    names = {name.partition(".")[0] for name in place.names(SHARDS)}
+    there = [number for number in range(job.shards) if shard_name(number) in names]
+    known = dict(zip(there, some_ahead(lambda number: _counts(place, number), there, MARKERS_AT_ONCE), strict=True))
+    done, waiting = Done(), []
     for number in range(job.shards):
-        counts = _counts(place, number) if shard_name(number) in there else None
+        counts = known.get(number)
         if counts is None or (retry_broken and counts[2]):
             waiting.append(number)
         else:
