@@ -45,12 +45,12 @@ def test_everything_in_a_folder(samlet, photos, workplace):
     code, out, err = samlet("label", photos, "--output", "out", *FEW)
     assert code == 0, err
     assert re.search("images +2 of 2", out)
-    assert "shard 0: 2 images, " in err
+    assert "shard 1: 1 image, " in err
     assert [image["image_id"] for image in records(workplace / "out" / "images")] == ["b.jpg", "day1/a.jpg"]
     assert len(records(workplace / "out" / "masks")) > 2
     job = json.loads((workplace / "out" / "job.json").read_text())
     assert job["ask"]["pred_iou_thresh"] == 0.1
-    assert (job["images_per_shard"], job["model"]["threads"]) == (32, 1)
+    assert (job["images_per_shard"], job["model"]["threads"]) == (1, 1)
     code, out, _ = samlet("label", photos, "--output", "out", *FEW, "--json")
     assert (code, json.loads(out)["done"]["images"]) == (0, 2)
 
@@ -66,7 +66,7 @@ def test_prompts_of_a_manifest(samlet, manifest, workplace):
     ]
     job = json.loads((workplace / "out" / "job.json").read_text())
     assert job["ask"] == {"what": "prompts", "refine": "none", "clean": True, "select": "iou"}
-    assert job["images_per_shard"] == 512
+    assert job["images_per_shard"] == 1
 
 
 def test_a_manifest_may_be_asked_for_everything(samlet, manifest, workplace):
@@ -94,7 +94,7 @@ def test_the_status_of_a_job(samlet, refused, photos, workplace):
     status = json.loads((workplace / "out" / "status.json").read_text()) | {"state": "running"}
     (workplace / "out" / "status.json").write_text(json.dumps(status))
     told = json.loads(samlet("label", "status", "out", "--json")[1])
-    assert (told["state"], told["done"]["images"], told["worked_on_by"]) == ("stopped", 0, None)
+    assert (told["state"], told["done"]["images"], told["worked_on_by"]) == ("stopped", 1, None)
     assert refused("label", "status", "nowhere") == "nowhere holds no job of samlet label."
 
 
@@ -104,7 +104,7 @@ def test_a_plan_writes_nothing(samlet, photos, workplace):
     assert "bottleneck" in out
     assert "on 7 such machines" in out
     told = json.loads(samlet("label", photos, "--output", "out", *FEW, "--dry-run", "--json")[1])
-    assert (told["images"], told["shards"], set(told["hours_on_machines"])) == (2, 1, {"1", "10"})
+    assert (told["images"], told["shards"], set(told["hours_on_machines"])) == (2, 2, {"1", "10"})
     assert list(workplace.iterdir()) == []
 
 

@@ -155,6 +155,15 @@ def test_another_job_is_refused_with_its_difference(done, change, difference):
     assert results(done) == before
 
 
+def test_the_size_of_shards_is_the_jobs_where_nobody_says_it(tmp_path, done):
+    shutil.copytree(done, tmp_path, dirs_exist_ok=True)
+    status = label(replace(order(tmp_path), images_per_shard=None), HERE)
+    assert (status.done.shards, results(tmp_path)) == (3, results(done))
+    assert label(replace(order(tmp_path / "new"), images_per_shard=None), HERE).shards == 10
+    with pytest.raises(OutputError, match="images_per_shard is 5 now and was 4"):
+        label(replace(order(tmp_path), images_per_shard=5), HERE)
+
+
 def test_bad_orders(tmp_path):
     twice = (Pictures(("a", "b"), "first"), Pictures(("b",), "second"))
     with pytest.raises(InputError, match='the id "b": first/b of first and second/b of second'):

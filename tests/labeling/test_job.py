@@ -5,7 +5,7 @@ import json
 import pytest
 
 from samlet.errors import OutputError
-from samlet.labeling.job import Job, ModelFacts, check_same, read_job, write_job
+from samlet.labeling.job import Job, ModelFacts, check_same, default_per_shard, read_job, write_job
 from samlet.labeling.places import Folder
 
 JOB = Job(("a", "b"), 10, "00", {"what": "everything", "fast": True}, ModelFacts("b0", "w", "onnx"), images_per_shard=3)
@@ -30,6 +30,15 @@ def test_a_job_is_kept_and_known_again(tmp_path):
         'sources is ["a"] now and was ["a", "b"]; ask.what is "prompts" now and was "everything"; model.weights_sha256 '
         'is "v" now and was "w"; ask.fast is null now and was true' in str(error.value)
     )
+
+
+@pytest.mark.parametrize(
+    ("images", "what", "per_shard"),
+    [(1, "prompts", 1), (100, "prompts", 1), (6400, "prompts", 100), (6400, "everything", 32), (10**9, "prompts", 512)],
+)
+def test_a_small_job_has_shards_for_all_workers(images, what, per_shard):
+    assert default_per_shard(images, what) == per_shard
+    assert default_per_shard(images, what, batch_size=64) == max(per_shard, 64)
 
 
 EMPTY_SHARDS = json.dumps(JOB.to_json() | {"images_per_shard": 0})

@@ -21,8 +21,9 @@ def setup(folder, images=8, **options) -> Setup:
     """What a worker needs for these images, listed in `folder`."""
     wanted = order(folder, images, **options)
     listing = Listing.of(wanted.sources)
-    listing.write(Folder(folder), wanted.images_per_shard)
-    return wanted.setup(wanted.job(len(listing), listing.sha256))
+    job = wanted.job(len(listing), listing.sha256)
+    listing.write(Folder(folder), job.images_per_shard)
+    return wanted.setup(job)
 
 
 class CountingBackend(Backend):

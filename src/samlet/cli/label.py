@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from samlet.segmenting import Refine
 
 WORKER_BYTES = 1 << 30  # what a worker takes beside its --memory-budget: model, runtime, images that wait
-IMAGES_PER_SHARD = {"everything": 32, "prompts": 512}  # some minutes of work
 Question = Literal["everything", "prompts"]
 
 app = App(name="label", help="Find masks in any number of images, restartable.", help_format="plaintext")
@@ -83,7 +82,8 @@ def run(
     images_per_shard: Annotated[
         int | None,
         Parameter(
-            help="How much is lost at most when a worker dies; default: 512, in everything mode 32.",
+            help="How much is done again at most where a worker dies; default: a 64th of all, at most 512 (in "
+            "everything mode 32).",
             validator=Between(1, 100_000),
         ),
     ] = None,
@@ -135,8 +135,7 @@ def run(
     where.check(workers)
     prompted = _prompted(refine, select, how, former)
     order = _order(open_sources(sources, images, detections), ask, model, output, how, prompted, batch_size)
-    per_shard = images_per_shard or IMAGES_PER_SHARD[order.ask.what]
-    order = replace(order, output=format_ or "parquet", images_per_shard=per_shard)
+    order = replace(order, output=format_ or "parquet", images_per_shard=images_per_shard)
     threads = model.threads or 1
     if workers is None:
         workers = _default_workers(threads, how.memory_budget << 20, model.device)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from samlet.errors import DataError, OutputError, StoppedError
 from samlet.labeling import listing
 from samlet.labeling.asking import Ask
 from samlet.labeling.engines.engine import Engine
 from samlet.labeling.items import Source
-from samlet.labeling.job import JOB_FILE, Job, ModelFacts, check_same, read_job, write_job
+from samlet.labeling.job import JOB_FILE, Job, ModelFacts, check_same, default_per_shard, read_job, write_job
 from samlet.labeling.lease import LEASE_FILE, Lease, leased
 from samlet.labeling.places import Place
 from samlet.labeling.plan import Plan, make_plan
@@ -29,7 +29,10 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Order:
-    """What the user wants: images, question, model, form and place of the output."""
+    """What the user wants: images, question, model, form and place of the output.
+
+    `images_per_shard` is how much is done again at most where a worker dies; None is `default_per_shard`.
+    """
 
     sources: tuple[Source, ...]
     ask: Ask
@@ -37,7 +40,7 @@ class Order:
     model: ModelFacts
     place: Place
     output: str = "parquet"
-    images_per_shard: int = 512
+    images_per_shard: int | None = None
     batch_size: int = 1
 
     def job(self, images: int, listing_sha256: str) -> Job:
@@ -50,7 +53,7 @@ class Order:
             ask=self.ask.to_json(),
             model=self.model,
             output=self.output,
-            images_per_shard=self.images_per_shard,
+            images_per_shard=self.images_per_shard or default_per_shard(images, self.ask.what, self.batch_size),
             batch_size=self.batch_size,
             states=tuple(source.state() for source in self.sources),
         )
@@ -179,10 +182,12 @@ def _job_of(order: Order) -> Job:
         if strangers:
             raise OutputError(f"{place.name} is not empty ({strangers[0]} is there): choose an empty folder.")
         images = listing.Listing.of(order.sources)
-        images.write(place, order.images_per_shard)
         job = order.job(len(images), images.sha256)
+        images.write(place, job.images_per_shard)
         write_job(place, job)
         return job
+    if order.images_per_shard is None:
+        order = replace(order, images_per_shard=before.images_per_shard)
     now = order.job(before.images, before.listing_sha256)
     check_same(place, now, before)
     if now.states == before.states and None not in now.states and not make_plan(place, before).waiting:

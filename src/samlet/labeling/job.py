@@ -14,6 +14,8 @@ from samlet.errors import OutputError
 from samlet.labeling.places import Place
 
 JOB_FILE = "job.json"
+MOST_PER_SHARD = {"everything": 32, "prompts": 512}  # some minutes of work
+LEAST_SHARDS = 64  # so that all workers of a machine have something to do
 _FORMAT = 1
 
 
@@ -43,8 +45,8 @@ class Job:
     listing_sha256: str
     ask: Mapping[str, Any]
     model: ModelFacts
+    images_per_shard: int
     output: str = "parquet"
-    images_per_shard: int = 512
     batch_size: int = 1
     states: tuple[str | None, ...] = ()
     format: int = field(default=_FORMAT)
@@ -78,6 +80,11 @@ class Job:
             for name in names
             if now.get(name) != before.get(name)
         ]
+
+
+def default_per_shard(images: int, what: str, batch_size: int = 1) -> int:
+    """How many images a shard has where nobody says it: a batch at least; `what` is asked of them."""
+    return max(batch_size, min(MOST_PER_SHARD[what], images // LEAST_SHARDS))
 
 
 def read_job(place: Place) -> Job | None:
