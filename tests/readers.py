@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save
@@ -31,11 +32,16 @@ from samlet.evaluation.report.compare import compare
 from samlet.evaluation.report.summary import build_report
 from samlet.evaluation.results import ImageResult, InstanceResult
 from samlet.geometry.frames import ImageFrame
+from samlet.geometry.seams import Grid
+from samlet.geometry.windows import Window
 from samlet.images import read_image, upright_size
 from samlet.labeling.job import Job, ModelFacts, read_job
 from samlet.labeling.lease import LEASE_FILE, holder
 from samlet.labeling.places import Folder
+from samlet.labeling.plan import make_plan
+from samlet.labeling.rasters.kept import KeptWindows
 from samlet.labeling.sources.opening import open_sources
+from samlet.labeling.status import Meter, read_status
 from samlet.marks import are_our_weights, is_our_archive, is_our_json, is_our_png
 from samlet.masks import MaskSet
 from samlet.models.checkpoints import read_state_dict
@@ -43,6 +49,7 @@ from samlet.models.registry import get_spec
 from samlet.models.trained import spec_text, trained_spec
 from samlet.runtime.artifact import Artifact
 from samlet.runtime.choice import Choice, choice_file, read_choice
+from samlet.scenes import PhotoScene
 from samlet.training.config import DistillEncoderConfig, TrainConfig
 from samlet.training.curves import read_log
 from samlet.training.dry_run import _licenses
@@ -53,6 +60,9 @@ from samlet.web.project.project import Project
 
 HEIGHT, WIDTH = records.HEIGHT, records.WIDTH
 PICTURE = filler.image(HEIGHT, WIDTH)
+
+JOB = Job(("photos",), 3, "0" * 64, {"verb": "everything"}, ModelFacts("m", None, "onnx"))
+WINDOW_MASK = {"counts": "=3300000;", "number": 1, "iou": 0.9, "stability": 0.8, "point_xy": [1, 2]}
 
 
 @dataclass(frozen=True)
@@ -248,6 +258,34 @@ def read_lease_beside(path: Path) -> None:
     holder(Folder(path.parent))
 
 
+def read_status_beside(path: Path) -> None:
+    status = read_status(Folder(path.parent))
+    assert status is None or status.done is not None
+
+
+def read_marker(path: Path) -> None:
+    make_plan(Folder(path.parents[1]), JOB)
+
+
+def read_windows(path: Path) -> None:
+    KeptWindows(path.parent, Grid((HEIGHT, WIDTH))).done()
+
+
+def read_scene(path: Path) -> None:
+    scene = PhotoScene(path)
+    height, width = scene.size_hw
+    scene.read(Window(0, 0, width, height), 2)
+
+
+def read_raster(path: Path) -> None:
+    pytest.importorskip("rasterio")
+    from samlet.labeling.rasters.scene import RasterScene
+
+    with RasterScene(path) as scene:
+        height, width = scene.size_hw
+        scene.read(Window(0, 0, min(width, 1024), min(height, 1024)))
+
+
 def look_whose(path: Path) -> None:
     """What a verb asks of a file before it writes over it."""
     for is_ours in (is_our_json, is_our_png, are_our_weights):
@@ -281,7 +319,8 @@ def labelled_files() -> list[Reader]:
     rows = 'path,image_id,boxes_xyxy,points_xy,label,size_bytes\na_1.jpg,1,"[[0, 1, 2, 3.5]]","[[1, 1]]",cat,77\n'
     row = {"path": "a_1.jpg", "boxes_xyxy": [[0, 1, 2, 3]], "points_xy": [[[1, 1], [2, 2]]], "point_labels": [[1, 0]]}
     lines = json.dumps(row | {"label": ["cat"]}) + "\n" + json.dumps(row | {"size_bytes": 5, "version": "x"}) + "\n"
-    job = Job(("photos",), 3, "0" * 64, {"verb": "everything"}, ModelFacts("m", None, "onnx"))
+    status = Meter(3, 1, 1).status().to_json()
+    window = {"window_xyxy": [0, 0, WIDTH, HEIGHT], "masks": [WINDOW_MASK, WINDOW_MASK | {"point_xy": None}]}
     claim = {"owner": "0", "machine": "m", "process": 3, "renewed": 1e9}
     annotated_name, annotations = annotated()
     labels = {"labels": [{"name": "cat", "color": "#2dd4bf"}, {"name": "dog", "color": "#fb923c"}]}
@@ -304,8 +343,13 @@ def labelled_files() -> list[Reader]:
         Reader("rows.csv", rows.encode(), damaged_bytes, list_items, (photo,)),
         Reader("rows.jsonl", lines.encode(), damaged_json, list_items, (photo,)),
         Reader("listed.json", coco(), damaged_json, list_items, (("001.jpg", records.jpeg()),)),
-        Reader("job.json", json.dumps(job.to_json()).encode(), damaged_json, read_job_beside),
+        Reader("job.json", json.dumps(JOB.to_json()).encode(), damaged_json, read_job_beside),
         Reader(LEASE_FILE, json.dumps(claim).encode(), damaged_json, read_lease_beside),
+        Reader("status.json", json.dumps(status).encode(), damaged_json, read_status_beside),
+        Reader("shards/00000000.json", b'{"images": 3, "masks": 9, "broken": 0}', damaged_json, read_marker),
+        Reader("000000.jsonl", json.dumps(window).encode() + b"\n", damaged_json, read_windows),
+        Reader("scene.png", encoded("PNG"), damaged_bytes, read_scene),
+        Reader("raster.tif", encoded("TIFF", compression="tiff_lzw"), damaged_bytes, read_raster),
         Reader(annotated_name, annotations, damaged_json, open_project, (photo,)),
         Reader(".samlet/labels.json", json.dumps(labels).encode(), damaged_json, open_project, (
             photo, (annotated_name, annotations),

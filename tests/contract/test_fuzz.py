@@ -37,7 +37,8 @@ NAMES = [
     "y.tar", "photo.npz", "weights.pt", "weights.safetensors", "checkpoint.pt", "manifest.json", "config.json",
     "log.jsonl", "report.json", "images.jsonl", "classes.txt", "classes.csv", "labels/a.png", "objectInfo150.txt",
     "colors.txt", "photos.tsv", "pack-000.tar", "named.safetensors", "choice.json", "marked.json",
-    "marked.safetensors", "rows.csv", "rows.jsonl", "listed.json", "job.json", "lease.json",
+    "marked.safetensors", "rows.csv", "rows.jsonl", "listed.json", "job.json", "lease.json", "status.json",
+    "shards/00000000.json", "000000.jsonl", "scene.png", "raster.tif",
     ".samlet/annotations/589cdc3898075d818521.json", ".samlet/labels.json", "import.json", "import_drawn.json",
     "import_a_1.json",
 ]  # fmt: skip

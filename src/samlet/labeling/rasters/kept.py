@@ -18,6 +18,7 @@ from samlet.geometry.rle import Rle
 from samlet.geometry.runs import Runs
 from samlet.geometry.seams import Grid, Piece
 from samlet.geometry.windows import Window
+from samlet.reading import decoding
 
 FOLDER = "windows"
 
@@ -89,13 +90,14 @@ def _to_json(piece: Piece) -> dict[str, Any]:
 
 
 def _of_line(line: bytes, window: Window, size_hw: tuple[int, int]) -> list[Piece] | None:
-    """The pieces of a line; None if it was cut."""
+    """The pieces of a line; None if it was cut, or is damaged."""
     try:
-        record = json.loads(line) if line.endswith(b"\n") else {}
-        if tuple(record["window_xyxy"]) != window.xyxy:
-            return None
-        return [_piece(mask, window, size_hw) for mask in record["masks"]]
-    except (KeyError, TypeError, ValueError, DataError):
+        with decoding("a line", "what is kept of a window"):
+            record = json.loads(line) if line.endswith(b"\n") else {}
+            if tuple(record["window_xyxy"]) != window.xyxy:
+                return None
+            return [_piece(mask, window, size_hw) for mask in record["masks"]]
+    except DataError:
         return None
 
 
