@@ -242,6 +242,30 @@ def test_a_label_is_the_number_of_its_prompt(order, tmp_path):
     assert _read(result.files["gpkg"])[2]["label"].tolist() == [1, 3]
 
 
+@pytest.mark.parametrize("cut", [0, 5])
+def test_killed_between_answers_it_asks_only_what_is_left(order, monkeypatch, tmp_path, cut):
+    asked = replace(order, prompts=Prompts.points([[[150, 40]], [[40, 200]], [[60, 50]]]), settings={})
+    uninterrupted = _bytes(label_raster(replace(asked, folder=tmp_path / "other")))
+    answer, given = AskedPredictor.segment, []
+
+    def killed(pixels, prompts, **settings):
+        given.append(prompts)
+        if len(given) == 2:
+            raise KeyboardInterrupt
+        return answer(pixels, prompts, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AskedPredictor, "segment", staticmethod(killed))
+        with pytest.raises(KeyboardInterrupt):
+            label_raster(replace(asked, window_px=512, overlap_px=0))
+    path = order.folder / "windows" / "answers.jsonl"
+    assert windows_done(Folder(order.folder)) == (1, 3)
+    path.write_bytes(path.read_bytes()[: -cut or None])  # and what was written last may be cut
+    assert windows_done(Folder(order.folder)) == (int(not cut), 3)
+    result = label_raster(replace(asked, window_px=512, overlap_px=0))
+    assert _bytes(result) == uninterrupted
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "named"),
     [

@@ -1,7 +1,7 @@
-"""What is done of a raster: the masks of each window, a line of a file for each row of windows.
+"""What is done of a raster: the masks of each window, a line of a file for each row of windows; or answers to prompts.
 
-A line is written once its window is done, so a process that is killed loses the window it was at. A line that was cut,
-and what follows it, is done again.
+A line is written once its window, or its prompt, is done, so a process that is killed loses what it was at. A line that
+was cut, and what follows it, is done again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from samlet.errors import DataError
 from samlet.files import make_folder, output_error
@@ -40,24 +42,13 @@ class KeptWindows:
 
     def start(self, number: int, done: int) -> None:
         """Before windows are added to a row of which `done` are: what a killed process left half-written goes."""
-        make_folder(self.folder)
-        path = self._path(number)
         ends = [0, *(end for _, _, end in self._lines(number))]
-        try:
-            with path.open("ab") as file:
-                file.truncate(ends[done])
-        except OSError as error:
-            raise output_error(path, error) from error
+        _cut(self._path(number), ends[done])
 
     def add(self, number: int, window: Window, pieces: Sequence[Piece]) -> None:
         """The next window of a row is done. OutputError if it cannot be written."""
         record = {"window_xyxy": window.xyxy, "masks": [_to_json(piece) for piece in pieces]}
-        path = self._path(number)
-        try:
-            with path.open("ab") as file:
-                file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
-        except OSError as error:
-            raise output_error(path, error) from error
+        _append(self._path(number), record)
 
     def _lines(self, number: int) -> Iterator[tuple[Window, list[Piece], int]]:
         """Windows, pieces, and where the line ends in the file."""
@@ -75,6 +66,83 @@ class KeptWindows:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.jsonl"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A mask of a raster, empty where it shows nothing; predicted IoU and stability, None where nobody knows."""
+
+    runs: Runs
+    iou: float | None = None
+    stability: float | None = None
+
+
+@dataclass(frozen=True)
+class KeptAnswers:
+    """The answers to prompts so far, in a file of `folder`."""
+
+    folder: Path
+
+    def start(self) -> list[Found]:
+        """The answers that are there; what a killed process left half-written goes."""
+        answers, end = self._read()
+        _cut(self._path, end)
+        return answers
+
+    def count(self) -> int:
+        """How many answers are there."""
+        return len(self._read()[0])
+
+    def add(self, answer: Found) -> None:
+        """The answer to the next prompt. OutputError if it cannot be written."""
+        runs = answer.runs
+        table = [edge.tolist() for edge in (runs.columns, runs.tops, runs.bottoms)]
+        _append(self._path, {"runs": table, "iou": answer.iou, "stability": answer.stability})
+
+    def _read(self) -> tuple[list[Found], int]:
+        """The answers, and where the last one ends in the file."""
+        answers: list[Found] = []
+        end = 0
+        if self._path.exists():
+            with self._path.open("rb") as file:
+                for line in file:
+                    answer = _answer_of(line)
+                    if answer is None:
+                        break
+                    answers.append(answer)
+                    end += len(line)
+        return answers, end
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / "answers.jsonl"
+
+
+def _answer_of(line: bytes) -> Found | None:
+    """The answer of a line; None if it was cut."""
+    try:
+        record = json.loads(line) if line.endswith(b"\n") else {}
+        columns, tops, bottoms = (np.array(edge, np.int64) for edge in record["runs"])
+        return Found(Runs(columns, tops, bottoms), record["iou"], record["stability"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _append(path: Path, record: dict[str, Any]) -> None:
+    try:
+        with path.open("ab") as file:
+            file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def _cut(path: Path, size_bytes: int) -> None:
+    make_folder(path.parent)
+    try:
+        with path.open("ab") as file:
+            file.truncate(size_bytes)
+    except OSError as error:
+        raise output_error(path, error) from error
 
 
 def _to_json(piece: Piece) -> dict[str, Any]:

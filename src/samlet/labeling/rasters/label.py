@@ -7,7 +7,7 @@ written. The second step takes seconds where the first takes hours, and is done 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from samlet.labeling.job import JOB_FILE, ModelFacts
 from samlet.labeling.lease import LEASE_FILE, Lease, leased
 from samlet.labeling.places import Folder, Place
 from samlet.labeling.rasters import kept
-from samlet.labeling.rasters.kept import KeptWindows
+from samlet.labeling.rasters.kept import Found, KeptAnswers, KeptWindows
 from samlet.labeling.rasters.label_map import write_label_raster
 from samlet.labeling.rasters.polygons import TOLERANCE_PX, Outlines
 from samlet.labeling.rasters.scene import Georeference, RasterScene
@@ -134,7 +134,7 @@ def label_raster(order: RasterOrder, progress: Progress | None = None) -> Raster
                     _segment_windows(order, scene, windows, lease, progress)
                     masks = _joined(windows)
                 else:
-                    masks = _answers(order, scene, asked, progress)
+                    masks = _answers(order, scene, asked, lease, progress)
                 count = _write(order, scene.georeference, scene.size_hw, masks)
             _finish(order, count)
     return RasterResult(count, order.files)
@@ -171,16 +171,17 @@ def _placed(prompts: Prompts, georeference: Georeference) -> NDArray[np.float64]
 def windows_done(place: Place) -> tuple[int, int] | None:
     """How many windows of the raster whose output this is are done, and of how many; None for another output.
 
-    Of a raster that was asked with prompts it is 0 or 1 of 1: they are answered in one go.
+    Of a raster that was asked with prompts they are answers.
     """
     job = read_record(place.path / JOB_FILE) if isinstance(place, Folder) else None
     if job is None or not isinstance(place, Folder) or job.get("kind") != _KIND:
         return None
     grid = Grid(tuple(job["size_hw"]), job["window_px"], job["overlap_px"])
-    total = len(grid) if job["prompts"] is None else 1
+    total = len(grid) if job["prompts"] is None else len(job["prompts"]["labels"])
+    folder = place.path / kept.FOLDER
     if (place.path / FINISHED_FILE).exists():
         return total, total
-    return sum(KeptWindows(place.path / kept.FOLDER, grid).done()), total
+    return (sum(KeptWindows(folder, grid).done()) if job["prompts"] is None else KeptAnswers(folder).count()), total
 
 
 def _start(order: RasterOrder, size_hw: tuple[int, int]) -> int | None:
@@ -224,31 +225,36 @@ def _segment_windows(
                 progress(total, len(grid))
 
 
-_Found = tuple[Runs, float | None, float | None]
-"""A mask of the raster, its predicted IoU and its stability."""
-
-
-def _joined(windows: KeptWindows) -> Iterator[_Found]:
+def _joined(windows: KeptWindows) -> Iterator[Found]:
     joiner = Joiner(windows.grid)
     for row in range(len(windows.grid.tops)):
         for mask in joiner.add_row(windows.row(row)):
-            yield mask.runs, mask.iou, mask.stability
+            yield Found(mask.runs, mask.iou, mask.stability)
 
 
-def _answers(order: RasterOrder, scene: RasterScene, prompts: Prompts, progress: Progress | None) -> Iterator[_Found]:
-    """One mask for each prompt, an empty one where the raster shows nothing."""
+def _answers(
+    order: RasterOrder, scene: RasterScene, prompts: Prompts, lease: Lease, progress: Progress | None
+) -> list[Found]:
+    """One mask for each prompt, an empty one where the raster shows nothing; each is kept as it comes."""
 
     def ask(pixels: NDArray[np.uint8], prompt: Prompts) -> MaskSet:
         return order.predictor.segment(pixels, prompt, **order.settings)
 
+    answers = KeptAnswers(order.folder / kept.FOLDER)
+    done = answers.start()
     nothing = Runs(*(np.zeros(0, np.int64),) * 3)
-    for number, found in enumerate(answers_in_windows(ask, scene, prompts, order.window_px), start=1):
-        yield (found[0][1], found[0][0].iou, found[0][0].stability) if found else (nothing, None, None)
+    left = Prompts(prompts.points_xy[len(done) :], prompts.labels[len(done) :])
+    for found in answers_in_windows(ask, scene, left, order.window_px) if len(left) else ():
+        lease.check()
+        answer = Found(found[0][1], found[0][0].iou, found[0][0].stability) if found else Found(nothing)
+        answers.add(answer)
+        done.append(answer)
         if progress is not None:
-            progress(number, len(prompts))
+            progress(len(done), len(prompts))
+    return done
 
 
-def _write(order: RasterOrder, georeference: Georeference, size_hw: tuple[int, int], masks: Iterator[_Found]) -> int:
+def _write(order: RasterOrder, georeference: Georeference, size_hw: tuple[int, int], masks: Iterable[Found]) -> int:
     """Write all files; the number of masks that have pixels. Labels count from 1 in the order of the masks."""
     outlines = Outlines(georeference, order.tolerance_px)
     files, count = order.files, 0
@@ -257,14 +263,14 @@ def _write(order: RasterOrder, georeference: Georeference, size_hw: tuple[int, i
             writers: Sequence[VectorWriter] = [
                 stack.enter_context(vector_file(files[form], form, georeference.crs_wkt)) for form in order.vectors
             ]
-            for runs, iou, stability in masks:
-                label = spool.add(runs)
-                if not runs.area_px:
+            for mask in masks:
+                label, area_px = spool.add(mask.runs), mask.runs.area_px
+                if not area_px:
                     continue
                 count += 1
-                geometry = outlines.of(runs)
+                geometry = outlines.of(mask.runs)
                 area_m2 = outlines.area_m2(geometry)
-                row = MaskRow(label, geometry, OBJECT, iou, stability, runs.area_px, area_m2)
+                row = MaskRow(label, geometry, OBJECT, mask.iou, mask.stability, area_px, area_m2)
                 for writer in writers:
                     writer.add(row)
         write_label_raster(files["labels"], spool, size_hw, georeference)
