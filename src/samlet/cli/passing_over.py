@@ -18,7 +18,7 @@ MaxBroken: TypeAlias = Annotated[
     int,
     Parameter(
         name="--max-broken",
-        help="Pass over at most so many photos that cannot be read; exit code 3.",
+        help="Pass over at most so many photos that cannot be read; exit code 3. Default: none.",
         validator=Number(gte=0),
     ),
 ]

@@ -53,7 +53,7 @@ class EverythingOptions:
     ] = None
     clean: Annotated[
         bool,
-        Parameter(help="Without small islands and holes, or as the network says.", negative="--no-clean"),
+        Parameter(help="Without small islands and holes (default), or as the network says.", negative="--no-clean"),
     ] = True
     memory_budget: Annotated[
         int,

@@ -8,9 +8,11 @@ from cyclopts import Parameter
 
 SelectOption: TypeAlias = Annotated[
     Literal["iou", "stability"],
-    Parameter(help="Which mask is best: by the IoU the model predicts, or (EdgeSAM) by its stability."),
+    Parameter(help="Which mask is best: by the IoU the model predicts (default), or (EdgeSAM) by its stability."),
 ]
 RefineOption: TypeAlias = Annotated[
     Literal["auto", "none", "edges", "look"],
-    Parameter(help="look: look again at a window around the answer; edges: the photo places the edges; auto: both."),
+    Parameter(
+        help="look: look again at a window around the answer; edges: the photo places the edges; auto (default): both."
+    ),
 ]
