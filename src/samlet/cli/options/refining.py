@@ -13,6 +13,6 @@ SelectOption: TypeAlias = Annotated[
 RefineOption: TypeAlias = Annotated[
     Literal["auto", "none", "edges", "look"],
     Parameter(
-        help="look: look again at a window around the answer; edges: the photo places the edges; auto (default): both."
+        help="look: look again, at a window around the answer; edges: the photo places them; auto (default): both."
     ),
 ]

@@ -114,7 +114,7 @@ class RunOptions:
     keep: Annotated[int | None, Parameter(help="How many of the last checkpoints stay.")] = None
     seed: Annotated[
         int | None,
-        Parameter(help="Decides what chance decides: start, order of the images, crops, prompts. Default: 0."),
+        Parameter(help="Decides what chance decides: start, order of images, crops, prompts; default: 0."),
     ] = None
     device: Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, mps; default: CUDA if there is one.")] = None
     resume: Annotated[bool, Parameter(help="Go on with the run in --output.")] = False
