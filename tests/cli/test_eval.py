@@ -232,7 +232,7 @@ def test_a_broken_photo_is_passed_over_and_told_by_the_exit_code(model, data: Pa
     words = ["eval", "--data", str(data), "--output", str(tmp_path / "out")]
     assert main(words) == 2
     assert main([*words, "--max-broken", "1"]) == 3
-    assert "1 image could not be read (coco_2); all others are measured" in capsys.readouterr().err
+    assert "1 item could not be read (coco_2); all others are measured" in capsys.readouterr().err
     report = report_of(tmp_path / "out")
     assert (report["broken_images"], report["images"]) == (["coco_2"], 2)
     shutil.copy(data / "coco_1.png", data / "coco_2.png")

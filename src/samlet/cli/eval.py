@@ -337,7 +337,7 @@ def _check_all_were_read(passed_over: list[str]) -> None:
 
     if passed_over:
         names = ", ".join(passed_over[:_NAMED]) + (", …" if len(passed_over) > _NAMED else "")
-        count = f"{len(passed_over)} image{'s' if len(passed_over) > 1 else ''}"
+        count = f"{len(passed_over)} item{'s' if len(passed_over) > 1 else ''}"  # images, and records of annotations
         raise PassedOverError(f"{count} could not be read ({names}); all others are measured.")
 
 

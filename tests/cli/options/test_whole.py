@@ -88,3 +88,8 @@ def test_several_numbers_are_all_looked_at() -> None:
 
     with pytest.raises(InputError, match=r"1\.5"):
         check_whole(app, ["--side", "1", "1.5"])
+
+
+def test_without_a_fraction_the_options_are_not_assembled_twice(monkeypatch) -> None:
+    monkeypatch.setattr(App, "parse_commands", None)
+    check_whole(make_app(), ["everything", "a.jpg", "--threads", "2", "--output=out"])
