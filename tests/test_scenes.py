@@ -75,6 +75,13 @@ def test_what_is_a_scene_depends_on_its_pixels_and_larger_ones_are_refused_with_
             look(path, 2399)
 
 
+def test_a_bound_below_that_of_photos_is_one_for_photos_too(tmp_path):
+    path = _saved(tmp_path / "a.png")
+    assert not is_scene(path, 2400)
+    with pytest.raises(ImageError, match="--max-megapixels"):
+        is_scene(path, 2399)
+
+
 def test_a_bomb_is_refused_by_its_header(tmp_path):
     path = tmp_path / "bomb.png"
     header = b"IHDR" + struct.pack(">2I5B", 40_000, 40_000, 8, 2, 0, 0, 0)

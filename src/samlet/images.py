@@ -335,7 +335,7 @@ def _remedy(dtype: np.dtype[Any]) -> str:
 def _too_large(name: str, most_px: int, width: int = 0, height: int = 0) -> str:
     size = f" ({width} x {height} pixels)" if width else ""
     by_windows = "shrink it, or look at it by windows (samlet segment, samlet everything, samlet label --window)"
-    remedy = by_windows if most_px <= MAX_PIXELS else "if you trust it, raise --max-megapixels"
+    remedy = by_windows if most_px == MAX_PIXELS else "if you trust it, raise --max-megapixels"
     return f"{name}{size} is larger than {most_px // 1_000_000} megapixels: {remedy}."
 
 
