@@ -204,3 +204,28 @@ def test_the_same_pieces_give_the_same_masks_in_the_same_order():
     first, second = ([mask.runs.box_xyxy for mask in _joined(masks)] for _ in range(2))
     assert first == second
     assert len(first) > 5
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_windows_that_see_a_little_differently_still_give_one_mask_for_each_thing(seed):
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[: GRID.size_hw[0], : GRID.size_hw[1]]
+    centers = [(column, row) for column in range(40, 400, 80) for row in range(40, 280, 80)]
+    away = [np.hypot(x - column, y - row) for column, row in centers]
+    radii = random.uniform(16, 36, len(centers))
+    joiner, joined = Joiner(GRID), []
+    for row in range(len(GRID.tops)):
+        views = []
+        for window in GRID.row(row):
+            pieces = []
+            for number, (distance, radius) in enumerate(zip(away, radii, strict=True)):
+                part = distance[window.top : window.bottom, window.left : window.right] < radius + random.uniform(-2, 2)
+                runs = Runs.of(encode(part), (window.left, window.top))
+                pieces.append(Piece.of(runs, window, number, GRID.size_hw, random.uniform(0.5, 0.9)))
+            views.append((window, pieces))
+        joined += joiner.add_row(views)
+    assert len(joined) == len(centers)
+    found = [mask.runs.window((0, 0, 420, 300)) for mask in joined]
+    for distance, radius in zip(away, radii, strict=True):
+        truth = distance < radius
+        assert max((truth & mask).sum() / (truth | mask).sum() for mask in found) > 0.8
