@@ -212,7 +212,7 @@ def test_windows_that_see_a_little_differently_still_give_one_mask_for_each_thin
     y, x = np.mgrid[: GRID.size_hw[0], : GRID.size_hw[1]]
     centers = [(column, row) for column in range(40, 400, 80) for row in range(40, 280, 80)]
     away = [np.hypot(x - column, y - row) for column, row in centers]
-    radii = random.uniform(16, 36, len(centers))
+    radii = random.uniform(20, 37, len(centers))
     joiner, joined = Joiner(GRID), []
     for row in range(len(GRID.tops)):
         views = []
