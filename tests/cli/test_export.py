@@ -10,7 +10,10 @@ from tests.tiny import tiny_artifact, tiny_model
 
 from samlet import cli
 from samlet.cli import export as verb
-from samlet.export.parity import Parity
+from samlet.export.parity import PHOTOS, Parity
+from samlet.models.registry import DEFAULT_MODEL, shipped_folder
+
+SHIPPED = shipped_folder(DEFAULT_MODEL)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +21,7 @@ from samlet.export.parity import Parity
     [
         (["export", "no-such-model", "--to", "onnx", "--output", "out"], "no-such-model"),
         (["export", "--to", "onnx", "--output", "out"], "Name a model"),
+        (["export", str(SHIPPED), "--to", "onnx", "--output", "out"], "is exported already"),
         (["export", "mobile-sam", "--to", "abacus", "--output", "out"], "abacus"),
         (["export", "mobile-sam", "--output", "out"], "--to"),
         (["export", "mobile-sam", "--to", "onnx"], "--output"),
@@ -51,7 +55,7 @@ def test_the_table_says_how_near_the_masks_are(tmp_path, monkeypatch, capsys):
     checkpoint = tmp_path / "tiny.pt"
     torch.save({}, checkpoint)
     arguments = ["export", "mobile-sam", "--to", "onnx", "--checkpoint", str(checkpoint)]
-    assert cli.main([*arguments, "--output", str(tmp_path / "model")]) == 0
+    assert cli.main([*arguments, "--photos", str(PHOTOS[0]), "--output", str(tmp_path / "model")]) == 0
     printed = capsys.readouterr().out
     assert str(tmp_path / "model") in printed
     rows = {line.partition("  ")[0]: line for line in printed.splitlines()}

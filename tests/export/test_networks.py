@@ -6,17 +6,22 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 import torch
+import torch.nn.functional as F
 from tests import filler
+from tests.training.small_networks import seeded, small_network
 
 from samlet.classes import ClassList
 from samlet.errors import ExportError
 from samlet.export.networks import TOLERANCES, NetworkParity, export_network
+from samlet.export.parity import PHOTOS
 from samlet.loading import load
 from samlet.models import create
 from samlet.models.registry import get_spec
 from samlet.nn.layers import resize_bicubic, upsample_bicubic
+from samlet.runtime.artifact import NETWORK
 
 PETS = ClassList("pets", ("cat", "dog", "none"))
 
@@ -122,3 +127,31 @@ def test_a_classifier_answers_the_same_everywhere(tmp_path, photo):
     ]
     np.testing.assert_allclose(answers[0], answers[1], rtol=1e-3, atol=1e-3)
     assert load(tmp_path / "artifact").classify([photo])[0].top.name in PETS.names
+
+
+def taught(spec):
+    """A small network that has learned which pixels are light, or which images."""
+    model = seeded(small_network, spec).train()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(60):
+        pixels = F.interpolate(torch.randn(8, 3, 6, 6) + torch.randn(8, 1, 1, 1), (48, 48), mode="bilinear")
+        lightness = F.avg_pool2d(pixels.mean(1), 4) if spec.task == "semantic_segmentation" else pixels.mean((1, 2, 3))
+        optimizer.zero_grad()
+        F.cross_entropy(model(pixels), (lightness > 0).long()).backward()
+        optimizer.step()
+    return model.eval()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["efficientvit-b0", "efficientvit-seg-b0-cityscapes"])
+def test_int8_of_trained_weights_says_what_they_say(tmp_path, photo, name):
+    pytest.importorskip("samlet.export.quantize")
+    spec = get_spec(name).with_classes(ClassList("lightness", ("dark", "light")))
+    model = taught(replace(spec, image=replace(spec.image, canvas=96)))
+    parity = export_network(model, tmp_path / "artifact", precision="int8", calibration=[photo], photos=PHOTOS)
+    assert 0 < parity.logits < TOLERANCES["int8"].logits
+    assert 0.9 < parity.top1 <= 1
+    graph = onnx.load(tmp_path / "artifact" / NETWORK).graph
+    assert "QuantizeLinear" in {node.op_type for node in graph.node}
+    for backend in ("onnx", "openvino"):
+        assert load(tmp_path / "artifact", backend=backend).spec.classes.names == ("dark", "light")

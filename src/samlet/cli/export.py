@@ -19,6 +19,7 @@ from samlet.cli.tables import print_table
 from samlet.errors import InputError
 from samlet.extras import import_with_extra
 from samlet.loading import cached_weights, described, load_module
+from samlet.runtime.artifact import MANIFEST
 
 if TYPE_CHECKING:
     from samlet.export.parity import Parity
@@ -80,9 +81,7 @@ def export(
     written if they differ.
     """
     start = time.perf_counter()
-    if model is None and checkpoint is None:
-        raise InputError("Name a model of `samlet models`, or give --checkpoint with weights that samlet trained.")
-    spec = described(model, checkpoint)
+    spec = _spec(model, checkpoint)
     chosen = _chosen(precision, calibration, photos)
     if random_weights and checkpoint is not None:
         raise InputError("--random-weights would ignore --checkpoint: give one of the two.")
@@ -141,6 +140,15 @@ def _export_network(
     if parity.miou is not None:
         rows.append(("label maps, mean IoU with torch", f"{parity.miou:.5f}"))
     print_table(COLUMNS, rows)
+
+
+def _spec(model: str | None, checkpoint: Path | None) -> ModelSpec:
+    """What is to be exported, by name or by what the weights say; InputError if neither does."""
+    if model is None and checkpoint is None:
+        raise InputError("Name a model of `samlet models`, or give --checkpoint with weights that samlet trained.")
+    if model is not None and (Path(model) / MANIFEST).is_file():
+        raise InputError(f"{model} is exported already: give the name of its model, and --checkpoint with the weights.")
+    return described(model, checkpoint)
 
 
 def _weights(spec: ModelSpec, checkpoint: Path | None) -> Path:
