@@ -84,7 +84,7 @@ def test_bad_listings(tmp_path):
     with pytest.raises(InputError, match="no image to label in given"):
         Listing.of([Given(())])
     with pytest.raises(InputError, match=r'Two images have the id "ä": /ä\.jpg of given and ä\.jpg of again'):
-        Listing.of([Given(ITEMS), Given((Item("ä", "ä.jpg"),), "again")])
+        Listing.of([Given(ITEMS), Given((Item("ä", "ä.jpg"),), "again")]).check()
     with pytest.raises(InputError, match=r"\\udcff\.jpg in given is no name in UTF-8, which tables need: rename it"):
         Listing.of([Given((Item("\udcff.jpg", "\udcff.jpg"),))])
     with pytest.raises(OutputError, match=r"000000\.parquet is gone"):

@@ -63,6 +63,7 @@ class Estimate:
 def estimate(order: Order, sample: int = SAMPLE) -> Estimate:
     """Label `sample` images, spread over the job, and reckon; errors as `samlet.labeling.driver.label`."""
     listing = Listing.of(order.sources)
+    listing.check()
     job = order.job(len(listing), listing.sha256)
     listed = listing.sample(sample)
     with tempfile.TemporaryDirectory(prefix="samlet-") as folder:

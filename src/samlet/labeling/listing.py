@@ -19,12 +19,13 @@ from samlet.extras import import_with_extra
 from samlet.geometry.rle import Rle
 from samlet.labeling.items import Item, ItemPrompts, ObjectPrompt, Source
 from samlet.labeling.places import Place
+from samlet.labeling.runs import SortedRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = "listing"
-_ROWS_AT_ONCE = 65_536
+_ROWS_AT_ONCE = 16_384
 _ROWS_OF_PIECE = 65_536
 _SHARDS_OF_PIECE = 1024
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -38,46 +39,81 @@ class Listed(NamedTuple):
 
 
 class Listing:
-    """All images of a job in memory, as an Arrow table in order of image id: about 200 bytes each."""
+    """All images of a job in order of image id; few are held in memory, many lie in runs on the disk."""
 
-    def __init__(self, table: pa.Table, sha256: str) -> None:
-        self._table = table
+    def __init__(self, rows: SortedRows, sha256: str, sources: Sequence[Source]) -> None:
+        self._rows = rows
+        self._sources = sources
         self.sha256 = sha256
 
     def __len__(self) -> int:
-        return self._table.num_rows
+        return len(self._rows)
 
     @classmethod
     def of(cls, sources: Sequence[Source]) -> Listing:
-        """List all sources. InputError if two images have one id, or if there is none."""
+        """List all sources. InputError if there is no image."""
         arrow = _arrow()
-        digest = hashlib.sha256()
+        digest, sorted_rows = hashlib.sha256(), SortedRows("image_id")
         rows = _rows(sources, digest)
-        batches = []
         while some := list(islice(rows, _ROWS_AT_ONCE)):
             columns = [list(column) for column in zip(*some, strict=True)]
-            batches.append(arrow.RecordBatch.from_arrays(_arrays(columns), schema=_schema()))
-        table = arrow.Table.from_batches(batches, schema=_schema())
-        if not table.num_rows:
+            sorted_rows.add(arrow.Table.from_arrays(_arrays(columns), schema=_schema()))
+        if not len(sorted_rows):
             raise InputError(f"There is no image to label in {', '.join(source.name for source in sources)}.")
-        return cls(_in_order(table, sources), digest.hexdigest())
+        return cls(sorted_rows, digest.hexdigest(), sources)
 
     def sample(self, count: int) -> list[Listed]:
-        """At most so many images, spread evenly over the listing."""
+        """At most so many images, spread evenly over what the sources listed."""
         count = min(count, len(self))
         step = len(self) / count
-        rows = [int((number + 0.5) * step) for number in range(count)]
-        return _listed(self._table.take(rows))
+        return _listed(self._rows.take([int((number + 0.5) * step) for number in range(count)]))
+
+    def check(self) -> None:
+        """InputError if two images have one id."""
+        for _ in self._checked():
+            pass
 
     def write(self, place: Place, images_per_shard: int) -> None:
-        """Keep the listing in pieces; a row group is a shard."""
+        """Keep the listing in pieces; a row group is a shard. InputError if two images have one id."""
         parquet = import_with_extra("pyarrow.parquet", "label", "samlet label")
         rows = images_per_shard * shards_of_piece(images_per_shard)
-        for number, start in enumerate(range(0, len(self), rows)):
+        for number, piece in enumerate(_in_pieces(self._checked(), rows)):
             stream = io.BytesIO()
-            piece = self._table.slice(start, rows)
             parquet.write_table(piece, stream, row_group_size=images_per_shard, compression="zstd")
             place.write(_piece_name(number), stream.getvalue())
+
+    def _checked(self) -> Iterator[pa.Table]:
+        """The rows in order; InputError names two images of one id."""
+        compute = import_with_extra("pyarrow.compute", "label", "samlet label")
+        last = None
+        for table in self._rows.blocks():
+            seen = table if last is None else _arrow().concat_tables([last, table])
+            ids = seen["image_id"]
+            twice = compute.index(compute.equal(ids[:-1], ids[1:]), value=True).as_py()
+            if twice >= 0:
+                raise self._twice(*seen.slice(twice, 2).to_pylist())
+            last = table.slice(table.num_rows - 1)
+            yield table
+
+    def _twice(self, first: dict[str, Any], second: dict[str, Any]) -> InputError:
+        places = [f"{row['path']} of {self._sources[row['source']].name}" for row in (first, second)]
+        return InputError(
+            f'Two images have the id "{first["image_id"]}": {places[0]} and {places[1]}. Label them into two outputs, '
+            "or give a manifest with ids of its own."
+        )
+
+
+def _in_pieces(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows, so many in each table, the last with fewer."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        while sum(each.num_rows for each in waiting) >= rows:
+            together = _arrow().concat_tables(waiting)
+            yield together.slice(0, rows)
+            waiting = [together.slice(rows)]
+    if sum(each.num_rows for each in waiting):
+        yield _arrow().concat_tables(waiting)
 
 
 def digest_of(sources: Sequence[Source]) -> tuple[int, str]:
@@ -154,24 +190,6 @@ def _check_text(item: Item, source: Source) -> None:
 
 def _identity(item: Item) -> str:
     return repr((item.path, item.size_bytes, item.version, item.prompts))
-
-
-def _in_order(table: pa.Table, sources: Sequence[Source]) -> pa.Table:
-    """The table by image id; InputError names two images of one id."""
-    compute = import_with_extra("pyarrow.compute", "label", "samlet label")
-    ids = table["image_id"]
-    if len(ids) > 1 and not compute.all(compute.less(ids[:-1], ids[1:])).as_py():
-        table = table.sort_by("image_id")
-        ids = table["image_id"]
-        twice = compute.index(compute.equal(ids[:-1], ids[1:]), True).as_py()
-        if twice >= 0:
-            first, second = (table.slice(row, 1).to_pylist()[0] for row in (twice, twice + 1))
-            places = [f"{row['path']} of {sources[row['source']].name}" for row in (first, second)]
-            raise InputError(
-                f'Two images have the id "{first["image_id"]}": {places[0]} and {places[1]}. Label them into two '
-                "outputs, or give a manifest with ids of its own."
-            )
-    return table
 
 
 def _listed(table: pa.Table) -> list[Listed]:
