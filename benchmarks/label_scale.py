@@ -116,6 +116,10 @@ class _Numbers:
         for number in range(self.count):
             yield Item(f"day/{number:010}.jpg", f"s3://bucket/photos/day/{number:010}.jpg", 250_000, "d41d8cd98f", box)
 
+    def state(self) -> str:
+        """Its number."""
+        return str(self.count)
+
     def read(self, item: Item) -> bytes:
         """No photo."""
         raise ImageError(f"{item.path} is a number.")
@@ -172,6 +176,10 @@ class _Boxed:
             height, width = upright_size(Path(item.path), item.path)
             box = (width / 4, height / 4, width * 3 / 4, height * 3 / 4)
             yield replace(item, prompts=(ObjectPrompt(box_xyxy=box),))
+
+    def state(self) -> str | None:
+        """As the source's."""
+        return self.inner.state()
 
     def read(self, item: Item) -> bytes:
         """The photo."""
