@@ -20,7 +20,6 @@ import cyclopts
 import pyarrow as pa
 
 from samlet.cli.tables import print_table
-from samlet.errors import ImageError
 from samlet.images import upright_size
 from samlet.labeling import listing
 from samlet.labeling.asking import Everything, Prompted
@@ -32,6 +31,7 @@ from samlet.labeling.places import Folder
 from samlet.labeling.plan import MARKERS_AT_ONCE, SHARDS, make_plan
 from samlet.labeling.results import shard_name
 from samlet.labeling.sources.files import FolderSource
+from samlet.labeling.sources.reading import ReadsItems
 from samlet.loading import load
 from samlet.runtime.cpu import cpu_name
 
@@ -104,7 +104,7 @@ def _job(images: int) -> Job:
 
 
 @dataclass(frozen=True)
-class _Numbers:
+class _Numbers(ReadsItems):
     """So many images that nobody has, in a store, a box each."""
 
     count: int
@@ -115,14 +115,6 @@ class _Numbers:
         box = (ObjectPrompt(box_xyxy=(10.0, 20.0, 300.0, 400.0)),)
         for number in range(self.count):
             yield Item(f"day/{number:010}.jpg", f"s3://bucket/photos/day/{number:010}.jpg", 250_000, "d41d8cd98f", box)
-
-    def state(self) -> str:
-        """Its number."""
-        return str(self.count)
-
-    def read(self, item: Item) -> bytes:
-        """No photo."""
-        raise ImageError(f"{item.path} is a number.")
 
 
 @app.command
@@ -164,7 +156,7 @@ def cost(
 
 
 @dataclass(frozen=True)
-class _Boxed:
+class _Boxed(ReadsItems):
     """The photos of a source, each with a box around its middle."""
 
     inner: FolderSource
@@ -176,14 +168,6 @@ class _Boxed:
             height, width = upright_size(Path(item.path), item.path)
             box = (width / 4, height / 4, width * 3 / 4, height * 3 / 4)
             yield replace(item, prompts=(ObjectPrompt(box_xyxy=box),))
-
-    def state(self) -> str | None:
-        """As the source's."""
-        return self.inner.state()
-
-    def read(self, item: Item) -> bytes:
-        """The photo."""
-        return self.inner.read(item)
 
 
 def _time(microseconds: float) -> str:

@@ -17,7 +17,7 @@ import heapq
 import json
 import random
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import cyclopts
@@ -32,7 +32,16 @@ from samlet.labeling.schedule import Schedule, Task
 from samlet.labeling.status import Meter
 from samlet.labeling.worker import ShardDone
 
-CASES = ((10**6, 100), (10**7, 1000), (10**8, 1000), (10**9, 1000), (10**9, 10_000))
+# Images, workers, images in a shard.
+CASES = (
+    (10**6, 100, 512),
+    (10**6, 100, 64),
+    (10**7, 1000, 512),
+    (10**7, 1000, 64),
+    (10**8, 1000, 512),
+    (10**9, 1000, 4096),
+    (10**9, 10_000, 2048),
+)
 STATUS_EVERY = 100  # shards, for the status that is written
 IDLE_S = 10.0  # until a worker without a task asks again
 
@@ -48,7 +57,7 @@ class World:
     careful_factor: float = 1.6
     worker_lives_s: float = 24 * 3600.0
     worker_starts_s: float = 60.0
-    driver_lives_s: float = 7 * 24 * 3600.0
+    driver_lives_s: float = 24 * 3600.0
     marker_read_s: float = 0.02
     deadly_share: float = 1e-7
     images_per_shard: int = 512
@@ -238,12 +247,17 @@ def main(*, image_s: float = 0.3, most_images: int = 10**9, seed: int = 15, json
     """Simulate jobs of 10⁶ to `most_images` images; `image_s` is a worker's time for one, as --dry-run measures it."""
     world = World(image_s=image_s)
     cases = [case for case in CASES if case[0] <= most_images]
-    outcomes = [Simulation(images, workers, world, seed).run() for images, workers in cases]
+    outcomes = [
+        Simulation(images, workers, replace(world, images_per_shard=per_shard), seed).run()
+        for images, workers, per_shard in cases
+    ]
     if not json_only:
-        print(f"Assumed: {', '.join(f'{name} {value:g}' for name, value in asdict(world).items())}\n")
+        facts = {name: value for name, value in asdict(world).items() if name != "images_per_shard"}
+        print(f"Assumed: {', '.join(f'{name} {value:g}' for name, value in facts.items())}\n")
         columns = (
             "images",
             "workers",
+            "a shard",
             "ideal h",
             "hours",
             "busy",
@@ -257,6 +271,7 @@ def main(*, image_s: float = 0.3, most_images: int = 10**9, seed: int = 15, json
             (
                 f"{each.images:.0e}",
                 f"{each.workers:,}",
+                f"{-(-each.images // each.shards):,}",
                 f"{each.ideal_h:,.1f}",
                 f"{each.hours:,.1f}",
                 f"{each.busy:.1%}",
