@@ -7,7 +7,8 @@
 Parquet and markers. Then the finished job is begun again. Memory is the most that a process has held, above what it
 held when it began.
 `efficiency`: images a second of the encoder alone; of `samlet label` with one process and with two, which answer a box
-in each photo; and of one process with a plain loop over `embed` and `predict`. Each has one thread; they take turns.
+process, for the threads of a worker that read ahead and encode would use a second core where it is idle.
+process, for the threads of a worker that read ahead and encode would use a second core if it were idle.
 Each prints a table and one JSON line.
 """
 
@@ -19,6 +20,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import active_children
@@ -281,13 +283,27 @@ def _plain_loop(predictor: Predictor, paths: Sequence[Path], refine: Literal["no
 
 def _labeled(predictor: Predictor, source: Source, refine: Literal["none", "auto"], processes: int) -> float:
     """Seconds from the first shard that is done to the last: processes that start are not what is measured."""
-    with tempfile.TemporaryDirectory(prefix="samlet-") as folder:
+    with tempfile.TemporaryDirectory(prefix="samlet-") as folder, _on_cores(processes):
         facts = ModelFacts(predictor.spec.name, predictor.weights, predictor.backend.name, threads=1)
         order = Order((source,), Prompted(refine=refine), predictor, facts, Folder(Path(folder)), images_per_shard=4)
         times: list[float] = []
         status = label(order, LocalEngine(processes), on_shard=lambda *_: times.append(time.perf_counter()))
         # the first of each process came before or at the first of these
         return (times[-1] - times[processes - 1]) * status.images / (status.images - 4 * processes)
+
+
+@contextmanager
+def _on_cores(count: int) -> Iterator[None]:
+    """The block, and processes started in it, may use so many cores, where the system can say so."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(allowed)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def _print(what: str, result: dict[str, Any]) -> None:
