@@ -28,8 +28,8 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_two_processes_write_the_bytes_of_one(tmp_path):
-    label(order(tmp_path / "two", 8), TWO)
-    label(order(tmp_path / "one", 8), HERE)
+    label(order(tmp_path / "two", 5, per_shard=2), TWO)
+    label(order(tmp_path / "one", 5, per_shard=2), HERE)
     assert results(tmp_path / "two") == results(tmp_path / "one")
     assert multiprocessing.active_children() == []
 
