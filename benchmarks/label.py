@@ -7,8 +7,8 @@
 Parquet and markers. Then the finished job is begun again. Memory is the most that a process has held, above what it
 held when it began.
 `efficiency`: images a second of the encoder alone; of `samlet label` with one process and with two, which answer a box
-in each photo; and of a plain loop over photos. They take turns, each with one thread for its network and a core for each
-process: the threads of a worker that read and encode ahead would use a second core if it were idle.
+in each photo; and of a plain loop over photos. They take turns, each with one thread for its network and a core for
+each process: the threads of a worker that read and encode ahead would use a second core if it were idle.
 Each prints a table and one JSON line.
 """
 
