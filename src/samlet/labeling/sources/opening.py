@@ -49,10 +49,10 @@ def _open(name: str, images: str, detections: str) -> list[Source]:
     if suffix == ".json":
         find(name)
         return [CocoSource(name, images, detections)]
+    if protocol_of(name) in ("http", "https") and suffix not in (".tar", *PHOTO_SUFFIXES):
+        raise InputError(f"{name}: the web lists no folders. Give a photo, a .tar or a manifest of addresses.")
     if find(name) is not None:
         return [_file(name, suffix)]
-    if protocol_of(name) in ("http", "https"):
-        raise InputError(f"{name} is no file: the web lists no folders. Give a manifest of addresses.")
     return _folder(name)
 
 

@@ -113,7 +113,9 @@ def read(path: str, size_bytes: int = -1, offset: int = 0) -> bytes:
 
     def ask() -> bytes:
         content = filesystem.cat_file(inner, **bounds) if size_bytes else b""
-        if size_bytes >= 0 and len(content) != size_bytes:
+        if 0 <= size_bytes < len(content):
+            raise ImageError(f"{path}: its server gives no parts of files, or it has grown since: download it.")
+        if len(content) < size_bytes:
             raise CutError(f"{len(content):,} of {size_bytes:,} bytes arrived: it is cut off, or was changed since")
         return content
 
