@@ -9,6 +9,7 @@ import hashlib
 import os
 import random
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,10 @@ from samlet.labeling.driver import Order, label
 from samlet.labeling.engines.local import LocalEngine
 from samlet.labeling.engines.ray import RayEngine, check_reachable
 from samlet.labeling.job import ModelFacts
+from samlet.labeling.listing import Listing
 from samlet.labeling.places import Folder
 from samlet.labeling.sources import open_sources
+from samlet.labeling.worker import Setup
 from samlet.predictor import Predictor
 
 pytest.importorskip("pyarrow")
@@ -79,6 +82,13 @@ def order(photos: Path, output: Path, **deaths: int) -> Order:
     )
 
 
+def prepared(job: Order) -> Setup:
+    """What workers need for a job, its listing written."""
+    listing = Listing.of(job.sources)
+    listing.write(job.place, PER_SHARD)
+    return job.setup(job.job(len(listing), listing.sha256))
+
+
 def bytes_of(output: Path) -> dict[str, str]:
     """What a job has made, by name."""
     files = [path for path in output.rglob("*") if path.is_file() and path.name not in ("status.json", ".lock")]
@@ -121,6 +131,18 @@ def test_what_one_engine_leaves_the_other_ends(photos, tmp_path, engine):
     assert (status.state, status.done.images, status.done.broken) == ("finished", IMAGES - 1, 1)
     label(order(photos, tmp_path / "whole"), LocalEngine(0), max_broken=1)
     assert bytes_of(tmp_path / "broken") == bytes_of(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_run_that_is_left_early_leaves_no_actor_behind(photos, tmp_path, ray):
+    job = order(photos, tmp_path / "left")
+    shards = RayEngine(min_workers=2, max_workers=2).run([0, 1, 2, 3], prepared(job))
+    next(shards)
+    shards.close()
+    ends_at = time.monotonic() + 20
+    while ray.available_resources().get("CPU") != 3.0 and time.monotonic() < ends_at:
+        time.sleep(0.1)
+    assert ray.available_resources()["CPU"] == 3.0
 
 
 @pytest.mark.slow
