@@ -117,9 +117,19 @@ def test_too_many_broken_images_end_the_job_and_more_may_be_allowed(tmp_path):
     assert at_once == {name: content for name, content in results(tmp_path).items() if not name.startswith("at-once")}
 
 
+class DyingEngine:
+    name, workers = "dying", 1
+
+    def run(self, shards, setup):
+        yield 1 // 0
+
+
 def test_broken_images_may_be_tried_again(tmp_path, monkeypatch):
     label(order(tmp_path, SOME_BROKEN), HERE, max_broken=2)
     monkeypatch.setattr("tests.labeling.small_jobs.NO_MEMORY", -1)
+    with pytest.raises(ZeroDivisionError):  # stopped at once, what is to be done again is not committed any more
+        label(order(tmp_path, SOME_BROKEN), DyingEngine(), max_broken=2, retry_broken=True)
+    assert [path.name for path in (tmp_path / "shards").iterdir()] == ["00000001.json"]
     status = label(order(tmp_path, SOME_BROKEN), HERE, max_broken=2, retry_broken=True)
     assert (status.done.images, status.done.broken) == (4, 1)
     assert [row["image_id"] for row in pq.read_table(tmp_path / "quarantine").to_pylist()] == ["b-broken"]

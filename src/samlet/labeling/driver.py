@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from samlet.errors import DataError, OutputError, StoppedError
+from samlet.errors import DataError, OutputError, SamletError, StoppedError
 from samlet.labeling import listing
 from samlet.labeling.asking import Ask
 from samlet.labeling.engines.engine import Engine
@@ -15,7 +15,7 @@ from samlet.labeling.items import Source
 from samlet.labeling.job import JOB_FILE, Job, ModelFacts, check_same, default_per_shard, read_job, write_job
 from samlet.labeling.lease import LEASE_FILE, Lease, leased
 from samlet.labeling.places import Place
-from samlet.labeling.plan import Plan, make_plan
+from samlet.labeling.plan import Plan, forget_markers, make_plan
 from samlet.labeling.sinks import make_sink
 from samlet.labeling.status import STATUS_FILE, Meter, State, Status, write_status
 from samlet.labeling.worker import SHARDS, Setup, ShardDone
@@ -79,7 +79,10 @@ def label(
     """
     with leased(order.place) as lease:
         job = _job_of(order)
-        run = _Run(order.setup(job), make_plan(order.place, job, retry_broken), engine, lease, max_broken, on_shard)
+        plan = make_plan(order.place, job, retry_broken)
+        if retry_broken:  # killed in between, a shard would have files of two attempts under the marker of the first
+            forget_markers(order.place, plan.waiting)
+        run = _Run(order.setup(job), plan, engine, lease, max_broken, on_shard)
         kept = f"what is done is kept in {order.place.name}: the same command goes on"
         try:
             with stopped_at_once(kept):
@@ -146,7 +149,7 @@ class _Run:
             return status
         try:
             write_status(place, status)
-        except OutputError:
+        except SamletError:
             _logger.warning("the status could not be written")
         return status
 

@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 
 from samlet.errors import OutputError, SamletError
@@ -97,7 +97,8 @@ def leased(place: Place, beat_s: float = BEAT_S, expires_s: float = EXPIRES_S) -
     finally:
         stop.set()
         thread.join()
-        lease.release()
+        with suppress(SamletError):  # it expires, and what ended the block tells more
+            lease.release()
 
 
 def holder(place: Place, expires_s: float = EXPIRES_S) -> str | None:

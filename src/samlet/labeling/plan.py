@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from samlet.ahead import some_ahead
@@ -40,6 +41,14 @@ def make_plan(place: Place, job: Job, retry_broken: bool = False) -> Plan:
         else:
             done = done.with_shard(*counts)
     return Plan(tuple(waiting), done)
+
+
+def forget_markers(place: Place, shards: Iterable[int]) -> None:
+    """Make shards uncommitted, which are to be done once more."""
+    there = set(place.names(SHARDS))
+    for name in (f"{shard_name(number)}.json" for number in shards):
+        if name in there:
+            place.remove(f"{SHARDS}/{name}")
 
 
 def _counts(place: Place, number: int) -> tuple[int, int, int]:
