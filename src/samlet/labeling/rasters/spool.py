@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,8 @@ from samlet.files import aside_path, forget, output_error
 from samlet.geometry.runs import Runs
 from samlet.geometry.windows import Window
 
+_COLUMNS = 7
+
 
 class MaskSpool:
     """Masks that are added one by one and read back by place; its file, in `folder`, goes when the `with` ends."""
@@ -20,7 +23,7 @@ class MaskSpool:
     def __init__(self, folder: Path) -> None:
         self._path = aside_path(folder / "masks.spool")
         self._file = self._path.open("w+b")
-        self._rows: list[tuple[int, int, int, int, int, int, int]] = []  # box, where in the file, runs, area
+        self._numbers = array("q")  # of each mask: its box, where in the file it is, its runs, its area
         self._table: NDArray[np.int64] | None = None
 
     def __enter__(self) -> MaskSpool:
@@ -33,7 +36,7 @@ class MaskSpool:
         forget(self._path)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._numbers) // _COLUMNS
 
     def add(self, runs: Runs) -> int:
         """Keep a mask and return its number, counted from 1. OutputError if the disk is full."""
@@ -42,21 +45,21 @@ class MaskSpool:
             self._file.write(np.stack([runs.columns, runs.tops, runs.bottoms]).tobytes())
         except OSError as error:
             raise output_error(self._path, error) from error
-        self._rows.append((*runs.box_xyxy, place, len(runs.columns), runs.area_px))
+        self._numbers.extend((*runs.box_xyxy, place, len(runs.columns), runs.area_px))
         self._table = None
-        return len(self._rows)
+        return len(self)
 
     def in_window(self, window: Window) -> Iterator[tuple[int, Runs]]:
         """Numbers and masks of which some may lie in a window; the largest mask first."""
         if self._table is None:
-            self._table = np.array(self._rows, np.int64).reshape(-1, 7)
-        left, top, right, bottom, *_ = self._table.T
+            self._table = np.array(self._numbers, np.int64).reshape(-1, _COLUMNS)
+        table = self._table
+        left, top, right, bottom, *_, area_px = table.T
         here = (left < window.right) & (right > window.left) & (top < window.bottom) & (bottom > window.top)
         numbers = np.flatnonzero(here)
-        for number in numbers[np.argsort(-self._table[numbers, 6], kind="stable")].tolist():
-            yield number + 1, self._runs(number)
+        for number in numbers[np.argsort(-area_px[numbers], kind="stable")].tolist():
+            yield number + 1, self._runs(*table[number, 4:6].tolist())
 
-    def _runs(self, number: int) -> Runs:
-        *_, place, count, _ = self._rows[number]
+    def _runs(self, place: int, count: int) -> Runs:
         self._file.seek(place)
         return Runs(*np.frombuffer(self._file.read(count * 24), np.int64).reshape(3, count))
