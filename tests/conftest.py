@@ -33,6 +33,7 @@ NEEDS_AN_EXTRA = re.compile(
     r"|from samlet\.models\.(?!registry|own|\w+\.spec)|from samlet\.runtime\.torch|from samlet\.benchmarking\.reference"
     r"|from tests(?: import |\.)(?:tiny|filler|parity|small_rpn|training|runtime)"
 )
+SHARED = ("tiny_artifact", "with_decoders_at_hand")
 WITHOUT_TORCH = find_spec("torch") is None
 
 
@@ -45,15 +46,17 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
-    """Files go to workers whole, as with `--dist loadfile`; all that use the tiny model's artifact go to one.
+    """Files go to workers whole, as with `--dist loadfile`; all that use the tiny model's artifact go to one, and so do
+    all that use its decoders.
 
-    It takes half a minute to export: once, so, not once a worker.
+    They take half a minute to translate: once, so, not once a worker.
     """
     from xdist.scheduler import LoadFileScheduling
 
     @cache
     def unit(file: str) -> str:
-        return "tiny_artifact" if "tiny_artifact" in (config.rootpath / file).read_text(encoding="utf-8") else file
+        text = (config.rootpath / file).read_text(encoding="utf-8")
+        return next((name for name in SHARED if name in text), file)
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from tests.filler import fill_
+from tests.tiny import with_decoders_at_hand
 from tests.training.pictures import write_pictures
 from tests.training.toy_stage import config
 
 from samlet.data import open_folders
 from samlet.errors import CheckpointError, ModelError, UnknownModelError
 from samlet.export.onnx import export_onnx
+from samlet.export.parity import PHOTOS
 from samlet.loading import load, load_module
 from samlet.models import create, load_checkpoint
 from samlet.models.creation import skeleton
@@ -64,8 +67,9 @@ def test_its_checkpoint_is_told_from_the_classifiers(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_student_is_trained_exported_and_asked(tmp_path: Path) -> None:
-    name = "efficientvit-m2"
+@pytest.mark.parametrize("name", ["efficientvit-b1", "efficientvit-m2", "cascadedvit-s"])
+def test_a_student_is_trained_exported_and_asked(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_decoders_at_hand(monkeypatch)  # the student's are the teacher's, and stay
     photos = write_pictures(tmp_path / "photos")
     teacher = tmp_path / "teacher.safetensors"
     save_file(fill_(create("efficientvit-sam-b0")).state_dict(), teacher)
@@ -75,10 +79,13 @@ def test_a_student_is_trained_exported_and_asked(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     student = train(settings, run, teacher=TeacherFile("efficientvit-sam-b0", teacher), data=open_folders([photos]))
     model = load(f"sam:{name}", checkpoint=student, task="promptable")
-    embedding = model.embed(photos / "set_2.png")
-    assert model.predict(embedding, Prompts.points([[30, 20]])).size_hw == (40, 40)
-    artifact = tmp_path / "artifact"
-    assert export_onnx(load_module(f"sam:{name}", student, task="promptable"), artifact).mean_mask_iou >= 0.999
-    exported = load(artifact, backend="onnx", task="promptable")
+    click = Prompts.points([[30, 20]])
+    mask = model.predict(model.embed(photos / "set_2.png"), click)
+    assert mask.size_hw == (40, 40)
+    module = load_module(f"sam:{name}", student, task="promptable")
+    assert export_onnx(module, tmp_path / "artifact", photos=PHOTOS[:1]).mean_mask_iou >= 0.999
+    exported = load(tmp_path / "artifact", backend="onnx", task="promptable")
     assert exported.spec.name == f"sam:{name}"
-    assert exported.predict(exported.embed(photos / "set_2.png"), Prompts.points([[30, 20]])).size_hw == (40, 40)
+    again = exported.predict(exported.embed(photos / "set_2.png"), click)
+    np.testing.assert_allclose(again.iou, mask.iou, atol=1e-3)
+    assert (again.to_array() == mask.to_array()).mean() > 0.999

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from tests.filler import fill_
 from tests.stand_in_timm import stand_in_timm
+from tests.tiny import with_decoders_at_hand
 from tests.training.pictures import write_pictures
 from tests.training.toy_stage import config
 
@@ -102,6 +103,7 @@ def test_a_student_is_trained_and_loaded_by_its_name(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_its_artifact_needs_no_timm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_decoders_at_hand(monkeypatch)
     model = fill_(create(replace(get_spec("timm:pyramid"), image=ImageSpec(canvas=128))))
     assert export_onnx(model, tmp_path / "artifact").mean_mask_iou >= 0.999
     monkeypatch.setitem(sys.modules, "timm", None)
