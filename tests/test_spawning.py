@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -20,3 +22,9 @@ def test_the_block_alone_has_its_threads(monkeypatch, before):
     with threads_each(3):
         assert os.environ["OMP_NUM_THREADS"] == "3"
     assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+def test_libraries_heed_it():
+    program = "import cv2; print(cv2.getNumThreads())"
+    with threads_each(1):
+        assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout.split() == [b"1"]
