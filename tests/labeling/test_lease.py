@@ -10,7 +10,7 @@ import time
 import pytest
 
 from samlet.errors import OutputError
-from samlet.labeling.lease import LEASE_FILE, check_free, holder, leased
+from samlet.labeling.lease import LEASE_FILE, _system, check_free, holder, leased
 from samlet.labeling.places import Folder
 
 
@@ -22,8 +22,9 @@ def gone_process() -> int:
 
 
 def claim(folder, machine=None, process=None, renewed=None):
-    """Somebody else's lease."""
+    """Somebody else's lease, on this machine if none is named."""
     record = {"owner": "other", "machine": machine or platform.node(), "process": process or os.getpid()}
+    record["system"] = "of its own" if machine else _system()
     (folder / LEASE_FILE).write_text(json.dumps({**record, "renewed": renewed or time.time()}))
 
 
@@ -77,6 +78,12 @@ def test_another_machine_is_believed_until_its_lease_expires(tmp_path):
         leased(Folder(tmp_path)).__enter__()
     with leased(Folder(tmp_path), expires_s=20):
         pass
+
+
+def test_a_machine_of_the_same_name_is_another_one(tmp_path):
+    claim(tmp_path, machine=platform.node(), process=gone_process())
+    with pytest.raises(OutputError, match="is being written by process"):
+        leased(Folder(tmp_path)).__enter__()
 
 
 def test_whoever_was_not_heard_of_notices_that_another_took_over(tmp_path):

@@ -11,9 +11,11 @@ import platform
 import secrets
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from samlet.errors import OutputError, SamletError
 from samlet.labeling.places import Place
@@ -25,12 +27,16 @@ EXPIRES_S = 60.0
 
 @dataclass(frozen=True)
 class _Claim:
-    """Who has the output: a random token, machine and process, and when it was last renewed (seconds, UTC)."""
+    """Who has the output: a random token, machine and process, and when it was last renewed (seconds, UTC).
+
+    `system` is where numbers of processes mean the same: machines and containers may have one name.
+    """
 
     owner: str
     machine: str
     process: int
     renewed: float
+    system: str = ""
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -42,11 +48,12 @@ class _Claim:
         except (TypeError, ValueError, RecursionError):
             return None
         sound = type(claim.process) is int and 0 < claim.process < 2**31 and isinstance(claim.renewed, (int, float))
-        return claim if sound and isinstance(claim.owner, str) and isinstance(claim.machine, str) else None
+        words = (claim.owner, claim.machine, claim.system)
+        return claim if sound and all(isinstance(word, str) for word in words) else None
 
     def has_ended(self, expires_s: float) -> bool:
         """Whether nobody renews it any more: for too long, or because its process, on this machine, is gone."""
-        if self.machine == platform.node() and not _runs(self.process):
+        if self.system == _system() and not _runs(self.process):
             return True
         return time.time() - self.renewed > expires_s
 
@@ -121,7 +128,7 @@ def _living(place: Place, expires_s: float) -> _Claim | None:
 
 
 def _taken(place: Place, expires_s: float) -> _Claim:
-    ours = _Claim(secrets.token_hex(8), platform.node(), os.getpid(), time.time())
+    ours = _Claim(secrets.token_hex(8), platform.node(), os.getpid(), time.time(), _system())
     while not place.create(LEASE_FILE, ours.to_bytes()):
         before = place.read(LEASE_FILE)
         if before is None:  # given back just now
@@ -139,6 +146,15 @@ def _refusal(place: Place, claim: _Claim, expires_s: float) -> str:
         f"{place.name} is being written by process {claim.process} on {claim.machine}: wait for it, or stop it; "
         f"if that machine is gone, it can be taken over {expires_s:.0f} seconds after its last sign of life."
     )
+
+
+def _system() -> str:
+    """This boot of this machine, and this container of it."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except (OSError, ValueError):  # not on Linux
+        return f"{platform.node()} {uuid.getnode():012x}"
 
 
 def _runs(process: int) -> bool:
