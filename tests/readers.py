@@ -61,7 +61,7 @@ from samlet.web.project.project import Project
 HEIGHT, WIDTH = records.HEIGHT, records.WIDTH
 PICTURE = filler.image(HEIGHT, WIDTH)
 
-JOB = Job(("photos",), 3, "0" * 64, {"verb": "everything"}, ModelFacts("m", None, "onnx"))
+JOB = Job(("photos",), 3, "0" * 64, {"verb": "everything"}, ModelFacts("m", None, "onnx"), images_per_shard=32)
 WINDOW_MASK = {"counts": "=3300000;", "number": 1, "iou": 0.9, "stability": 0.8, "point_xy": [1, 2]}
 
 
