@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from samlet import png
 from samlet.errors import OutputError
 from samlet.geometry import bands
 from samlet.geometry.bands import LabelRows
@@ -39,6 +40,20 @@ def small_bands(monkeypatch):
 def read(pieces):
     with Image.open(io.BytesIO(b"".join(pieces))) as image:
         return np.asarray(image)
+
+
+@pytest.mark.parametrize("size_hw", [(30, 20), (7, 5), (1, 17), (9, 1)])
+def test_a_large_mask_has_one_bit_a_pixel_and_reads_the_same(size_hw, monkeypatch):
+    mask = RANDOM.random(size_hw) < 0.5
+    large = b"".join(mask_png(encode(mask), b"Software\0samlet"))
+    monkeypatch.setattr(png, "ONE_BIT_PX", 0)
+    one_bit = b"".join(mask_png(encode(mask), b"Software\0samlet"))
+    with Image.open(io.BytesIO(one_bit)) as image:
+        assert (image.mode, image.info) == ("1", {"Software": "samlet"})
+        np.testing.assert_array_equal(np.asarray(image), mask)
+    for flag in (cv2.IMREAD_UNCHANGED, cv2.IMREAD_GRAYSCALE):
+        levels = [cv2.imdecode(np.frombuffer(content, np.uint8), flag) for content in (one_bit, large)]
+        np.testing.assert_array_equal(*levels)
 
 
 def test_masks_labels_and_pictures():

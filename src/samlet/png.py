@@ -21,6 +21,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GRAY, RGB, INDEXED = 0, 2, 3
 UP = 2  # the filter of every row: its difference to the one above, mostly zeros in masks
 FASTEST = 1
+ONE_BIT_PX = 100_000_000
+"""Of a mask: larger ones would take a quarter of a second each, and half a megabyte."""
 
 
 def png_chunks(
@@ -31,6 +33,7 @@ def png_chunks(
 ) -> Iterator[bytes]:
     """The bytes of a PNG, piece by piece. `bands`: rows [h, W] or RGB [h, W, 3], uint8 or uint16, that add up to H.
 
+    Rows of bool become a PNG of one bit a pixel, black and white.
     `mark`, if any, is the body of a tEXt chunk. `palette` [K, 3]: the colors that the values of uint8 rows stand for.
     """
     height, width = size_hw
@@ -39,7 +42,8 @@ def png_chunks(
     for band in bands:
         if above is None:
             kind = RGB if band.ndim == 3 else GRAY if palette is None else INDEXED
-            yield SIGNATURE + _chunk(b"IHDR", struct.pack(">2I5B", width, height, 8 * band.itemsize, kind, 0, 0, 0))
+            depth = 1 if band.dtype == np.bool_ else 8 * band.itemsize
+            yield SIGNATURE + _chunk(b"IHDR", struct.pack(">2I5B", width, height, depth, kind, 0, 0, 0))
             if mark:
                 yield _chunk(b"tEXt", mark)
             if palette is not None:
@@ -52,9 +56,12 @@ def png_chunks(
 
 
 def mask_png(rle: Rle, mark: bytes = b"") -> Iterator[bytes]:
-    """A mask as PNG, 0 and 255, piece by piece."""
-    bands = (band.view(np.uint8) * np.uint8(255) for band in mask_bands(rle))
-    return png_chunks(bands, (rle["size"][0], rle["size"][1]), mark)
+    """A mask as PNG, 0 and 255, piece by piece; of more pixels than `ONE_BIT_PX` with one bit a pixel."""
+    height, width = rle["size"]
+    bands = mask_bands(rle)
+    if height * width <= ONE_BIT_PX:
+        return png_chunks((band.view(np.uint8) * np.uint8(255) for band in bands), (height, width), mark)
+    return png_chunks(bands, (height, width), mark)
 
 
 def labels_png(labels: LabelRows, mark: bytes = b"") -> Iterator[bytes]:
@@ -84,7 +91,8 @@ def picture_png(pixels: NDArray[np.uint8], mark: bytes = b"") -> Iterator[bytes]
 
 def _filtered(band: NDArray[Any], above: NDArray[np.uint8] | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The rows of a band as they are packed, and its last row."""
-    big_endian = np.ascontiguousarray(band, band.dtype.newbyteorder(">"))
+    packed = np.packbits(band, axis=1) if band.dtype == np.bool_ else band
+    big_endian = np.ascontiguousarray(packed, packed.dtype.newbyteorder(">"))
     raw = big_endian.view(np.uint8).reshape(len(band), -1)
     rows = np.empty((len(raw), raw.shape[1] + 1), np.uint8)
     rows[:, 0] = UP
