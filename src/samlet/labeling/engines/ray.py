@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from samlet.errors import BackendError, MissingExtraError, SamletError
 from samlet.labeling.engines.attempts import Attempts
 from samlet.labeling.worker import Setup, ShardDone, Worker
 from samlet.runtime.telemetry import import_without_telemetry
+from samlet.stopping import SIGNALS
 
 _REACH_S = 5.0
 _HERE = "local"
@@ -80,7 +83,8 @@ class RayEngine:
             cores = max(os.cpu_count() or 1, int(self.max_workers * self.cpus) + 1)
             options |= {"num_cpus": cores, "include_dashboard": False, "object_store_memory": _STORE_BYTES}
         try:
-            ray.init(**options)
+            with _our_signals():
+                ray.init(**options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             token = "" if address == _HERE else " Where the cluster asks for a token, set RAY_AUTH_MODE=token."
             raise BackendError(f"Ray cannot be reached at {address}: {_first_line(error)}{token}") from error
@@ -159,6 +163,20 @@ class _Labeler:
 
     def _announce(self, image_ids: tuple[str, ...]) -> None:
         self._ray.get(self._attempts.look.remote(self._shard, image_ids))
+
+
+@contextmanager
+def _our_signals() -> Iterator[None]:
+    """What SIGTERM and Ctrl-C do is as before the block: Ray takes SIGTERM over, and aborts the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def import_ray() -> Any:
