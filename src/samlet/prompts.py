@@ -110,6 +110,8 @@ class Prompts:
         """Several prompts as one; rows of different length are filled up. All or none carry a mask hint."""
         if not prompts:
             raise PromptError("No prompt given: give at least one point or one box.")
+        if len(prompts) == 1:
+            return prompts[0]
         hints = [prompt.mask_hint for prompt in prompts if prompt.mask_hint is not None]
         if len(hints) not in (0, len(prompts)):
             raise PromptError("Some of the prompts carry a mask hint and some do not: run them in two calls.")
@@ -123,6 +125,9 @@ class Prompts:
 
     def batches(self, size: int) -> Iterator[Prompts]:
         """The prompts in their order, at most `size` at a time; one empty batch if there are none."""
+        if len(self) <= size:
+            yield self
+            return
         for start in range(0, max(len(self), 1), size):
             rows = slice(start, start + size)
             yield Prompts(
@@ -159,6 +164,8 @@ class Prompts:
         """The same prompts, box corners that overhang an image of `size_hw` moved to its border."""
         corner = (self.labels >= PointLabel.BOX_TOP_LEFT)[..., None]
         inside = self.points_xy.clip(0, [size_hw[1], size_hw[0]])
+        if (inside == self.points_xy)[corner[..., 0]].all():
+            return self
         return replace(self, points_xy=np.where(corner, inside, self.points_xy))
 
     def warn_if_normalized(self) -> None:

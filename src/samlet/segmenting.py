@@ -150,6 +150,8 @@ def _answer(predictor: Predictor, embedding: Embedding, prompts: Prompts, select
         several = _are_clicks(prompts.labels).sum(axis=1) > 1
         return _Answers(*_decoded(predictor, embedding, prompts, several, select), embedding.frame)
     turns = _turns(prompts.labels)
+    if not turns.any():  # a box or a click each
+        return _Answers(*_decoded(predictor, embedding, prompts, turns[:, 0] > 0, select), embedding.frame)
     side = embedding.frame.low_res
     low_res, iou = np.empty((len(prompts), side, side), np.float32), np.empty(len(prompts), np.float32)
     for turn in range(int(turns.max()) + 1):
