@@ -14,6 +14,7 @@ from samlet.labeling.asking import Everything
 from samlet.labeling.bucket import Bucket, open_place
 from samlet.labeling.driver import label
 from samlet.labeling.engines.local import LocalEngine
+from samlet.labeling.exporting import export_results
 from samlet.labeling.lease import leased
 from samlet.labeling.sources import open_sources, retrying, stores
 
@@ -79,6 +80,7 @@ def test_a_store_that_stumbles_changes_nothing(tmp_path, s3, form):
     assert {"cut", "503 GET", "503 PUT"} <= s3.made.keys()
     calm = files(Bucket(f"s3://results/calm-{form}"))
     assert len(calm) > 6
+    assert export_results(Bucket(f"s3://results/calm-{form}"), tmp_path / "exported", ["coco"]) == PHOTOS
     assert files(Bucket(f"s3://results/stumbling-{form}")) == calm
 
 
