@@ -1,6 +1,6 @@
 """How long each classifier and segmenter takes here, in ONNX Runtime and OpenVINO, by turns: with random weights.
 
-    python benchmarks/backbones.py --prepare              writes the graphs into runs/backbones: half an hour
+    python benchmarks/backbones.py --prepare              writes the graphs into runs/backbones: 3 GB, minutes
     python benchmarks/backbones.py                        every model, within 9 minutes
     python benchmarks/backbones.py --timm                 timm's own implementation in torch beside ours
     python benchmarks/backbones.py --only efficientvit-m  those whose name begins so
