@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib import import_module  # the extra `raster` is not everywhere
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +108,10 @@ def mosaic(width: int, height: int, cell_wh: tuple[int, int] = (640, 480)) -> ND
 def draw(folder: Path) -> None:
     """The picture of the guide: a small raster, its windows, and the polygons that are found in it."""
     import matplotlib.pyplot as plt
-    import pyogrio.raw
-    import rasterio
-    import shapely
 
     from samlet.geometry.seams import Grid
 
+    rasterio, raw, shapely = (import_module(name) for name in ("rasterio", "pyogrio.raw", "shapely"))
     pixels, scene, output = mosaic(2560, 1920), folder / "scene.tif", folder / "out"
     with rasterio.open(
         scene, "w", driver="GTiff", width=2560, height=1920, count=3, dtype="uint8", crs=CRS,
@@ -134,7 +133,7 @@ def draw(folder: Path) -> None:
             str(output),
         ]
     )
-    _, _, geometry, _ = pyogrio.raw.read(output / "scene.gpkg")
+    _, _, geometry, _ = raw.read(output / "scene.gpkg")
     figure, axes = plt.subplots(figsize=(11, 8.4), dpi=110)
     axes.imshow(pixels, extent=(left, right, bottom, top))
     chance, colors = np.random.default_rng(1), plt.get_cmap("hsv")
@@ -156,10 +155,7 @@ def draw(folder: Path) -> None:
 
 def make_raster(path: Path, patches: int) -> None:
     """A GeoTIFF without data but for some patches; a few megabytes on the disk."""
-    import rasterio
-    import rasterio.windows
-
-    window: Any = rasterio.windows.Window
+    rasterio, window = import_module("rasterio"), import_module("rasterio.windows").Window
     places = np.random.default_rng(0).integers(0, RASTER_PX - LARGEST_PATCH_PX, (patches, 2))
     with rasterio.open(
         path, "w", driver="GTiff", width=RASTER_PX, height=RASTER_PX, count=3, dtype="uint8", nodata=0, tiled=True,
