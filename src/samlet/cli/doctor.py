@@ -14,7 +14,7 @@ from rich.console import Console
 
 import samlet
 from samlet.cli import machine
-from samlet.cli.tables import megabytes, print_table
+from samlet.cli.tables import megabytes, print_facts
 from samlet.errors import InputError
 from samlet.hub import weights
 from samlet.hub.folder import cache_folder, has_cache
@@ -46,7 +46,7 @@ def doctor(
     if json_:
         print(json.dumps(facts))
         return
-    print_table((("", "left"), ("", "left")), [*_rows(facts), *(_tuning_rows(tuned["tuning"]) if tuned else ())])
+    print_facts([*_rows(facts), *(_tuning_rows(tuned["tuning"]) if tuned else ())])
 
 
 def _tune(model: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from samlet.cli.options.model import CheckpointFile
 from samlet.cli.options.photos import find_photos, photos_of_classes
 from samlet.cli.options.places import folder_to_write
 from samlet.cli.pull import with_weights
-from samlet.cli.tables import print_table
+from samlet.cli.tables import print_facts
 from samlet.errors import InputError
 from samlet.extras import import_with_extra
 from samlet.loading import cached_weights, described, load_module
@@ -24,8 +24,6 @@ from samlet.runtime.artifact import MANIFEST
 if TYPE_CHECKING:
     from samlet.export.parity import Parity
     from samlet.spec import ModelSpec
-
-COLUMNS = (("", "left"), ("", "left"))
 
 
 def export(
@@ -105,7 +103,7 @@ def export(
         status.update("timing the encoder")
         speed = import_with_extra("samlet.export.speed", "export", "Exporting")
         times = speed.encode_milliseconds(module, output, layout)
-    print_table(COLUMNS, _rows(output, precision, parity, seconds, times))
+    print_facts(_rows(output, precision, parity, seconds, times))
 
 
 def _export_network(
@@ -139,7 +137,7 @@ def _export_network(
     ]
     if parity.miou is not None:
         rows.append(("label maps, mean IoU with torch", f"{parity.miou:.5f}"))
-    print_table(COLUMNS, rows)
+    print_facts(rows)
 
 
 def _spec(model: str | None, checkpoint: Path | None) -> ModelSpec:

@@ -17,7 +17,7 @@ from samlet.cli.options.model import THE_DEFAULT, ModelOptions
 from samlet.cli.options.raster import NO_RASTER, RasterOptions
 from samlet.cli.options.refining import RefineOption, SelectOption
 from samlet.cli.progress import progress_bars
-from samlet.cli.tables import megabytes, print_table
+from samlet.cli.tables import megabytes, print_facts
 from samlet.errors import InputError, PassedOverError
 
 if TYPE_CHECKING:
@@ -234,10 +234,7 @@ def _order(
     check_free(place)
     predictor, threads = _predictor(model)
     spec = predictor.spec
-    settings = how.settings()
-    for name in ("pred_iou_thresh", "stability_score_thresh"):  # what a later samlet takes may be something else
-        settings[name] = getattr(spec, name) if settings[name] is None else settings[name]
-    everything = Everything(settings, how.memory_budget << 20)
+    everything = Everything(how.settled(spec), how.memory_budget << 20)
     ask = prompted if (asked or ("prompts" if has_prompts else "everything")) == "prompts" else everything
     backend = predictor.backend.name
     facts = ModelFacts(spec.name, predictor.weights, backend, model.device, model.precision, threads)
@@ -317,7 +314,7 @@ def _print_status(status: Status, output: str, as_json: bool, who: str | None = 
         rows.append(("seconds", ", ".join(f"{stage} {spent:,.1f}" for stage, spent in status.seconds.items())))
     if status.state == "running" and status.eta_s is not None:
         rows.append(("left", f"{_duration(status.eta_s)}"))
-    print_table((("", "left"), ("", "left")), [*rows, ("output", output)])
+    print_facts([*rows, ("output", output)])
 
 
 def _print_windows(done: int, total: int, output: str, as_json: bool, who: str | None) -> None:
@@ -326,7 +323,7 @@ def _print_windows(done: int, total: int, output: str, as_json: bool, who: str |
         print(json.dumps({"windows_done": done, "windows": total, "worked_on_by": who}))
         return
     rows = [*([("worked on by", who)] if who else []), ("windows", f"{done:,} of {total:,}"), ("output", output)]
-    print_table((("", "left"), ("", "left")), rows)
+    print_facts(rows)
 
 
 def _print_estimate(plan: Estimate, workers: int, threads: int, machines: int, as_json: bool) -> None:
@@ -356,7 +353,7 @@ def _print_estimate(plan: Estimate, workers: int, threads: int, machines: int, a
     for count in counts:
         where = f"here ({workers} workers of {threads} threads)" if count == 1 else f"on {count:,} such machines"
         rows.append((where, f"{speeds[count]:,.2f} images/s, {_duration(plan.hours(workers, cores, count) * 3600)}"))
-    print_table((("", "left"), ("", "left")), rows)
+    print_facts(rows)
 
 
 def _duration(seconds: float) -> str:

@@ -11,7 +11,7 @@ from samlet.cli.options.everything import EverythingOptions
 from samlet.cli.options.model import ModelOptions
 from samlet.cli.options.raster import RasterOptions
 from samlet.cli.progress import progress_bars
-from samlet.cli.tables import print_table
+from samlet.cli.tables import print_facts
 from samlet.errors import InputError
 from samlet.geometry.seams import Grid
 
@@ -47,7 +47,7 @@ def label_raster(
         if as_json:
             print(json.dumps(plan.to_json()))
         else:
-            print_table((("", "left"), ("", "left")), plan.rows())
+            print_facts(plan.rows())
         return
     with progress_bars() as bars:
         result = label(order, _teller(bars, order))
@@ -56,7 +56,7 @@ def label_raster(
         print(json.dumps(found))
     else:
         rows = [(kind, f"{value:,}" if isinstance(value, int) else value) for kind, value in found.items()]
-        print_table((("", "left"), ("", "left")), rows)
+        print_facts(rows)
 
 
 def _order(
@@ -85,10 +85,7 @@ def _order(
     prompts, bands, percentiles = raster.prompts, raster.band_numbers, raster.percentiles
     check_folder(Path(output))
     predictor = model.load()
-    settings = how.settings() if prompts is None else dict(answering)
-    for name in ("pred_iou_thresh", "stability_score_thresh"):  # what a later samlet takes may be something else
-        if name in settings and settings[name] is None:
-            settings[name] = getattr(predictor.spec, name)
+    settings = how.settled(predictor.spec) if prompts is None else dict(answering)
     return RasterOrder(
         Path(sources[0]),
         Path(output),

@@ -26,6 +26,11 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]
     console.print(table, markup=False, highlight=False)
 
 
+def print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    """Print names and what they are, without headings."""
+    print_table((("", "left"), ("", "left")), facts)
+
+
 def megabytes(size_bytes: int) -> str:
     """Return a size as people read it, in units of a million bytes."""
     return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"

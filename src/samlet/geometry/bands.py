@@ -33,16 +33,10 @@ class MaskRows:
     def of(cls, rle: Rle) -> MaskRows:
         """Read a code. Raises DataError if it is damaged."""
         height, _ = rle["size"]
-        ends = np.cumsum(np.array(run_lengths.to_counts(rle), np.int64))
-        starts, stops = ends[: len(ends) // 2 * 2 : 2], ends[1::2]
-        starts, stops = starts[stops > starts], stops[stops > starts]
-        first, last = starts // height, (stops - 1) // height
-        pieces = last - first + 1
-        run = np.repeat(np.arange(len(pieces)), pieces)
-        columns = first[run] + np.arange(len(run)) - (np.cumsum(pieces) - pieces)[run]
-        tops = np.where(columns == first[run], starts[run] - columns * height, 0)
-        bottoms = np.where(columns == last[run], stops[run] - columns * height, height)
-        if not len(run):
+        starts, ends = run_lengths.within_columns(run_lengths.runs_of(rle), height)
+        columns, tops = np.divmod(starts, height)
+        bottoms = ends - columns * height
+        if not len(starts):
             empty = np.zeros(0, np.int32)
             return cls((0, 0, 0, 0), empty, empty, empty)
         left, right = int(columns[0]), int(columns[-1]) + 1

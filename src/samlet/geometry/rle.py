@@ -41,7 +41,7 @@ def encode_window(mask: NDArray[np.bool_], corner_xy: tuple[int, int], size_hw: 
 
     The time goes with the window, not with the image.
     """
-    return _from_places(_places(mask, corner_xy, size_hw[0]), size_hw)
+    return from_places(_places(mask, corner_xy, size_hw[0]), size_hw)
 
 
 def encode_bands(bands: Iterable[NDArray[np.bool_]], corner_xy: tuple[int, int], size_hw: tuple[int, int]) -> Rle:
@@ -64,7 +64,7 @@ def encode_bands(bands: Iterable[NDArray[np.bool_]], corner_xy: tuple[int, int],
         )
         for start in range(0, packed.shape[1], step)
     ]
-    return _from_places(np.concatenate(places) if places else np.zeros(0, np.int64), size_hw)
+    return from_places(np.concatenate(places) if places else np.zeros(0, np.int64), size_hw)
 
 
 def _places(mask: NDArray[np.bool_], corner_xy: tuple[int, int], height: int) -> NDArray[np.int64]:
@@ -80,12 +80,29 @@ def _places(mask: NDArray[np.bool_], corner_xy: tuple[int, int], height: int) ->
     return (left + column) * height + top + row
 
 
-def _from_places(places: NDArray[np.int64], size_hw: tuple[int, int]) -> Rle:
+def from_places(places: NDArray[np.int64], size_hw: tuple[int, int]) -> Rle:
+    """Code of the runs that start and end at `places` in turn, in pixels column by column; no two overlap."""
     # A run that ends with its column goes on where the next column begins.
     joints = 1 + 2 * np.flatnonzero(places[1:-1:2] == places[2::2])
     places = np.delete(places, np.concatenate([joints, joints + 1]))
     counts = np.diff(places, prepend=0, append=size_hw[0] * size_hw[1]).tolist()
     return from_counts(counts if counts[-1] or len(counts) == 1 else counts[:-1], size_hw)
+
+
+def runs_of(rle: Rle) -> NDArray[np.int64]:
+    """The runs of ones: start and end (exclusive) in pixels column by column, int64 [R, 2]. DataError if damaged."""
+    edges = np.cumsum(np.asarray(to_counts(rle), np.int64))
+    return edges[: len(edges) // 2 * 2].reshape(-1, 2)
+
+
+def within_columns(runs: NDArray[np.int64], height: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Starts and ends of runs [R, 2] of a mask of that height, cut where they leave their column; empty ones go."""
+    starts, ends = runs[runs[:, 1] > runs[:, 0]].T
+    first = starts // height
+    columns = (ends - 1) // height - first + 1
+    run = np.repeat(np.arange(len(starts)), columns)
+    column = first[run] + np.arange(len(run)) - np.repeat(np.cumsum(columns) - columns, columns)
+    return np.maximum(starts[run], column * height), np.minimum(ends[run], (column + 1) * height)
 
 
 def decode(rle: Rle) -> NDArray[np.bool_]:

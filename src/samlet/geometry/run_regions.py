@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from samlet.geometry.rle import Rle, from_counts, to_counts
+from samlet.geometry.rle import Rle, from_places, runs_of, to_counts, within_columns
 
 Places = NDArray[np.int64]
 
@@ -29,7 +29,7 @@ class Regions:
     @classmethod
     def of_ones(cls, rle: Rle) -> Regions:
         """The parts of a mask, 8-connected."""
-        return cls._of(_ones(rle), rle, corners=True)
+        return cls._of(runs_of(rle), rle, corners=True)
 
     @classmethod
     def of_zeros(cls, rle: Rle, corners: bool) -> Regions:
@@ -42,7 +42,7 @@ class Regions:
     @classmethod
     def _of(cls, runs: Places, rle: Rle, corners: bool) -> Regions:
         height, width = rle["size"]
-        starts, ends = _within_columns(runs, height)
+        starts, ends = within_columns(runs, height)
         first_runs = _first_runs(starts, ends, height, corners)
         return cls((height, width), starts, ends, np.unique(first_runs, return_inverse=True)[1].reshape(-1))
 
@@ -80,7 +80,7 @@ class Regions:
 
     def joined_to(self, rle: Rle, added: NDArray[np.bool_]) -> Rle:
         """The code of a mask and of some regions that are not in it."""
-        return _code(np.concatenate([_ones(rle), self._runs(added)]), self.size_hw)
+        return _code(np.concatenate([runs_of(rle), self._runs(added)]), self.size_hw)
 
     def _runs(self, regions: NDArray[np.bool_]) -> Places:
         runs = regions[self.numbers]
@@ -113,22 +113,6 @@ def _edges(rle: Rle) -> Places:
     return np.cumsum(np.asarray(to_counts(rle), np.int64))
 
 
-def _ones(rle: Rle) -> Places:
-    """The runs of ones [R, 2], start and end in pixels column by column."""
-    edges = _edges(rle)
-    return edges[: len(edges) // 2 * 2].reshape(-1, 2)
-
-
-def _within_columns(runs: Places, height: int) -> tuple[Places, Places]:
-    """Starts and ends of runs [R, 2], in pixels column by column, cut where they leave their column."""
-    starts, ends = runs[runs[:, 1] > runs[:, 0]].T
-    first = starts // height
-    columns = (ends - 1) // height - first + 1
-    run = np.repeat(np.arange(len(starts)), columns)
-    column = first[run] + np.arange(len(run)) - np.repeat(np.cumsum(columns) - columns, columns)
-    return np.maximum(starts[run], column * height), np.minimum(ends[run], (column + 1) * height)
-
-
 def _first_runs(starts: Places, ends: Places, height: int, corners: bool) -> Places:
     """For each run within a column the number of the first run of its region."""
     column, top = np.divmod(starts, height)
@@ -154,8 +138,4 @@ def _first_runs(starts: Places, ends: Places, height: int, corners: bool) -> Pla
 
 def _code(runs: Places, size_hw: tuple[int, int]) -> Rle:
     """The code of runs [R, 2] that do not overlap, in any order."""
-    starts, ends = runs[np.argsort(runs[:, 0])].T
-    apart = starts[1:] != ends[:-1]
-    edges = np.stack([starts[np.append(True, apart)], ends[np.append(apart, True)]], axis=1).ravel()
-    counts = np.diff(np.concatenate([[0], edges, [size_hw[0] * size_hw[1]]]))
-    return from_counts((counts if counts[-1] else counts[:-1]).tolist(), size_hw)
+    return from_places(runs[np.argsort(runs[:, 0])].ravel(), size_hw)

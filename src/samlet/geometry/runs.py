@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlet.geometry.bands import MaskRows
-from samlet.geometry.rle import Rle, from_counts
+from samlet.geometry.rle import Rle, from_places
 
 _COLUMN = 1 << 32  # between the first pixels of two columns when runs are put on one line: more than any column has
 
@@ -102,13 +102,8 @@ class Runs:
 
     def to_rle(self, size_hw: tuple[int, int], corner_xy: tuple[int, int] = (0, 0)) -> Rle:
         """The code of a picture of `size_hw` whose first pixel is the scene's `corner_xy`; the whole mask is in it."""
-        height, width = size_hw
-        first = (self.columns - corner_xy[0]) * height - corner_xy[1]
-        starts, ends = first + self.tops, first + self.bottoms
-        apart = starts[1:] != ends[:-1]  # a run that ends with its column goes on where the next column begins
-        edges = np.stack([starts[np.append(True, apart)], ends[np.append(apart, True)]], axis=1) if len(starts) else []
-        counts = np.diff(np.concatenate([[0], np.ravel(edges), [height * width]]).astype(np.int64)).tolist()
-        return from_counts(counts if counts[-1] or len(counts) == 1 else counts[:-1], size_hw)
+        first = (self.columns - corner_xy[0]) * size_hw[0] - corner_xy[1]
+        return from_places(np.stack([first + self.tops, first + self.bottoms], axis=1).ravel(), size_hw)
 
 
 def union(parts: Sequence[Runs]) -> Runs:

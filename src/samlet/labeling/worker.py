@@ -140,11 +140,12 @@ class Worker:
 
     def do(self, task: Task) -> ShardDone:
         """Label a shard, write its files, then its marker. OutputError, or an error of its source, ends the job."""
-        result = self.label(task)
+        listed = self._listing.shard(task.shard)
+        result = self.label_items(listed, task)
         self._announce(())
         place, sink = self._setup.place, self._setup.sink
         started = time.perf_counter()
-        files = sink.write(result, self._reader(task))
+        files = sink.write(result, self._reader(listed))
         for name in sink.files_of(task.shard):
             if name not in files:
                 place.remove(name)  # of an attempt in which an image was broken
@@ -159,9 +160,8 @@ class Worker:
         """The masks of a shard's images, which are neither written nor committed."""
         return self.label_items(self._listing.shard(task.shard), task)
 
-    def _reader(self, task: Task) -> Callable[[Item], bytes]:
+    def _reader(self, listed: Sequence[Listed]) -> Callable[[Item], bytes]:
         """How the files of a shard's images are read again."""
-        listed = self._listing.shard(task.shard)
         sources = {each.item.image_id: self._setup.sources[each.source] for each in listed}
         return lambda item: sources[item.image_id].read(item)
 

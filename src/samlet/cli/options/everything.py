@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from samlet.cli.options.bounds import Between
 from samlet.models.registry import DEFAULT_MODEL, get_spec
+
+if TYPE_CHECKING:
+    from samlet.spec import ModelSpec
 
 Fraction = Annotated[float, Parameter(validator=Between(0, 1))]
 
@@ -67,6 +70,12 @@ class EverythingOptions:
         given = asdict(self)
         del given["memory_budget"]
         return given
+
+    def settled(self, spec: ModelSpec) -> dict[str, Any]:
+        """As `settings`, with the model's thresholds for those not given: what a later samlet takes may be another."""
+        given = self.settings()
+        own = {name: getattr(spec, name) for name in ("pred_iou_thresh", "stability_score_thresh")}
+        return given | {name: value for name, value in own.items() if given[name] is None}
 
 
 AS_THEY_ARE = EverythingOptions()
