@@ -48,12 +48,10 @@ train-default data="../shared/data" teacher="../shared/teacher/tinyvit_sam.safet
     OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} nice -n 19 samlet train default --teacher-checkpoint {{ teacher }} \
     --data {{ data }}/train {{ data }}/photos --val {{ data }}/val
 
-# what a GPU machine takes along for a few minutes of training: a pack of small photos, the teacher, the weights so far
+# what a GPU machine takes along for a few minutes of training: a pack of small photos, and the teacher
 gpu-pack data="../shared/data" teacher="../shared/teacher/tinyvit_sam.safetensors":
     samlet train pack {{ data }}/train {{ data }}/photos --output runs/gpu/packs
-    mkdir -p runs/gpu/weights
     cp {{ teacher }} runs/gpu/teacher.safetensors
-    cp checkpoints/next/*.safetensors runs/gpu/weights/
 
 # train from such a pack for so many seconds: the teacher online, in bfloat16; stopped and started again, it goes on
 # (runs/gpu/state holds the checkpoints and the log, runs/gpu/out what a finished stage leaves)

@@ -22,9 +22,9 @@ from samlet.cli.tables import print_table
 from samlet.evaluation import read_report
 from samlet.models.registry import get_spec
 
-_DEFAULT = get_spec("efficientvit-sam-b0")
+_B0 = get_spec("efficientvit-sam-b0")
 # The default's architecture on the canvas that minutes of training can afford.
-SPEC = replace(_DEFAULT, name="efficientvit-sam-b0-384", image=replace(_DEFAULT.image, canvas=384), aliases=())
+SPEC = replace(_B0, name="efficientvit-sam-b0-384", image=replace(_B0.image, canvas=384), aliases=())
 
 
 def ablation(*reports: Path) -> None:

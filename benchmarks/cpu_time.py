@@ -23,11 +23,12 @@ from samlet.benchmarking.steps import PHOTO
 from samlet.cli.tables import print_table
 from samlet.images import read_image
 from samlet.loading import load
+from samlet.models.registry import DEFAULT_MODEL
 from samlet.predictor import Predictor
 from samlet.preprocess import to_pixels
 from samlet.prompts import Prompts
 
-CHECKPOINT = Path(__file__).parents[1] / "checkpoints" / "efficientvit-sam-b0.safetensors"
+CHECKPOINT = Path(__file__).parents[1] / "checkpoints" / f"{DEFAULT_MODEL}.safetensors"
 WHAT = "encode,a click,16 clicks,16 clicks without masks,first answer to a box"
 
 

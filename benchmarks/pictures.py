@@ -27,7 +27,7 @@ from samlet.masks import Mask
 from samlet.prompts import Prompts
 
 SEED, PHOTOS, SIDE_PX, GAP_PX = 11, 10, 220, 6
-PICTURE = Path(__file__).parents[1] / "docs" / "models" / "efficientvit-sam-b0-ten.jpg"
+MODELS = Path(__file__).parents[1] / "docs" / "models"
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
         column, box, click = asked(model, sample, chance.randrange(len(sample.annotations)))
         columns.append(column)
         print(f"| {sample.name} | {facts[sample.name]['license']} | {100 * box:.0f} | {100 * click:.0f} |")
-    Image.fromarray(np.hstack(columns)).save(PICTURE, quality=85)
+    Image.fromarray(np.hstack(columns)).save(MODELS / f"{model.spec.name}-ten.jpg", quality=85)
 
 
 def by_turns(samples: Sequence[Sample], chance: random.Random) -> list[Sample]:

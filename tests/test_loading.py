@@ -40,7 +40,7 @@ def opened(monkeypatch):
 
     def from_folder(path, threads=None, device=None, *, images_kept=2):
         calls.append((path, threads, device))
-        return FakeBackend(name="onnx")
+        return FakeBackend(name="onnx", spec=get_spec(DEFAULT_MODEL))
 
     monkeypatch.setattr("samlet.runtime.onnx.OnnxBackend.from_folder", from_folder)
     return calls
@@ -53,7 +53,7 @@ def compiled(monkeypatch):
 
     def from_folder(path, threads=None, precision="float32", *, images_kept=2):
         calls.append((path, threads, precision))
-        return FakeBackend(name="openvino")
+        return FakeBackend(name="openvino", spec=get_spec(DEFAULT_MODEL))
 
     monkeypatch.setattr("samlet.runtime.openvino.OpenVinoBackend.from_folder", from_folder)
     return calls
@@ -113,7 +113,7 @@ def test_a_folder_is_found_again_from_another_place(opened, tmp_path, monkeypatc
 
 
 class TestOnnx:
-    @pytest.mark.parametrize("arguments", [{}, {"backend": "onnx"}, {"device": "cpu"}, {"name": "efficientvit_sam_b0"}])
+    @pytest.mark.parametrize("arguments", [{}, {"backend": "onnx"}, {"device": "cpu"}, {"name": "mobile_sam_slim"}])
     def test_the_shipped_model_needs_nothing(self, opened, shipped, arguments):
         model = load(**arguments)
         assert (model.spec.name, model.backend.name) == (DEFAULT_MODEL, "onnx")
@@ -139,7 +139,7 @@ class TestOnnx:
     def test_an_artifact_of_another_model_is_refused(self, opened, artifact):
         with pytest.raises(CheckpointError, match=f"holds the model {DEFAULT_MODEL}, not mobile-sam"):
             load("mobile-sam", checkpoint=artifact)
-        assert load("efficientvit_sam_b0", checkpoint=artifact).spec.name == DEFAULT_MODEL
+        assert load("mobile_sam_slim", checkpoint=artifact).spec.name == DEFAULT_MODEL
 
     def test_torch_does_not_run_artifacts(self, artifact):
         with pytest.raises(InputError, match='use backend "onnx"'):
@@ -302,7 +302,7 @@ class TestWhatIsNotThere:
             loading.cached_weights(spec)
 
     def test_the_shipped_model_in_torch_says_where_its_file_is(self, shipped):
-        with pytest.raises(WeightsError, match=r"checkpoints/efficientvit-sam-b0\.safetensors, a file of"):
+        with pytest.raises(WeightsError, match=r"checkpoints/mobile-sam-slim\.safetensors, a file of"):
             load(backend="torch")
 
     def test_an_unknown_model(self):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from samlet.models.registry import DEFAULT_MODEL, get_spec
+from samlet.models.registry import get_spec
 
 script = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "ablation.py"))
 
@@ -25,5 +25,5 @@ def test_a_row_for_each_report(tmp_path, capsys):
 
 
 def test_the_student_differs_in_its_canvas_alone():
-    spec, default = script["SPEC"], get_spec(DEFAULT_MODEL)
+    spec, default = script["SPEC"], get_spec("efficientvit-sam-b0")
     assert (spec.image.canvas, spec.options, spec.builder) == (384, default.options, default.builder)

@@ -15,7 +15,7 @@ from samlet.benchmarking.timing import Figure
 from samlet.errors import BackendError, MissingExtraError
 from samlet.geometry.rle import encode
 
-FAST, SLOW = "efficientvit-sam-b0/openvino/float32", "efficientvit-sam-b0/onnx/float32"
+FAST, SLOW = "mobile-sam-slim/openvino/float32", "mobile-sam-slim/onnx/float32"
 
 
 class HereAndNow:
@@ -65,7 +65,7 @@ def test_the_table_fits_and_says_how_busy_the_machine_is(samlet, measured):
     code, out, _ = samlet("bench", "--baseline", SLOW)
     assert code == 0
     model, backend, precision, encode, *_, load = out.splitlines()
-    assert (model.split(), backend.split()) == (["efficientvit-sam-b0"] * 2, ["onnx", "openvino"])
+    assert (model.split(), backend.split()) == (["mobile-sam-slim"] * 2, ["onnx", "openvino"])
     assert precision.split() == ["float32"] * 2
     assert encode.split() == ["encode", "(ms)", "42.0", "(40.0–50.0)", "1.00×", "21.0", "(20.0–22.0)", "2.00×"]
     assert "75.0 (75.0–75.0) 3.00×" in out
@@ -119,8 +119,8 @@ def test_json(samlet, measured, tmp_path):
     }  # fmt: skip
     assert fast["figures"]["cold start"]["median"] == 1.5
     assert record["left_out"] == {
-        "efficientvit-sam-b0/openvino/bfloat16": "This CPU cannot compute in bfloat16: use float32.",
-        "efficientvit-sam-b0/torch/float32": str(MissingExtraError("torch", "The torch backend")),
+        "mobile-sam-slim/openvino/bfloat16": "This CPU cannot compute in bfloat16: use float32.",
+        "mobile-sam-slim/torch/float32": str(MissingExtraError("torch", "The torch backend")),
     }
     assert err.count("left out: ") == 2
 
@@ -130,7 +130,7 @@ def test_a_precision_that_was_not_asked_for_is_passed_over(samlet, measured):
     assert code == 0
     record = json.loads(out)
     assert [target["name"] for target in record["targets"]] == [FAST]
-    assert list(record["left_out"]) == ["efficientvit-sam-b0/openvino/bfloat16"]
+    assert list(record["left_out"]) == ["mobile-sam-slim/openvino/bfloat16"]
 
 
 def test_without_a_baseline_there_are_no_ratios(samlet, measured):
@@ -173,7 +173,7 @@ def test_bad_input(refused, measured, words, says):
 
 
 def test_a_baseline_that_does_not_run_here_is_an_error(samlet, measured):
-    code, out, err = samlet("bench", "--baseline", "efficientvit-sam-b0/torch/float32")
+    code, out, err = samlet("bench", "--baseline", "mobile-sam-slim/torch/float32")
     assert (code, out) == (2, "")
     assert "does not run here" in err
 

@@ -125,7 +125,7 @@ def test_tuning_is_told_and_kept(samlet, tuned, tmp_path):
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert code == 0
     assert "tuning: encode 20.0 ms openvino, 37.3 ms onnx" in lines
-    assert "tuning: efficientvit-sam-b0 openvino encodes in 20 ms, onnx decodes fastest" in lines
+    assert "tuning: mobile-sam-slim openvino encodes in 20 ms, onnx decodes fastest" in lines
     assert "offered, --precision bfloat16: encodes 1.7 times as fast, mask IoU with float32 0.9951 on average" in out
     (kept,) = (tmp_path / "cache" / TUNING).iterdir()
     assert json.loads(kept.read_text())["choice"]["encoder"] == "openvino"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from PIL import Image
 from tests.training.finished_stage import finish
 
 from samlet.cli import main
@@ -81,24 +84,60 @@ def test_steps_and_epochs_exclude_each_other(capsys):
     assert "give one of them" in capsys.readouterr().err
 
 
-def test_default_trains_the_next_stage_and_keeps_what_came_of_it(tmp_path, monkeypatch, capsys):
-    trained = []
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """The stages that were trained and what each was given; the teacher is neither pruned nor asked."""
+    calls = []
 
     def command(entry):
         def run(**given):
-            trained.append((entry.name, given))
-            finish(program.next_stage(tmp_path / "state", tmp_path / "weights"))
+            calls.append((entry.name, given))
+            finish(program.next_stage(tmp_path / "state"))
 
         return run
 
     monkeypatch.setattr("samlet.cli.train._command", command)
+    monkeypatch.setattr(program, "begin", lambda teacher, data, start: calls.append(("begin", (teacher, data, start))))
+    monkeypatch.setattr(
+        "samlet.cli.train.teacher_masks", lambda data, output, teacher: calls.append(("teacher-masks", (data, output)))
+    )
+    return calls
+
+
+def train_default(tmp_path):
     places = [f"--{name}={tmp_path / name}" for name in ("state", "weights", "ledger")]
     assert main(["train", "default", "--data", "photos", "--teacher-checkpoint", "teacher.pt", *places]) == 0
-    [(stage, given)] = trained
+
+
+def test_default_begins_with_the_pruned_teacher_and_keeps_what_came_of_the_stage(tmp_path, trained, capsys):
+    train_default(tmp_path)
+    (begun, begin), (stage, given) = trained
+    assert (begun, begin) == ("begin", (Path("teacher.pt"), [Path("photos")], tmp_path / "state" / program.START))
     assert (stage, given["recipe"]) == ("distill-encoder", program.NAMES[0])
+    assert given["checkpoint"] == tmp_path / "state" / program.START
     assert given["run"].resume
     assert not given["teacher"].teacher_first
-    kept = tmp_path / "weights" / "next" / "efficientvit-sam-b0.safetensors"
+    kept = tmp_path / "weights" / "next" / "mobile-sam-slim.safetensors"
     assert kept.exists()
     assert program.NAMES[0] in (tmp_path / "ledger").read_text()
     assert str(kept) in capsys.readouterr().out.replace("\n", "")
+
+
+def test_defaults_last_stage_also_learns_from_the_teachers_masks(tmp_path, trained):
+    finish(program.next_stage(tmp_path / "state"))
+    train_default(tmp_path)
+    (asked, masks), (stage, given) = trained[-2:]
+    folder = tmp_path / "state" / "teacher-masks"
+    assert (asked, masks) == ("teacher-masks", ([Path("photos")], folder))
+    assert (stage, given["data"].data) == ("finetune", [Path("photos"), folder])
+    assert "teacher" not in given
+
+
+def test_teacher_masks_says_how_many_there_are(tmp_path, monkeypatch, capsys):
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (40, 30)).save(tmp_path / "photos" / "a.png")
+    monkeypatch.setattr("samlet.training.runs.TeacherFile.open", lambda *_: (None, None))
+    monkeypatch.setattr("samlet.training.teacher_masks.write_teacher_masks", lambda *given: given[4])
+    words = ["--teacher", "mobile-sam", "--teacher-checkpoint", "x.pt", "--output", str(tmp_path / "out")]
+    assert main(["train", "teacher-masks", str(tmp_path / "photos"), *words, "--views", "1200"]) == 0
+    assert "1,200 photos with masks" in capsys.readouterr().out

@@ -16,7 +16,7 @@ from tests.training.small_sam import small_sam
 
 from samlet.cli.eval import app as eval_app
 from samlet.cli.train import app
-from samlet.training import recipes
+from samlet.training import recipes, teacher_masks
 from samlet.training.config import PromptedConfig, TrainConfig
 from samlet.training.stages import students
 
@@ -39,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for file in [*TINY.glob("tiny_camera.*"), *TINY.glob("tiny_coins.*"), TINY / "tiny_cat.jpg"]:
         shutil.copy(file, tmp_path / "photos")
     (tmp_path / "checkpoints").mkdir()
-    save_file(small_sam(1).state_dict(), tmp_path / "checkpoints" / "efficientvit-sam-b0.safetensors")
+    save_file(small_sam(1).state_dict(), tmp_path / "checkpoints" / "mobile-sam-slim.safetensors")
     torch.save(small_sam(2).state_dict(), tmp_path / "mobile_sam.pt")
     chosen = recipes.get_recipe
 
@@ -50,6 +50,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(recipes, "get_recipe", short)
     monkeypatch.setattr(students, "create", lambda *_: small_sam())
     monkeypatch.setattr(students, "promptable", lambda name: name)
+    write = teacher_masks.write_teacher_masks
+    monkeypatch.setattr(
+        teacher_masks,
+        "write_teacher_masks",
+        lambda data, teacher, config, to, _, told: write(data, teacher, config, to, 2, told),
+    )
+    monkeypatch.setattr(teacher_masks, "_is_sure", lambda mask: mask.area_px > 0)  # no teacher with random weights is
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -57,13 +64,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_training_commands_run_one_after_the_other(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in commands("train"):
         app(words, result_action="return_value")
-    assert len(commands("train")) == 8
+    assert len(commands("train")) == 10
     stages = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("runs/*/config.json")}
     assert {name: config["stage"] for name, config in stages.items()} == {
         "mine": "finetune",
         "stage1": "distill-encoder",
         "stage2": "distill-prompted",
         "stage3": "finetune",
+        "both": "finetune",
         "decoder": "finetune",
         "lora": "finetune",
     }

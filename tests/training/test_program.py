@@ -8,34 +8,23 @@ from safetensors.torch import load_file
 from tests.training.finished_stage import finish
 
 from samlet.errors import TrainingError
-from samlet.training import program
-from samlet.training.program import NAMES, enter, keep, next_stage
+from samlet.training.program import NAMES, START, enter, keep, next_stage
 
 
-def test_stages_follow_one_another_and_end(tmp_path, monkeypatch):
-    widened = []
-
-    def widen(checkpoint, narrow, wide, output):
-        widened.append((checkpoint, narrow, wide))
-        return output
-
-    monkeypatch.setattr(program, "widen", widen)
-    start = tmp_path / "weights" / "efficientvit-sam-b0.safetensors"
+def test_stages_follow_one_another_and_end(tmp_path):
+    start = tmp_path / START
     for name in NAMES:
-        stage = next_stage(tmp_path, tmp_path / "weights")
-        wider = name == "efficientvit_sam_b1_stage1"
-        assert (stage.name, stage.checkpoint) == (name, tmp_path / f"{name}-start.safetensors" if wider else start)
-        assert next_stage(tmp_path, tmp_path / "weights") == stage  # stopped: the same again
+        stage = next_stage(tmp_path)
+        assert (stage.name, stage.checkpoint) == (name, start)
+        assert next_stage(tmp_path) == stage  # stopped: the same again
         finish(stage)
         start = stage.student
-    b0 = tmp_path / "efficientvit_sam_b0_stage10" / "student.safetensors"
-    assert set(widened) == {(b0, "efficientvit-sam-b0", "efficientvit-sam-b1")}
     with pytest.raises(TrainingError, match="are done"):
-        next_stage(tmp_path, tmp_path / "weights")
+        next_stage(tmp_path)
 
 
 def test_of_a_stage_stay_half_precision_weights_and_a_row(tmp_path):
-    stage = next_stage(tmp_path, tmp_path)
+    stage = next_stage(tmp_path)
     config = finish(stage)
     kept = load_file(keep(stage, tmp_path / "weights"))
     assert kept["weight"].dtype == torch.float16

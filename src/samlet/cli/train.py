@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +24,7 @@ from samlet.training.stages.registry import STAGES, StageEntry
 
 app = App(name="train", help="Train a student, stage by stage, and draw its curves.")
 
+VIEWS = 1100  # of which the default model's last stage has the teacher's masks
 Prepared = Callable[[int, int], None]
 Stepped = Callable[[TrainConfig, int, dict[str, float]], None]
 Said = Callable[[str], None]
@@ -55,20 +55,26 @@ def default(
 ) -> None:
     """Train the next stage of the default model, or go on with the one that was stopped."""
     program = import_with_extra("samlet.training.program", "train", "Training")
-    stage = program.next_stage(state, weights)
-    start: dict[str, Any] = {"recipe": stage.name, "checkpoint": stage.checkpoint}
-    if stage.entry.needs_teacher:
-        start["teacher"] = TeacherOptions(
-            teacher="mobile-sam", teacher_checkpoint=teacher_checkpoint, cache=state / "teacher", teacher_first=False
+    stage = program.next_stage(state)
+    teacher = TeacherOptions(
+        teacher="mobile-sam", teacher_checkpoint=teacher_checkpoint, cache=state / "teacher", teacher_first=False
+    )
+    with program.joined():
+        if not stage.checkpoint.exists():
+            program.begin(teacher_checkpoint, data, stage.checkpoint)
+        if not stage.entry.needs_teacher:
+            data = [*data, state / "teacher-masks"]
+            teacher_masks(data[:-1], output=data[-1], teacher=teacher)
+        start: dict[str, Any] = {"recipe": stage.name, "checkpoint": stage.checkpoint}
+        if stage.entry.needs_teacher:
+            start |= {"teacher": teacher, "online": online}
+        several = workers if online or not stage.entry.needs_teacher else 0
+        run = RunOptions(
+            output=stage.output, resume=True, device=device, precision=precision, workers=several, steps=steps
         )
-    alone = online and stage.entry.name == "distill-encoder"  # other stages ask the teacher for more than embeddings
-    if alone:
-        start["online"] = True
-    several = workers if alone or not stage.entry.needs_teacher else 0
-    run = RunOptions(output=stage.output, resume=True, device=device, precision=precision, workers=several, steps=steps)
-    _command(stage.entry)(data=DataOptions(data=data), run=run, **start)
-    if os.environ.get("RANK", "0") != "0":  # under torchrun the first process keeps what all have made
-        return
+        _command(stage.entry)(data=DataOptions(data=data), run=run, **start)
+        if not program.is_first():  # the first process keeps what all have made
+            return
     kept = program.keep(stage, weights)
     measured = {} if val is None else {name: _measured(kept, val, stage.output, name) for name in ("box", "point")}
     print(kept, program.enter(stage, ledger, measured), sep="\n")
@@ -102,6 +108,30 @@ def pack(
         task = progress.add_task("pack", total=len(samples))
         told = partial(_advance, progress, task)
         print(*packs.pack(samples, output, max_side, int(max_mb * 1e6), told), sep="\n")
+
+
+@app.command
+def teacher_masks(
+    data: Annotated[list[Path], Parameter(help="Folders of photos, with masks and without, or other data.")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(help="Folder of the photos with the teacher's masks, as SA-1B records.")],
+    teacher: TeacherOptions,
+    views: Annotated[int, Parameter(help="How many views of the photos.", validator=Between(1, 1e9))] = VIEWS,
+    recipe: Annotated[str, Parameter(help="The recipe whose views they are.")] = "mobile_sam_slim_stage1",
+) -> None:
+    """Write a teacher's masks of photos, to fine-tune on beside those of people; called again, it goes on."""
+    runs = import_with_extra("samlet.training.runs", "train", "Asking a teacher")
+    writing = import_with_extra("samlet.training.teacher_masks", "train", "Asking a teacher")
+    config = recipes.get_recipe(recipe, TrainConfig)
+    with runs.joined(), progress_bars(kept=True, shown=runs.is_first()) as progress:
+        samples = runs.open_source(data, tell=progress.console.print)
+        config = replace(config, validation_images=min(config.validation_images, len(samples) // 10))  # of few, few
+        _, asked = teacher.file(runs).open(output)
+        told = partial(_advance, progress, progress.add_task("teacher's masks", total=views))
+        found = writing.write_teacher_masks(samples, asked, config, output, views, told)
+    if runs.is_first():
+        print(f"{found:,} photos with masks in {output}")
 
 
 def _advance(progress: Any, task: TaskID, done: int, total: int) -> None:

@@ -44,7 +44,7 @@ UNLISTED: tuple[ModelSpec, ...] = (*edge_sam.OTHER_HEADS, *efficientvit.OTHER_SI
 listed model with a resolution.
 """
 
-DEFAULT_MODEL = "efficientvit-sam-b0"
+DEFAULT_MODEL = "mobile-sam-slim"
 
 
 def get_spec(name: str) -> ModelSpec:

@@ -6,8 +6,8 @@ A folder holds a run for each stage, and so says what is done. What a stage does
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -17,14 +17,18 @@ from safetensors.torch import save_file
 from samlet.errors import TrainingError
 from samlet.files import make_folder, write_aside, write_files
 from samlet.models.checkpoints import read_state_dict
+from samlet.training.batches.sources import open_source
 from samlet.training.config import TrainConfig
 from samlet.training.loop.checkpoint import CONFIG, LOG, STUDENT
 from samlet.training.loop.log import VALIDATION
+from samlet.training.loop.processes import is_first, joined
+from samlet.training.prune import prune
 from samlet.training.recipes.default import STAGES
 from samlet.training.stages.registry import StageEntry, stage_of
-from samlet.training.widen import widen
 
-FIRST = "efficientvit-sam-b0"
+START = "start.safetensors"  # the pruned teacher
+__all__ = ["NAMES", "START", "StageRun", "begin", "enter", "is_first", "joined", "keep", "next_stage"]
+
 NAMES = tuple(recipe.__name__ for recipe in STAGES)
 LAST_ROWS = 10  # of a log, for the loss a stage ended with where none was held out
 HEAD = """\
@@ -55,24 +59,26 @@ class StageRun:
         return self.output / STUDENT
 
 
-def next_stage(state: Path, weights: Path) -> StageRun:
-    """The first stage without a student. The very first starts from the B0 in the folder `weights`; where the student
-    becomes a wider one, its weights are made from those before.
+def next_stage(state: Path) -> StageRun:
+    """The first stage in the folder `state` without a student; the very first begins with the pruned teacher.
 
-    Raises TrainingError if all stages are done, CheckpointError if there are no weights to widen, OutputError.
+    Raises TrainingError if all stages are done.
     """
-    model, start = FIRST, weights / f"{FIRST}.safetensors"
+    start = state / START
     for name, recipe in zip(NAMES, STAGES, strict=True):
-        config = recipe()
-        stage = StageRun(name, stage_of(config), state / name, start)
+        stage = StageRun(name, stage_of(recipe()), state / name, start)
         if not stage.student.exists():
-            if config.student != model:
-                stage = replace(
-                    stage, checkpoint=widen(start, model, config.student, state / f"{name}-start.safetensors")
-                )
             return stage
-        model, start = config.student, stage.student
+        start = stage.student
     raise TrainingError(f"All {len(NAMES)} stages in {state} are done: add a recipe, or choose another folder.")
+
+
+def begin(teacher: Path, data: Sequence[Path], start: Path) -> None:
+    """Write the weights the first stage starts from: the teacher's, pruned by what photos of `data` need.
+
+    CheckpointError, DataError, OutputError.
+    """
+    prune(teacher, open_source(data), start)
 
 
 def keep(stage: StageRun, weights: Path) -> Path:

@@ -21,6 +21,7 @@ DEPTHS = (2, 2, 6, 2)
 HEADS = (2, 4, 5, 10)
 WINDOWS = (7, 7, 14, 7)
 HEAD_DIM = 32
+EXPANSION = 4
 # The classifier TinyViT was trained as: in official checkpoints, in no forward pass.
 UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")
 
@@ -39,11 +40,11 @@ class PatchEmbed(nn.Module):
 
 
 class MBConv(nn.Module):
-    """Inverted residual, expansion 4, with the last GELU after the addition. [N, C, H, W] -> same."""
+    """Inverted residual, expansion 4 or `hidden` channels, the last GELU after the addition. [N, C, H, W] -> same."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, hidden: int | None = None) -> None:
         super().__init__()
-        hidden = 4 * channels
+        hidden = hidden or EXPANSION * channels
         self.conv1 = ConvBN(channels, hidden)
         self.conv2 = ConvBN(hidden, hidden, 3, groups=hidden)
         self.conv3 = ConvBN(hidden, channels)
@@ -106,13 +107,14 @@ class WindowAttention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Pre-norm MLP, expansion 4. [B, L, C] -> same."""
+    """Pre-norm MLP, expansion 4 or `hidden` units. [B, L, C] -> same."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, hidden: int | None = None) -> None:
         super().__init__()
+        hidden = hidden or EXPANSION * channels
         self.norm = nn.LayerNorm(channels)
-        self.fc1 = nn.Linear(channels, 4 * channels)
-        self.fc2 = nn.Linear(4 * channels, channels)
+        self.fc1 = nn.Linear(channels, hidden)
+        self.fc2 = nn.Linear(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(self.norm(x))))
@@ -121,12 +123,12 @@ class Mlp(nn.Module):
 class TinyViTBlock(nn.Module):
     """Window attention, a depthwise convolution, an MLP. [N, H, W, C] -> same."""
 
-    def __init__(self, channels: int, heads: int, window: int) -> None:
+    def __init__(self, channels: int, heads: int, window: int, hidden: int | None = None) -> None:
         super().__init__()
         self.window = window
         self.attn = WindowAttention(channels, heads, window)
         self.local_conv = ConvBN(channels, channels, 3, groups=channels)
-        self.mlp = Mlp(channels)
+        self.mlp = Mlp(channels, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self._attend(x)
@@ -154,10 +156,26 @@ class Stage(nn.Module):
         self.downsample = downsample
 
     def forward(self, x: Tensor) -> Tensor:
+        x = self.run_blocks(x)
+        return x if self.downsample is None else self.downsample(x)
+
+    def run_blocks(self, x: Tensor) -> Tensor:
+        """The map before the downsampling. [N, C, H, W] -> same."""
         for block in self.blocks:
             channels_last = isinstance(block, TinyViTBlock)
             x = block(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) if channels_last else block(x)
-        return x if self.downsample is None else self.downsample(x)
+        return x
+
+
+def make_stage(i: int, hidden: int | None = None) -> Stage:
+    """Stage `i` of TinyViT-5M; `hidden` units in each of its blocks instead of four times its width."""
+    if i == 0:
+        blocks: list[nn.Module] = [MBConv(WIDTHS[0], hidden) for _ in range(DEPTHS[0])]
+    else:
+        blocks = [TinyViTBlock(WIDTHS[i], HEADS[i], WINDOWS[i], hidden) for _ in range(DEPTHS[i])]
+    if i == len(WIDTHS) - 1:
+        return Stage(blocks, None)
+    return Stage(blocks, PatchMerging(WIDTHS[i], WIDTHS[i + 1], stride=1 if i == len(WIDTHS) - 2 else 2))
 
 
 class TinyViT(nn.Module):
@@ -170,7 +188,7 @@ class TinyViT(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.patch_embed = PatchEmbed(WIDTHS[0])
-        self.layers = nn.ModuleList([self._stage(i) for i in range(len(WIDTHS))])
+        self.layers = nn.ModuleList([make_stage(i) for i in range(len(WIDTHS))])
         self.norm_head = nn.LayerNorm(WIDTHS[-1])
         self.head = nn.Linear(WIDTHS[-1], 1000)
         self.neck = SamNeck(WIDTHS[-1])
@@ -184,16 +202,6 @@ class TinyViT(nn.Module):
     def ordered_blocks(self) -> list[nn.Module]:
         """See `samlet.nn.parts`."""
         return [block for stage in self.layers for block in stage.get_submodule("blocks").children()]
-
-    @staticmethod
-    def _stage(i: int) -> Stage:
-        if i == 0:
-            blocks: list[nn.Module] = [MBConv(WIDTHS[0]) for _ in range(DEPTHS[0])]
-        else:
-            blocks = [TinyViTBlock(WIDTHS[i], HEADS[i], WINDOWS[i]) for _ in range(DEPTHS[i])]
-        if i == len(WIDTHS) - 1:
-            return Stage(blocks, None)
-        return Stage(blocks, PatchMerging(WIDTHS[i], WIDTHS[i + 1], stride=1 if i == len(WIDTHS) - 2 else 2))
 
 
 def build(spec: ModelSpec) -> Sam:

@@ -17,7 +17,7 @@ Config = TypeVar("Config", bound=TrainConfig)
 
 
 def efficientvit_sam_b0_stage1() -> DistillEncoderConfig:
-    """Encoder distillation of the default model, made for an hour of two CPU cores."""
+    """Encoder distillation of a B0 from random weights, made for an hour of two CPU cores."""
     return DistillEncoderConfig(
         student="efficientvit-sam-b0",
         steps=1500,
@@ -29,7 +29,7 @@ def efficientvit_sam_b0_stage1() -> DistillEncoderConfig:
 
 
 def efficientvit_sam_b0_stage2() -> FinetuneConfig:
-    """Fine-tuning of the default model on ground-truth masks."""
+    """Fine-tuning of the B0 on ground-truth masks."""
     return FinetuneConfig(
         student="efficientvit-sam-b0",
         steps=350,
@@ -51,7 +51,7 @@ def efficientvit_sam_b0_stage3() -> FinetuneConfig:
 
 
 def efficientvit_sam_b0_stage4() -> DistillPromptedConfig:
-    """The default model with its teacher in the prompt loop, on photos with and without masks."""
+    """The B0 with its teacher in the prompt loop, on photos with and without masks."""
     return DistillPromptedConfig(
         student="efficientvit-sam-b0",
         steps=1000,
@@ -104,6 +104,11 @@ def efficientvit_sam_b0_stage7() -> FinetuneConfig:
     )
 
 
+def mobile_sam_slim_finetune() -> FinetuneConfig:
+    """The default model on the masks of your photos: short, and gentle to what it knows."""
+    return replace(efficientvit_sam_b0_stage2(), student=default.STUDENT, canvases=((1.0, 448),), learning_rate=2e-4)
+
+
 def ablation_encoder() -> DistillEncoderConfig:
     """What benchmarks/ablation.md compares: encoder distillation on few photos, for minutes of one CPU core."""
     return DistillEncoderConfig(
@@ -127,6 +132,7 @@ RECIPES: dict[str, Recipe] = {
     recipe.__name__: recipe
     for recipe in (
         efficientvit_sam_b0_stage1,
+        mobile_sam_slim_finetune,
         efficientvit_sam_b0_stage2,
         efficientvit_sam_b0_stage3,
         efficientvit_sam_b0_stage4,

@@ -66,7 +66,7 @@ STAGES: tuple[StageEntry, ...] = (
     StageEntry(
         FinetuneConfig,
         "finetune:Finetune",
-        "efficientvit_sam_b0_stage2",
+        "mobile_sam_slim_finetune",
         "Fine-tune a student end to end on images with masks.",
     ),
     StageEntry(
