@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from samlet.models.registry import DEFAULT_MODEL, MODELS
+from samlet.models.registry import DEFAULT_MODEL, MODELS, shipped_folder
 from samlet.spec import ModelSpec
 
 README = Path(__file__).parents[1] / "README.md"
 GUIDE = Path(__file__).parent / "guides" / "classify-and-parse.md"
 HEADER = "| model | parameters | encoder GMACs | canvas | weights |\n|---|---|---|---|---|"
 OTHERS_HEADER = "| model | parameters | GMACs | canvas | classes |\n|---|---|---|---|---|"
-TABLE = re.compile(r"^\| model \|.*\n(?:\|.*\n)*", re.MULTILINE)
 
 
 def row(spec: ModelSpec) -> str:
@@ -31,6 +30,8 @@ def other_row(spec: ModelSpec) -> str:
 def weights(spec: ModelSpec) -> str:
     """Where a model's weights come from, in a few words."""
     if spec.name == DEFAULT_MODEL:
+        return "in the package, the default"
+    if shipped_folder(spec.name):
         return "in the package"
     if spec.checkpoint is None:
         return "none published"
@@ -50,6 +51,7 @@ def other_table() -> str:
 
 
 if __name__ == "__main__":
-    for page, written in ((README, table()), (GUIDE, other_table())):
+    for page, header, written in ((README, HEADER, table()), (GUIDE, OTHERS_HEADER, other_table())):
+        old = re.compile(re.escape(header) + r"\n(?:\|.*\n)*")  # a page may have other tables of models
         text = page.read_text(encoding="utf-8")
-        page.write_text(TABLE.sub(lambda _, written=written: written, text, count=1), encoding="utf-8")
+        page.write_text(old.sub(lambda _, written=written: written, text, count=1), encoding="utf-8")

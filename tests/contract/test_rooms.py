@@ -15,9 +15,11 @@ MAY_NAME = {"models/registry.py", "models/creation.py", "renamed.py", "sam_api/m
 # EdgeSAM's proposals have a training stage and an export of their own.
 WITH_WIRING = {"edge_sam"}
 # One definition: EfficientViT-SAM is EfficientViT's backbone under a neck, CascadedViT EfficientViT-M with another FFN.
+# MobileSAM's slim model begins as the whole one, pruned.
 BUILT_ON = {
     "efficientvit": {"models/efficientvit_sam/network.py"},
     "efficientvit_m": {"models/cascadedvit/network.py"},
+    "mobile_sam": {"training/prune.py"},
 }
 
 
