@@ -22,6 +22,7 @@ import samlet
 from samlet.data.labelme import read_beside
 from samlet.geometry import rle as run_lengths
 from samlet.images import read_image
+from samlet.models.registry import DEFAULT_MODEL
 from samlet.web.static import PAGE, write_static
 
 pytestmark = pytest.mark.slow
@@ -90,7 +91,7 @@ def worker(browser, address):
     page.goto(address)
     (script,) = (PAGE / "assets").glob("worker-*.js")
     running = page.evaluate(START, f"assets/{script.name}")
-    assert running["model"] == "efficientvit-sam-b0"
+    assert running["model"] == DEFAULT_MODEL
     assert running["threads"] == 1  # Python's server sends no headers that would allow more
     return page
 
