@@ -23,7 +23,7 @@ from samlet.evaluation import read_report
 from samlet.models.registry import get_spec
 
 _B0 = get_spec("efficientvit-sam-b0")
-# The default's architecture on the canvas that minutes of training can afford.
+# The B0's architecture on the canvas that minutes of training can afford.
 SPEC = replace(_B0, name="efficientvit-sam-b0-384", image=replace(_B0.image, canvas=384), aliases=())
 
 

@@ -24,7 +24,7 @@ from samlet.geometry.overlaps import mask_nms
 from samlet.masks import Mask
 from samlet.masks.records import to_annotation
 from samlet.predictor import Predictor
-from samlet.preprocess import to_pixels
+from samlet.preprocess import frame_of
 from samlet.prompts import Prompts
 from samlet.training.batches.order import Readable, choose, drawn
 from samlet.training.batches.views import draw_view, generator
@@ -96,9 +96,10 @@ def teacher_masks(
     predictor: Predictor, teacher: Teacher, image: NDArray[np.uint8], rng: np.random.Generator
 ) -> list[Mask]:
     """Clean masks of uint8 RGB [H, W, 3] that the teacher gives for a few clicks and is sure of, best first."""
-    features = {"image_embeddings": teacher.embed(image)[None].astype(np.float32)}
-    embedding = Embedding(features, to_pixels(image, predictor.spec.image)[1], predictor.spec.name, predictor.weights)
     height, width = image.shape[:2]
+    features = {"image_embeddings": teacher.embed(image)[None].astype(np.float32)}
+    frame = frame_of((height, width), predictor.spec.image)
+    embedding = Embedding(features, frame, predictor.spec.name, predictor.weights)
     prompts = Prompts.stack([Prompts.points(point[None]) for point in rng.uniform(0, [width, height], (CLICKS, 2))])
     found = predictor.predict(embedding, prompts, candidates="multimask")
     sure = [mask for mask in found if _is_sure(mask)]
