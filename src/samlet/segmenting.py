@@ -36,15 +36,30 @@ Refine = Literal["auto", "none", "edges", "look"]
 REFINE: tuple[Refine, ...] = ("auto", "none", "edges", "look")
 
 # Chosen on training photos; docs/guides/segment.md has the measurements.
-MARGIN = 0.4  # of the box, on each side of it
-LEAST_WINDOW_OF_BOX, LEAST_WINDOW_OF_CLICK = 0.4, 0.33  # of the photo's long side: more magnification harms tiny things
-WORTH_A_LOOK = 0.7  # a window with more of the photo than this shows nothing new
 RADIUS_OF_OBJECT = 0.15  # the filter's radius is at most this share of the root of the object's area
 MOST_SMOOTH = 0.2  # of the root of the mask's area: more turns everything into a blob
 PROMPTS_AT_ONCE = 64  # as in `Predictor.predict`
 GRID_SIDE = 512  # twice the network's own resolution
 FLOOR = -4.0  # where all logits are lower (a probability below 2 %) there is nothing to refine
 STABILITY_OFFSET = 1.0
+
+
+@dataclass(frozen=True)
+class _Framing:
+    """How close a second look is: `margin` on each side of the box, a share of its longer side.
+
+    `least_of_box` and `least_of_click` are the shortest window, shares of the photo's long side: more magnification
+    harms tiny things. A window with more than `most` of the photo shows nothing new.
+    """
+
+    margin: float
+    least_of_box: float
+    least_of_click: float
+    most: float
+
+
+CLOSE = _Framing(0.1, 0.3, 0.25, 0.98)  # the margin is for what a box drawn by hand leaves out
+WIDE = _Framing(0.4, 0.4, 0.33, 0.7)  # later clicks may ask for more than the last answer has
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,9 +230,11 @@ def _looks(
         box = _box_of(first, row, prompt)
         if box is None:
             continue
-        least = LEAST_WINDOW_OF_BOX if prompt.corners_xy.size else LEAST_WINDOW_OF_CLICK
-        window = window_around(_around(box, prompt.positive_xy), (height, width), MARGIN, least)
-        if window.area_px < WORTH_A_LOOK * height * width:
+        boxed = bool(prompt.corners_xy.size)
+        framing = WIDE if len(prompt.clicks_xy) + boxed > 1 else CLOSE
+        least = framing.least_of_box if boxed else framing.least_of_click
+        window = window_around(_around(box, prompt.positive_xy), (height, width), framing.margin, least)
+        if window.area_px < framing.most * height * width:
             boxes[row], windows[row] = box, window
     looks = {}
     for window, rows in merged(windows):

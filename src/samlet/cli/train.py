@@ -130,7 +130,8 @@ def teacher_masks(
         _, asked = teacher.file(runs).open(output)
         told = partial(_advance, progress, progress.add_task("teacher's masks", total=views))
         found = writing.write_teacher_masks(samples, asked, config, output, views, told)
-    if runs.is_first():
+        first = runs.is_first()  # of the processes, which part at the end of this block
+    if first:
         print(f"{found:,} photos with masks in {output}")
 
 
@@ -189,7 +190,8 @@ def _command(entry: StageEntry) -> Callable[..., None]:
                 lines = [f"{what:10}  {sentence}" for what, sentence in runs.dry_run(config, where, **start).lines()]
             else:
                 lines = [str(runs.train(config, where, **start))]
-        if runs.is_first():
+            first = runs.is_first()  # of the processes, which part at the end of this block
+        if first:
             print(*lines, sep="\n")
 
     command.__signature__ = stage_signature(entry)  # pyright: ignore[reportFunctionMemberAccess] - read by inspect

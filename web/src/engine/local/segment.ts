@@ -16,10 +16,10 @@ import type { Prompt } from "./prompts";
 import type { Photo } from "./resize";
 import { grown, sizeOf, windowAround } from "./windows";
 
-const MARGIN = 0.4; // of the box, on each side of it
-const LEAST_WINDOW_OF_BOX = 0.4; // of the photo's long side
-const LEAST_WINDOW_OF_CLICK = 0.33;
-const WORTH_A_LOOK = 0.7; // a window with more of the photo than this shows nothing new
+// How close a second look is, as `CLOSE` and `WIDE` of `samlet.segmenting` are: shares of the box's longer side, of the
+// photo's long side, and of the photo.
+const CLOSE = { margin: 0.1, leastOfBox: 0.3, leastOfClick: 0.25, most: 0.98 };
+const WIDE = { margin: 0.4, leastOfBox: 0.4, leastOfClick: 0.33, most: 0.7 }; // later clicks may ask for more
 const RADIUS_OF_OBJECT = 0.15; // the filter's radius is at most this share of the root of the object's area
 const GRID_SIDE = 512; // twice the network's own resolution
 const FLOOR = -4; // where all logits are lower there is nothing to refine
@@ -111,10 +111,12 @@ async function secondLook(
   const [height, width] = frame.sizeHw;
   const box = boxOfAnswer(frame, first, prompt);
   if (box === null) return null;
-  const least = prompt.box !== null ? LEAST_WINDOW_OF_BOX : LEAST_WINDOW_OF_CLICK;
-  const window = windowAround(around(box, prompt.positive), frame.sizeHw, MARGIN, least);
+  const boxed = prompt.box !== null;
+  const framing = prompt.positive.length + prompt.negative.length + Number(boxed) > 1 ? WIDE : CLOSE;
+  const least = boxed ? framing.leastOfBox : framing.leastOfClick;
+  const window = windowAround(around(box, prompt.positive), frame.sizeHw, framing.margin, least);
   const [high, wide] = sizeOf(window);
-  if (high * wide >= WORTH_A_LOOK * height * width) return null;
+  if (high * wide >= framing.most * height * width) return null;
   const { pixels, frame: inWindow } = toPixels(photo, graphs.manifest.image, window);
   const features = await graphs.encode(pixels, inWindow);
   const { lowRes } = await dialogue(graphs, features, prompt.within(window, box));
