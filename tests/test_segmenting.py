@@ -48,6 +48,23 @@ def test_a_second_look_encodes_a_window_once(model):
     assert masks[0].to_array()[150, 200]
 
 
+@pytest.mark.parametrize(
+    ("prompts", "side_px"),
+    [
+        (Prompts.points([[200.0, 150.0]]), 100),  # a quarter of the photo
+        (Prompts.points([[200.0, 150.0], [200.0, 150.0]]), 132),
+        (Prompts.boxes([180, 130, 220, 170]), 120),
+        (Prompts.boxes([180, 130, 220, 170], [[200.0, 150.0]]), 160),
+    ],
+)
+def test_what_corrects_an_answer_is_looked_at_more_widely_than_the_first_question(model, monkeypatch, prompts, side_px):
+    seen = []
+    embed = Predictor.embed
+    monkeypatch.setattr(Predictor, "embed", lambda self, image: (seen.append(image.shape), embed(self, image))[1])
+    model.segment(PHOTO, prompts)
+    assert seen[-1] == (side_px, side_px, 3)
+
+
 @pytest.mark.parametrize("refine", ["none", "edges"])
 def test_without_a_look_nothing_is_encoded_again(model, refine):
     model.segment(PHOTO, boxes=[100, 100, 140, 140], refine=refine)
