@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Refine = Literal["auto", "none", "edges", "look"]
 REFINE: tuple[Refine, ...] = ("auto", "none", "edges", "look")
 
-# Chosen on training photos; docs/guides/segment.md has the measurements.
+# This and how close a look is were chosen on training photos; docs/guides/segment.md has the measurements.
 RADIUS_OF_OBJECT = 0.15  # the filter's radius is at most this share of the root of the object's area
 MOST_SMOOTH = 0.2  # of the root of the mask's area: more turns everything into a blob
 PROMPTS_AT_ONCE = 64  # as in `Predictor.predict`

@@ -112,7 +112,7 @@ async function secondLook(
   const box = boxOfAnswer(frame, first, prompt);
   if (box === null) return null;
   const boxed = prompt.box !== null;
-  const framing = prompt.positive.length + prompt.negative.length + Number(boxed) > 1 ? WIDE : CLOSE;
+  const framing = prompt.clicks.length + Number(boxed) > 1 ? WIDE : CLOSE;
   const least = boxed ? framing.leastOfBox : framing.leastOfClick;
   const window = windowAround(around(box, prompt.positive), frame.sizeHw, framing.margin, least);
   const [high, wide] = sizeOf(window);
