@@ -4,9 +4,10 @@
     python benchmarks/everything_thresholds.py ../shared/data/val --model tinyvit-sam --cache CACHE
 
 On sources in which people drew everything (ADE20K, BSDS by several people, CamVid, facades), some photos of each. A
-grid of 16 x 16 clicks; all candidates are kept (in `--cache`, for another run), then judged by each rule: predicted
-IoU, stability, their product, and votes, the share of the clicks inside a mask that have a candidate with IoU 0.7 or
-more with it. What passes and is no duplicate (IoU 0.7) is compared with the truth at 96 x 96. Means of sources.
+grid of 16 x 16 clicks; all candidates are kept (in `--cache`, for another run), then judged by each rule: the model's
+own, predicted IoU, stability, their product, and votes, the share of the clicks inside a mask that have a candidate
+with IoU 0.7 or more with it. What passes and is no duplicate (IoU 0.7) is compared with the truth at 96 x 96. Means of
+sources.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from samlet.data import Sample, open_folders
 from samlet.loading import load
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
+from samlet.spec import ThingRule
 
 SOURCES = "ade20k:5,bsds:7,camvid:3,facade:3"
 CLICKS_PER_SIDE, AT_ONCE, SIDE = 16, 32, 96
+PAIRS = ((0.3, 0.6), (0.35, 0.55), (0.35, 0.6), (0.4, 0.5), (0.45, 0.5), (0.6, 0.8), (0.8, 0.9), (0.88, 0.95))
 SAME = 0.7  # IoU from which two masks are one
 COLUMNS = ("rule", "AR@1000", "recall at 0.5", "precision at 0.5", "coverage", "masks", "clicks upscaled")
 
@@ -71,16 +74,26 @@ def main(
 
 
 def rules(predictor: Predictor) -> list[Rule]:
-    """What is compared: the model's own thresholds first."""
-    own = predictor.spec.pred_iou_thresh, predictor.spec.stability_score_thresh
-    pairs = (own, (0.3, 0.6), (0.35, 0.55), (0.35, 0.6), (0.4, 0.5), (0.45, 0.5), (0.6, 0.8), (0.8, 0.9), (0.88, 0.95))
-    plain = [_thresholds(*pair) for pair in dict.fromkeys(pairs)]
-    return [*plain, *map(_product, (0.25, 0.3, 0.5, 0.7, 0.8)), *map(_voted, (0.3, 0.5, 0.7))]
+    """What is compared: the model's own rule first."""
+    spec = predictor.spec
+    own = spec.pred_iou_thresh, spec.stability_score_thresh
+    plain = [_thresholds(*pair) for pair in dict.fromkeys((own, *PAIRS))]
+    things = [_things(spec.thing_rule, spec.pred_iou_thresh)] if spec.thing_rule else []
+    return [*things, *plain, *map(_product, (0.25, 0.3, 0.5, 0.7, 0.8)), *map(_voted, (0.3, 0.5, 0.7))]
 
 
 def _thresholds(iou: float, stability: float) -> Rule:
     name = f"IoU > {iou}, stability >= {stability}"
     return Rule(name, iou, lambda found: (found.iou > iou) & (found.stability >= stability))
+
+
+def _things(rule: ThingRule, least_iou: float) -> Rule:
+    def passes(found: Candidates) -> NDArray[np.bool_]:
+        shares = found.masks.mean(axis=(1, 2))
+        least = [rule.least_stability(float(iou), float(share)) for iou, share in zip(found.iou, shares, strict=True)]
+        return (found.iou > least_iou) & (found.stability >= least)
+
+    return Rule(f"IoU > {least_iou}, its thing rule", least_iou, passes)
 
 
 def _product(least: float) -> Rule:
@@ -126,31 +139,37 @@ def judge(photo: Candidates, rule: Rule) -> tuple[float, ...]:
 
 def candidates(predictor: Predictor, sample: Sample, cache: Path | None) -> Candidates:
     """Everything that the grid of clicks says of a photo."""
-    file = None if cache is None else cache / f"{predictor.spec.name}_{sample.name}.npz"
-    if file is None or not file.exists():
-        raw = ask(predictor, sample)
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("wb") as opened:
-                np.savez(opened, allow_pickle=False, **raw)
-    else:
-        raw = dict(np.load(file))
-    masks = np.unpackbits(raw["masks"], axis=-1).astype(bool)
+    raw = ask_cached(predictor, sample, cache)
+    masks = unpacked(raw["masks"])
     truth = _small([annotation.to_array() for annotation in sample.annotations])
-    with_each_other = _overlaps(masks, masks)
+    with_each_other = overlaps(masks, masks)
     clicks = (raw["points"] * SIDE).astype(int).clip(0, SIDE - 1)
     inside = masks[:, clicks[:, 1], clicks[:, 0]]
     agreeing = (with_each_other >= SAME).reshape(len(masks), -1, 3).any(axis=2)
     votes = (agreeing & inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
     truth = truth[truth.any(axis=(1, 2))]
-    return Candidates(raw["iou"], raw["stability"], votes, masks, with_each_other, _overlaps(masks, truth))
+    return Candidates(raw["iou"], raw["stability"], votes, masks, with_each_other, overlaps(masks, truth))
 
 
-def ask(predictor: Predictor, sample: Sample) -> dict[str, NDArray[Any]]:
+def ask_cached(
+    predictor: Predictor, sample: Sample, cache: Path | None, clicks_per_side: int = CLICKS_PER_SIDE
+) -> dict[str, NDArray[Any]]:
+    """What `ask` says, or said before."""
+    if cache is None:
+        return ask(predictor, sample, clicks_per_side)
+    file = cache / f"{predictor.spec.name}_{clicks_per_side}_{sample.name}.npz"
+    if not file.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with file.open("wb") as opened:
+            np.savez(opened, allow_pickle=False, **ask(predictor, sample, clicks_per_side))
+    return dict(np.load(file))
+
+
+def ask(predictor: Predictor, sample: Sample, clicks_per_side: int) -> dict[str, NDArray[Any]]:
     """Predicted IoU, stability and masks (packed, 96 x 96) of all candidates, click by click."""
     embedding = predictor.embed(sample.read_image())
     height, width = embedding.frame.size_hw
-    shares = (np.arange(CLICKS_PER_SIDE) + 0.5) / CLICKS_PER_SIDE
+    shares = (np.arange(clicks_per_side) + 0.5) / clicks_per_side
     points = np.stack(np.meshgrid(shares, shares), axis=-1).reshape(-1, 2)
     columns = list(predictor.spec.multimask)
     rows, across = embedding.frame.low_res_hw
@@ -170,13 +189,18 @@ def ask(predictor: Predictor, sample: Sample) -> dict[str, NDArray[Any]]:
     }
 
 
+def unpacked(masks: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """The masks [M, 96, 96] that `ask` packed."""
+    return np.unpackbits(masks, axis=-1).astype(bool)
+
+
 def _small(masks: Sequence[NDArray[np.bool_]] | NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Masks [H, W] at 96 x 96: what covers most of a pixel."""
     resized = [cv2.resize(mask.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA) for mask in masks]
     return np.stack(resized) > 0.5
 
 
-def _overlaps(some: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.float32]:
+def overlaps(some: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.float32]:
     """IoU of each with each: [K, L]."""
     left, right = (each.reshape(len(each), -1).astype(np.float32) for each in (some, others))
     both = left @ right.T

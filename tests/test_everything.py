@@ -1,17 +1,18 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import pytest
-from tests.fake_backend import FakeBackend
+from tests.fake_backend import SPEC, FakeBackend
 
 from samlet.backend import ArrayMaskLogits
 from samlet.errors import InputError
 from samlet.everything import MaskGenerator
 from samlet.models.registry import get_spec
 from samlet.predictor import Predictor
+from samlet.spec import ThingRule
 
 DARK = np.zeros((240, 320, 3), np.uint8)
 
@@ -79,6 +80,25 @@ class TestFilters:
         masks = generator.generate(DARK)
         assert {round(mask.iou, 2) for mask in masks} == {0.9}
         assert min(mask.stability for mask in masks) >= 0.8
+
+    @pytest.mark.parametrize(
+        ("rule", "believed"),
+        [
+            (ThingRule(level=-2.8, iou=0, size=10), {0.9}),  # the large discs
+            (ThingRule(level=-2, iou=1, size=0), {0.95, 0.9}),  # those of which the model is surer
+            (ThingRule(level=9, iou=0, size=0), {0.7, 0.95, 0.9}),
+        ],
+    )
+    def test_a_models_thing_rule_says_how_stable_a_mask_must_be(self, rule, believed):
+        ruled = replace(SPEC, pred_iou_thresh=0.6, thing_rule=rule)
+        masks = MaskGenerator(Predictor(FakeBackend(spec=ruled)), 2).generate(DARK)
+        assert {round(mask.iou, 2) for mask in masks} == believed
+
+    def test_a_threshold_of_the_callers_own_replaces_the_thing_rule(self):
+        ruled = replace(SPEC, thing_rule=ThingRule(level=-100, iou=0, size=0))
+        generator = MaskGenerator(Predictor(FakeBackend(spec=ruled)), 2, stability_score_thresh=0.1)
+        assert len(generator.generate(DARK)) == 8
+        assert not MaskGenerator(Predictor(FakeBackend(spec=ruled)), 2).generate(DARK)
 
     def test_of_duplicates_the_one_believed_most_stays(self):
         picture = with_disc(100, 100, 40)

@@ -1,20 +1,23 @@
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from tests.fake_backend import FakeBackend
+from tests.fake_backend import SPEC, FakeBackend
 
 from samlet.errors import InputError, PromptError
+from samlet.geometry.windows import Framing
 from samlet.predictor import Predictor
 from samlet.prompts import PointLabel, Prompts
 
 PHOTO = np.full((300, 400, 3), 128, np.uint8)
+NEAR = Framing(box_margin=0.1, click_margin=0.05, least_of_box=0.3, least_of_click=0.25, most=0.98)
 
 
 @dataclass
 class CountingBackend(FakeBackend):
     """`encoded` holds the shapes of what was encoded, hints those of the prompts that brought an earlier answer."""
 
+    spec: object = replace(SPEC, look=NEAR)
     encoded: list[tuple] = field(default_factory=list)
 
     def encode(self, pixels):

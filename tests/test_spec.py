@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import replace
 
 import pytest
 
 from samlet.errors import ModelError
-from samlet.spec import LATER_NUMBERS, Checkpoint, ImageSpec, ModelSpec
+from samlet.geometry.windows import WIDE, Framing
+from samlet.spec import LATER_NUMBERS, Checkpoint, ImageSpec, ModelSpec, ThingRule
 
-LATER = {*LATER_NUMBERS, "single_column", "multimask_columns", "task", "classes"}  # manifests of before state none
+# manifests of before state none of these
+LATER = {*LATER_NUMBERS, "look", "thing_rule", "single_column", "multimask_columns", "task", "classes"}
 
+WIDE_RECORD = dataclasses.asdict(WIDE)
 SPEC = ModelSpec(
     name="tiny",
     family="test",
@@ -53,6 +57,46 @@ def test_a_manifest_of_before_is_of_a_promptable_model_with_sams_masks():
     record = {name: value for name, value in SPEC.to_json().items() if name not in LATER}
     spec = ModelSpec.from_json(record)
     assert (spec.task, spec.single_column, spec.multimask) == ("promptable", 0, (1, 2, 3))
+
+
+def test_the_look_travels_with_the_weights():
+    near = replace(SPEC, look=Framing(0.1, 0.05, 0.3, 0.25, 1))
+    record = json.loads(json.dumps(near.to_json()))
+    assert ModelSpec.from_json(record) == near
+    del record["look"]
+    assert ModelSpec.from_json(record).look == WIDE
+
+
+RULE = ThingRule(level=-1.0, iou=1.5, size=4.0)
+
+
+def test_the_thing_rule_travels_with_the_weights():
+    ruled = replace(SPEC, thing_rule=RULE)
+    record = json.loads(json.dumps(ruled.to_json()))
+    assert ModelSpec.from_json(record) == ruled
+    with pytest.raises(ModelError, match="size"):
+        ModelSpec.from_json(record | {"thing_rule": {"level": 1.0, "iou": 1.0}})
+
+
+def test_a_thing_may_be_less_stable_the_surer_the_model_is_of_it_and_the_larger_it_is():
+    assert RULE.least_stability(0.5, 0.25) == pytest.approx(1 / (1 + math.exp(1)))
+    by_iou = [RULE.least_stability(iou, 0.1) for iou in (0.1, 0.4, 0.7, 0.95)]
+    by_share = [RULE.least_stability(0.5, share) for share in (0, 0.01, 0.2, 1)]
+    assert by_iou == sorted(by_iou, reverse=True)
+    assert by_share == sorted(by_share, reverse=True)
+
+
+@pytest.mark.parametrize("iou", [-3.0, 0.0, 1.0, 1.2, 1e30])
+def test_any_predicted_iou_has_a_least_stability(iou):
+    assert 0 < RULE.least_stability(iou, 0.5) < 1
+    assert replace(RULE, level=1e9).least_stability(iou, 0.5) == pytest.approx(0)
+    assert replace(RULE, level=-1e9).least_stability(iou, 0.5) == 1
+
+
+@pytest.mark.parametrize("look", [{}, {"most": 1.0}, {**WIDE_RECORD, "most": "all"}, {**WIDE_RECORD, "most": 1.5}, 0.4])
+def test_a_look_that_is_none_is_refused(look):
+    with pytest.raises(ModelError, match=r"look|0 to 1|_margin|most"):
+        ModelSpec.from_json(SPEC.to_json() | {"look": look})
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(ModelSpec) if field.name not in LATER])

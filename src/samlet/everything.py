@@ -111,7 +111,8 @@ class MaskGenerator:
     Clicks: a grid of `points_per_side`² or one of `point_grids` (one [K, 2] array in 0..1 for each crop layer),
     `points_per_batch` at a time. `crop_n_layers` adds layers of 4, 16, … crops that overlap by `crop_overlap_ratio` of
     the short side, their grids `crop_n_points_downscale_factor`^layer coarser. A mask needs predicted IoU >
-    `pred_iou_thresh` and stability >= `stability_score_thresh` (0 switches a test off, None is the model's own);
+    `pred_iou_thresh` and stability >= `stability_score_thresh` (0 switches a test off, None is the model's own, which
+    for stability may be a `ThingRule`);
     `box_nms_thresh` and `crop_nms_thresh` are for duplicates; holes and islands under `min_mask_region_area` pixels go.
 
     Beyond SAM's: `memory_budget` (bytes above the model and the image) lowers `points_per_batch`. `fast` tries a coarse
@@ -172,10 +173,14 @@ class MaskGenerator:
     def _least_iou(self) -> float:
         return self.predictor.spec.pred_iou_thresh if self.pred_iou_thresh is None else self.pred_iou_thresh
 
-    @property
-    def _least_stability(self) -> float:
-        least = self.stability_score_thresh
-        return self.predictor.spec.stability_score_thresh if least is None else least
+    def _least_stability(self, iou: float, patch: Patch) -> float:
+        """What is asked of a mask: the caller's threshold, or the model's, which may know when to ask for more."""
+        spec = self.predictor.spec
+        if self.stability_score_thresh is not None:
+            return self.stability_score_thresh
+        if spec.thing_rule is None:
+            return spec.stability_score_thresh
+        return spec.thing_rule.least_stability(iou, patch.share)
 
     def generate(self, image: ImageSource, progress: Progress | None = None) -> MaskSet:
         """All masks found, none if nothing passes; each with `iou`, `stability` (at image size), click and crop.
@@ -259,15 +264,14 @@ class MaskGenerator:
         """The masks that pass the other filters."""
         for click, iou, low_res in zip(answers.clicks, answers.iou, answers.low_res, strict=True):
             patch = Patch.cut(low_res, embedding.frame, min(-self.stability_score_offset, 0.0))
-            if not self._is_stable(patch):
+            if not self._is_stable(patch, self._least_stability(float(iou), patch)):
                 continue
             box_xyxy = patch.image_box()
             if not near_crop_edge(box_xyxy, crop.box_xyxy, crop.image_hw):
                 yield _Sketch(box_xyxy, float(iou), int(click), patch)
 
-    def _is_stable(self, patch: Patch) -> bool:
+    def _is_stable(self, patch: Patch, threshold: float) -> bool:
         """Whether a mask's stability at image size passes; image-size pixels are made only if that is not clear."""
-        threshold = self._least_stability
         if threshold <= 0:
             return True
         estimate, margin = patch.estimate_stability(self.stability_score_offset)

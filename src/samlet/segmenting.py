@@ -14,65 +14,32 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from samlet.candidates import best_columns
+from samlet.dialogue import Answers, answer, are_clicks
 from samlet.errors import InputError
 from samlet.geometry.clean import clean_code, smoothed
-from samlet.geometry.frames import ImageFrame
 from samlet.geometry.guided_filter import guided_bands, plain_bands
 from samlet.geometry.patches import Patch
 from samlet.geometry.regions import stability_score
 from samlet.geometry.rle import Rle, decode, encode, encode_bands, encode_window
-from samlet.geometry.windows import Window, merged, window_around
+from samlet.geometry.windows import WIDE, Window, merged, window_around
 from samlet.masks import Mask, MaskSet
 from samlet.opencv import cv2
 from samlet.prompts import PointLabel, Prompts
 
 if TYPE_CHECKING:
-    from samlet.backend import Embedding, MaskLogits
+    from samlet.backend import Embedding
     from samlet.candidates import Select
     from samlet.predictor import Predictor
 
 Refine = Literal["auto", "none", "edges", "look"]
 REFINE: tuple[Refine, ...] = ("auto", "none", "edges", "look")
 
-# This and how close a look is were chosen on training photos; docs/guides/segment.md has the measurements.
+# Chosen on training photos; docs/guides/segment.md has the measurements.
 RADIUS_OF_OBJECT = 0.15  # the filter's radius is at most this share of the root of the object's area
 MOST_SMOOTH = 0.2  # of the root of the mask's area: more turns everything into a blob
-PROMPTS_AT_ONCE = 64  # as in `Predictor.predict`
 GRID_SIDE = 512  # twice the network's own resolution
 FLOOR = -4.0  # where all logits are lower (a probability below 2 %) there is nothing to refine
 STABILITY_OFFSET = 1.0
-
-
-@dataclass(frozen=True)
-class _Framing:
-    """How close a second look is: `margin` on each side of the box, a share of its longer side.
-
-    `least_of_box` and `least_of_click` are the shortest window, shares of the photo's long side: more magnification
-    harms tiny things. A window with more than `most` of the photo shows nothing new.
-    """
-
-    margin: float
-    least_of_box: float
-    least_of_click: float
-    most: float
-
-
-CLOSE = _Framing(0.1, 0.3, 0.25, 0.98)  # the margin is for what a box drawn by hand leaves out
-WIDE = _Framing(0.4, 0.4, 0.33, 0.7)  # later clicks may ask for more than the last answer has
-
-
-@dataclass(frozen=True, eq=False)
-class _Answers:
-    """Answers to P prompts over one picture: low-resolution logits float32 [P, L, L] and predicted IoU [P]."""
-
-    low_res: NDArray[np.float32]
-    iou: NDArray[np.float32]
-    frame: ImageFrame
-
-    def sample(self, row: int, window: Window, size_hw: tuple[int, int]) -> NDArray[np.float32]:
-        """The logits of one answer over a window of the picture: float32 [h, w]."""
-        return self.frame.sample_logits(self.low_res[row], window.xyxy, size_hw)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +47,7 @@ class _Look:
     """A second answer to one prompt (`row` of `answers`), made in a window of the photo."""
 
     window: Window
-    answers: _Answers
+    answers: Answers
     row: int
 
 
@@ -100,7 +67,7 @@ class _Prompt:
 
     @classmethod
     def _of(cls, points_xy: NDArray[np.float64], labels: NDArray[np.int64]) -> _Prompt:
-        click = _are_clicks(labels)
+        click = are_clicks(labels)
         return cls(points_xy[click], labels[click], points_xy[labels >= PointLabel.BOX_TOP_LEFT])
 
     @property
@@ -139,7 +106,7 @@ def segment(
         raise InputError(f"smooth is {smooth!r}: it must be from 0 to {MOST_SMOOTH}, of the root of the mask's area.")
     if smooth and not clean:
         raise InputError("smooth is a part of the clean-up, which clean=False leaves out: give one of the two.")
-    first = _answer(predictor, embedding, prompts, select)
+    first = answer(predictor, embedding, prompts, select)
     asked = _Prompt.each(prompts)
     looks = _looks(predictor, photo, first, asked, select) if refine in ("auto", "look") else {}
     masks = []
@@ -155,70 +122,8 @@ def segment(
     return MaskSet(masks, first.frame.size_hw, first.low_res)
 
 
-def _answer(predictor: Predictor, embedding: Embedding, prompts: Prompts, select: Select) -> _Answers:
-    """The network's answers, as in a dialogue: one more click a turn, with the last answer as a hint.
-
-    The first turn, of a box or one click, takes the best of the candidates; later ones leave no doubt what is meant and
-    take the single mask. So more clicks make it better. A hint of the user's own is the last answer already.
-    """
-    if prompts.mask_hint is not None:
-        several = _are_clicks(prompts.labels).sum(axis=1) > 1
-        return _Answers(*_decoded(predictor, embedding, prompts, several, select), embedding.frame)
-    turns = _turns(prompts.labels)
-    if not turns.any():  # a box or a click each
-        return _Answers(*_decoded(predictor, embedding, prompts, turns[:, 0] > 0, select), embedding.frame)
-    side = embedding.frame.low_res
-    low_res, iou = np.empty((len(prompts), side, side), np.float32), np.empty(len(prompts), np.float32)
-    for turn in range(int(turns.max()) + 1):
-        rows = np.flatnonzero(turns.max(axis=1) >= turn)
-        labels = np.where(turns[rows] <= turn, prompts.labels[rows], PointLabel.PADDING)
-        asked = Prompts(prompts.points_xy[rows], labels, low_res[rows] if turn else None)
-        single = np.full(len(rows), turn > 0)
-        low_res[rows], iou[rows] = _decoded(predictor, embedding, asked, single, select)
-    return _Answers(low_res, iou, embedding.frame)
-
-
-def _turns(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """When each token [P, K] is first shown: boxes at once, clicks one after the other, a positive one first."""
-    turns = np.zeros(labels.shape, np.int64)
-    for row, of_prompt in enumerate(labels):
-        clicks = np.flatnonzero(_are_clicks(of_prompt))
-        positive = clicks[of_prompt[clicks] == PointLabel.FOREGROUND]
-        boxed = bool((of_prompt >= PointLabel.BOX_TOP_LEFT).any())
-        if positive.size:
-            clicks = np.concatenate([positive[:1], clicks[clicks != positive[0]]])
-        turns[row, clicks] = np.arange(len(clicks)) + boxed
-    return turns
-
-
-def _are_clicks(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    return (labels == PointLabel.FOREGROUND) | (labels == PointLabel.BACKGROUND)
-
-
-def _decoded(
-    predictor: Predictor, embedding: Embedding, prompts: Prompts, single: NDArray[np.bool_], select: Select
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What `_chosen` says of all prompts, which are decoded some at a time."""
-    low_res, iou = [], []
-    for number, batch in enumerate(prompts.batches(PROMPTS_AT_ONCE)):
-        rows = slice(number * PROMPTS_AT_ONCE, (number + 1) * PROMPTS_AT_ONCE)
-        some_low_res, some_iou = _chosen(predictor, predictor.decode(embedding, batch), single[rows], select)
-        low_res.append(some_low_res)
-        iou.append(some_iou)
-    return np.concatenate(low_res), np.concatenate(iou)
-
-
-def _chosen(
-    predictor: Predictor, logits: MaskLogits, single: NDArray[np.bool_], select: Select
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits [P, L, L] and predicted IoU [P]: the single mask of a prompt, or the best of its candidates."""
-    columns = np.where(single, predictor.spec.single_column, best_columns(logits, predictor.spec, select))
-    kept = logits.keep(np.arange(len(columns)), columns)
-    return np.array(kept.low_res()[:, 0]), np.array(kept.iou[:, 0])
-
-
 def _looks(
-    predictor: Predictor, photo: NDArray[np.uint8], first: _Answers, asked: list[_Prompt], select: Select
+    predictor: Predictor, photo: NDArray[np.uint8], first: Answers, asked: list[_Prompt], select: Select
 ) -> dict[int, _Look]:
     """Second answers, by the number of the prompt, in windows around the first ones: encoded larger.
 
@@ -231,21 +136,23 @@ def _looks(
         if box is None:
             continue
         boxed = bool(prompt.corners_xy.size)
-        framing = WIDE if len(prompt.clicks_xy) + boxed > 1 else CLOSE
+        # Later clicks may ask for more than the last answer has.
+        framing = WIDE if len(prompt.clicks_xy) + boxed > 1 else predictor.spec.look
+        margin = framing.box_margin if boxed else framing.click_margin
         least = framing.least_of_box if boxed else framing.least_of_click
-        window = window_around(_around(box, prompt.positive_xy), (height, width), framing.margin, least)
+        window = window_around(_around(box, prompt.positive_xy), (height, width), margin, least)
         if window.area_px < framing.most * height * width:
             boxes[row], windows[row] = box, window
     looks = {}
     for window, rows in merged(windows):
         embedding = predictor.embed(photo[window.top : window.bottom, window.left : window.right])
         prompts = Prompts.stack([asked[row].within(window, boxes[row]) for row in rows])
-        answers = _answer(predictor, embedding, prompts, select)
+        answers = answer(predictor, embedding, prompts, select)
         looks |= {row: _Look(window, answers, place) for place, row in enumerate(rows)}
     return looks
 
 
-def _box_of(first: _Answers, row: int, prompt: _Prompt) -> NDArray[np.float64] | None:
+def _box_of(first: Answers, row: int, prompt: _Prompt) -> NDArray[np.float64] | None:
     """The box that the second look is given, XYXY: the prompt's own, else that of the parts clicked on (or largest).
 
     None if there is no answer to look at.
@@ -286,7 +193,7 @@ class _Edges:
 
 def _refined(
     photo: NDArray[np.uint8],
-    first: _Answers,
+    first: Answers,
     row: int,
     look: _Look | None,
     edges: _Edges,
@@ -319,7 +226,7 @@ def _refined(
     return code if prompt is None else clean_code(code, prompt.positive_xy, prompt.negative_xy), stability
 
 
-def _surroundings(first: _Answers, row: int, edges: _Edges) -> Window:
+def _surroundings(first: Answers, row: int, edges: _Edges) -> Window:
     """The part of the photo in which an answer may have pixels, and as much around it as the filter sees."""
     patch = Patch.cut(first.low_res[row], first.frame, FLOOR)
     height, width = first.frame.size_hw

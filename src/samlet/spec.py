@@ -7,12 +7,14 @@ this machine, or of how a backend runs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, TypeVar, get_args
 
 from samlet.classes import ClassList
 from samlet.errors import ModelError
+from samlet.geometry.windows import WIDE, Framing
 from samlet.reading import shown
 
 RGB = tuple[float, float, float]
@@ -34,6 +36,8 @@ VERBS: Mapping[str, str] = {
 }
 WITH_CLASSES = ("classification", "semantic_segmentation")
 _MOST_MASK_TOKENS = 1024  # SAM has 4
+_LEAST_IOU = 1e-3  # some models predict an IoU of 0 or below, or above 1
+_LARGEST_EXPONENT = 700.0  # of what a float can hold
 
 # What artifacts exported earlier do not state.
 LATER_SIZES = ("grid", "channels", "low_res", "size_multiple")
@@ -107,6 +111,27 @@ class ImageSpec:
 
 
 @dataclass(frozen=True)
+class ThingRule:
+    """How stable a mask of everything mode must be: the less, the surer the model is of it and the larger it is.
+
+    A mask is a thing if `level + iou * logit(predicted IoU) + size * sqrt(share of the image) + logit(stability)` is
+    0 or more. Fitted by benchmarks/thing_rule.py.
+    """
+
+    level: float
+    iou: float
+    size: float
+
+    def least_stability(self, iou: float, share: float) -> float:
+        """The stability from which a mask of that predicted IoU and share of the image is a thing, in 0..1."""
+        odds = math.log(max(iou, _LEAST_IOU) / max(1 - iou, _LEAST_IOU))
+        return 1 / (1 + math.exp(min(self.level + self.iou * odds + self.size * math.sqrt(share), _LARGEST_EXPONENT)))
+
+
+Numbers = TypeVar("Numbers", Framing, ThingRule)
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """One official weights file and the places it can be downloaded from.
 
@@ -143,8 +168,10 @@ class ModelSpec:
     `builder` is an import string "module:function"; `options` are that function's keyword arguments. `parameters`
     counts the whole network, `encoder_macs` the multiply-accumulates of one encoder run; 0 means not counted yet.
     `pred_iou_thresh` and `stability_score_thresh` are what everything mode asks of its masks: SAM's, or lower for a
-    model that is less sure of itself. `edge_radius` (a share of the photo's diagonal) and `edge_eps` are those of the
-    guided filter that lets the photo place the edges of a mask: the sharper the model, the smaller the radius.
+    model that is less sure of itself; a `thing_rule` stands in for the latter. `edge_radius` (a share of the photo's
+    diagonal) and `edge_eps` are those of the guided filter that lets the photo place the edges of a mask: the sharper
+    the model, the smaller the radius. `look` is how close `segment` looks a second time: the smaller the canvas, the
+    more there is to gain.
 
     `mask_tokens` is how many masks a decoder answers with; of these, column `single_column` is the answer to prompts
     that leave no doubt, and `multimask_columns` (None: all others, or the only one) those of ambiguous prompts. `task`:
@@ -167,6 +194,8 @@ class ModelSpec:
     stability_score_thresh: float = 0.95
     edge_radius: float = 0.006
     edge_eps: float = 1e-4
+    look: Framing = WIDE
+    thing_rule: ThingRule | None = None
     single_column: int = 0
     multimask_columns: tuple[int, ...] | None = None
     task: Task = "promptable"
@@ -259,15 +288,24 @@ def _take(record: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -
 
 
 def _later_fields(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of mask tokens, task and classes that a record states; earlier ones do not."""
+    """Those of the look, mask tokens, task and classes that a record states; earlier ones do not."""
     found = {"single_column": int, "task": str}
     stated = {name: _take(record, name, kind) for name, kind in found.items() if name in record}
+    if "look" in record:
+        stated["look"] = _numbers(Framing, _take(record, "look", dict))
+    if record.get("thing_rule") is not None:
+        stated["thing_rule"] = _numbers(ThingRule, _take(record, "thing_rule", dict))
     columns = _take(record, "multimask_columns", (list, type(None))) if "multimask_columns" in record else None
     classes = record.get("classes")
     return stated | {
         "multimask_columns": None if columns is None else tuple(columns),
         "classes": None if classes is None else ClassList.from_json(classes),
     }
+
+
+def _numbers(kind: type[Numbers], record: Mapping[str, Any]) -> Numbers:
+    """A dataclass of numbers from a record of them."""
+    return kind(**{each.name: float(_take(record, each.name, (int, float))) for each in fields(kind)})
 
 
 def _quoted(words: Iterable[str]) -> str:

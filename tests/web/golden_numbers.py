@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from samlet.data.labelled import LabelledImage, files_of
+from samlet.dialogue import turns_of
 from samlet.geometry.clean import clean_code
+from samlet.geometry.corrections import corrected
 from samlet.geometry.frames import ImageFrame
 from samlet.geometry.guided_filter import guided_bands, plain_bands
 from samlet.geometry.patches import Patch
@@ -23,8 +25,7 @@ from samlet.geometry.windows import window_around
 from samlet.masks import Mask, MaskSet
 from samlet.preprocess import resize, to_pixels
 from samlet.prompts import Prompts
-from samlet.segmenting import _turns
-from samlet.spec import ImageSpec
+from samlet.spec import ImageSpec, ThingRule
 
 FILE = Path(__file__).parents[2] / "web" / "tests" / "local" / "golden.json"
 SPEC = ImageSpec(canvas=48, prompt_canvas=64, low_res=16)
@@ -64,6 +65,7 @@ def numbers() -> dict[str, Any]:
         "guided": [_guided(*case) for case in GUIDED],
         "plain": _plain(),
         "cleaned": [_cleaned(seed) for seed in range(6)],
+        "corrected": [_corrected(seed) for seed in range(6)],
         "windows": [_window(seed) for seed in range(8)],
         "tokens": [_tokens(*case) for case in PROMPTS],
         "project": _project(),
@@ -117,9 +119,11 @@ def _patch(size_hw: tuple[int, int], seed: int) -> dict[str, Any]:
     low_res = logits(SPEC.low_res, seed)
     patch = Patch.cut(low_res, frame, -1.0)
     rle, stability = patch.answer(1.0)
+    least = ThingRule(level=-0.5, iou=1.5, size=3.0).least_stability(0.15 * seed, patch.share)
     return {
         "size": size_hw,
         "logits": packed(low_res),
+        "least_stability": least,
         "counts": to_counts(rle),
         "text": rle["counts"].decode(),
         "stability": stability,
@@ -177,6 +181,17 @@ def _cleaned(seed: int) -> dict[str, Any]:
     }
 
 
+def _corrected(seed: int) -> dict[str, Any]:
+    last, answer = logits(16, seed), logits(16, seed + 20)
+    click = np.random.default_rng(seed).uniform(-1, 17, 2).tolist()
+    return {
+        "last": packed(last),
+        "answer": packed(answer),
+        "click": click,
+        "result": packed(corrected(last, answer, click)),
+    }
+
+
 def _window(seed: int) -> dict[str, Any]:
     random = np.random.default_rng(seed)
     corner, side = random.uniform(0, 60, 2), random.uniform(1, 40, 2)
@@ -188,7 +203,7 @@ def _tokens(points: list[list[float]], labels: list[int], box: tuple[float, ...]
     prompts = Prompts.points(points, labels) if box is None else Prompts.boxes(box, points or None, labels or None)
     frame = ImageFrame((30, 45), SPEC.canvas, SPEC.prompt_canvas, SPEC.low_res)
     points_xy, token_labels = prompts.clipped(frame.size_hw).tokens()
-    turns = _turns(prompts.labels)[0][: len(points)].tolist()
+    turns = turns_of(prompts.labels)[0][: len(points)].tolist()
     return {
         "points": points,
         "labels": labels,

@@ -51,14 +51,26 @@ class Patch:
         Both count pixels inside the same two contours; the error of a count falls with the root of the area.
         """
         height, width = self.frame.low_res_hw
-        x, y = self.corner_xy
-        inside = self.logits[: height - y, : width - x]
+        inside = self._on_image
         loose = np.count_nonzero(inside > -offset)
         if not loose:
             return 0.0, 1.0
         image_height, image_width = self.frame.size_hw
         pixels = loose * min(1.0, image_height * image_width / (height * width))  # of the coarser of the two grids
         return float(stability_score(inside, offset=offset)), MARGIN + MARGIN_OF_ONE_PIXEL / pixels**0.5
+
+    @property
+    def share(self) -> float:
+        """The share of the image that the mask covers, at low resolution."""
+        height, width = self.frame.low_res_hw
+        return np.count_nonzero(self._on_image > 0) / (height * width)
+
+    @property
+    def _on_image(self) -> NDArray[np.float32]:
+        """The logits without those of the canvas's padding."""
+        height, width = self.frame.low_res_hw
+        x, y = self.corner_xy
+        return self.logits[: height - y, : width - x]
 
     def stability(self, offset: float) -> float:
         """`stability_score` at image size; exact where `offset` is not above the floor's distance from 0."""

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from samlet.errors import ModelError
+
 MERGED_GROWTH = 1.25  # a shared window may be so many times as long as one alone: objects then shrink by as much
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How close a look is. Margins are shares of the box's longer side, on each side of it.
+
+    `least_of_box` and `least_of_click` are the shortest windows, shares of the image's long side: more magnification
+    harms tiny things. A window with more than `most` of the image shows nothing new.
+    """
+
+    box_margin: float
+    click_margin: float
+    least_of_box: float
+    least_of_click: float
+    most: float
+
+    def __post_init__(self) -> None:
+        if not all(0 <= share <= 1 for share in astuple(self)):
+            raise ModelError(f"The shares of a look are from 0 to 1, not {astuple(self)}.")
+
+
+WIDE = Framing(box_margin=0.4, click_margin=0.4, least_of_box=0.4, least_of_click=0.33, most=0.7)
 
 
 @dataclass(frozen=True)

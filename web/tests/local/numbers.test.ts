@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { cleaned, cleanedCode, type Mask } from "../../src/engine/local/clean";
 import { partsOf } from "../../src/engine/local/components";
+import { corrected } from "../../src/engine/local/corrections";
+import { leastStability } from "../../src/engine/local/everything";
 import { ImageFrame, roundEven } from "../../src/engine/local/frame";
 import { boxMean, guidedMask, plainMask } from "../../src/engine/local/guided";
 import { Patch } from "../../src/engine/local/patch";
@@ -63,6 +65,16 @@ describe("masks", () => {
     expect(patch.imageBox()).toEqual(box);
     expect(patch.isStable(stability - 0.001)).toBe(true);
     expect(patch.isStable(stability + 0.001)).toBe(false);
+  });
+
+  it("must be the less stable, the surer and larger they are", () => {
+    const rule = { level: -0.5, iou: 1.5, size: 3 };
+    golden.patches.forEach(({ size, logits, least_stability }, seed) => {
+      const patch = Patch.cut(lowRes(logits), ImageFrame.of(size, SPEC), -1);
+      const manifest = { name: "", image: SPEC, mask_tokens: 4, files: {}, stability_score_thresh: 0.5 };
+      expect(leastStability({ ...manifest, thing_rule: rule }, 0.15 * seed, patch)).toBeCloseTo(least_stability, 6);
+      expect(leastStability({ ...manifest, thing_rule: null }, 0.15 * seed, patch)).toBe(0.5);
+    });
   });
 
   it("are those of the logits at the size of the photo, however large it is", () => {
@@ -131,6 +143,12 @@ describe("clean-up", () => {
   });
 });
 
+describe("corrections", () => {
+  it.each(golden.corrected)("at $click", ({ last, answer, click, result }) => {
+    expect(corrected(floats(last), lowRes(answer), click).data).toEqual(floats(result));
+  });
+});
+
 describe("windows and prompts", () => {
   it.each(golden.windows)("around $box", ({ box, size, window }) => {
     expect(windowAround(box, size, 0.4, 0.33)).toEqual(window);
@@ -143,9 +161,9 @@ describe("windows and prompts", () => {
       const tokens = prompt.tokens(FRAME);
       expect([...tokens.points]).toEqual(points_xy.flat());
       expect([...tokens.labels].map(Number)).toEqual(token_labels);
-      const shown = prompt.turns().map((turn) => turn.clicks.length);
+      const shown = prompt.turns().map(({ asked, click }) => [asked.clicks.length, click]);
       const count = (turn: number) => turns.filter((first: number) => first <= turn).length;
-      expect(shown).toEqual(shown.map((_, turn) => count(turn)));
+      expect(shown).toEqual(shown.map((_, turn) => [count(turn), points[turns.lastIndexOf(turn)]]));
     },
   );
 

@@ -3,12 +3,13 @@
 import type { Rle } from "../engine";
 import type { Point } from "./clean";
 import type { BoxXyxy } from "./frame";
-import type { Features, Graphs } from "./graphs";
+import type { Features, Graphs, Manifest } from "./graphs";
 import { Patch } from "./patch";
 import { Prompt } from "./prompts";
 
 const BOX_NMS_THRESH = 0.7;
 const CLICKS_PER_RUN = 4;
+const LEAST_IOU = 1e-3; // some models predict an IoU of 0 or below, or above 1
 
 /** A mask that passed the filters; its pixels are made at the end. */
 interface Sketch {
@@ -47,18 +48,27 @@ export async function everything(
 }
 
 async function sketches(graphs: Graphs, features: Features, prompts: readonly Prompt[]): Promise<Sketch[]> {
-  const { pred_iou_thresh: leastIou = 0.88, stability_score_thresh: leastStability = 0.95 } = graphs.manifest;
+  const leastIou = graphs.manifest.pred_iou_thresh ?? 0.88;
   const found: Sketch[] = [];
   const answers = await graphs.decodeAll(features, prompts);
   for (const [row, answer] of answers.entries()) {
     const columns = graphs.multimask.filter((column) => leastIou <= 0 || answer.iou[column] > leastIou);
     (await answer.lowRes(columns)).forEach((logits, k) => {
       const patch = Patch.cut(logits, features.frame, -1);
-      if (!patch.isStable(leastStability)) return;
-      found.push({ box: patch.imageBox(), iou: answer.iou[columns[k]], patch, click: prompts[row].clicks[0] });
+      const iou = answer.iou[columns[k]];
+      if (!patch.isStable(leastStability(graphs.manifest, iou, patch))) return;
+      found.push({ box: patch.imageBox(), iou, patch, click: prompts[row].clicks[0] });
     });
   }
   return found;
+}
+
+/** How stable a mask must be: the same for all, or by `ThingRule` of `samlet.spec` the less, the surer and larger it is. */
+export function leastStability(manifest: Manifest, iou: number, patch: Patch): number {
+  const { thing_rule: rule, stability_score_thresh: least = 0.95 } = manifest;
+  if (!rule) return least;
+  const odds = Math.log(Math.max(iou, LEAST_IOU) / Math.max(1 - iou, LEAST_IOU));
+  return 1 / (1 + Math.exp(rule.level + rule.iou * odds + rule.size * Math.sqrt(patch.share())));
 }
 
 /** Of masks whose boxes overlap more than the threshold the one with the best predicted IoU, best first. */

@@ -7,6 +7,15 @@ import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-co
 import type { ImageFrame, ImageSpec, Logits } from "./frame";
 import type { Prompt } from "./prompts";
 
+/** How close a second look is (`samlet.geometry.windows`): shares of the box's longer side, of the photo's long side, and of the photo. */
+export interface Framing {
+  readonly box_margin: number;
+  readonly click_margin: number;
+  readonly least_of_box: number;
+  readonly least_of_click: number;
+  readonly most: number;
+}
+
 /** What a model's manifest says that inference needs. */
 export interface Manifest {
   name: string;
@@ -18,6 +27,8 @@ export interface Manifest {
   stability_score_thresh?: number;
   edge_radius?: number;
   edge_eps?: number;
+  look?: Framing;
+  thing_rule?: { level: number; iou: number; size: number } | null;
   files: Record<string, string>;
 }
 

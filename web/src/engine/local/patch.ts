@@ -93,12 +93,24 @@ export class Patch {
     return right < 0 ? null : [left, top, right, bottom];
   }
 
+  /** The share of the photo that the mask covers, at low resolution. */
+  share(): number {
+    const [rows, columns] = this.frame.lowResHw;
+    return this.onPhoto().data.reduce((sum, logit) => sum + Number(logit > 0), 0) / (rows * columns);
+  }
+
+  /** The logits without those of the canvas's padding. */
+  private onPhoto(): Logits {
+    const [rows, columns] = this.frame.lowResHw;
+    return cropped(this.logits, columns - this.corner[0], rows - this.corner[1]);
+  }
+
   /** Whether the stability at the size of the photo reaches a threshold; its pixels are made only if that is not clear. */
   isStable(threshold: number): boolean {
     if (threshold <= 0) return true;
     if (this.box === null) return false;
     const [rows, columns] = this.frame.lowResHw;
-    const inside: Logits = cropped(this.logits, columns - this.corner[0], rows - this.corner[1]);
+    const inside = this.onPhoto();
     const loose = inside.data.reduce((sum, logit) => sum + Number(logit > -STABILITY_OFFSET), 0);
     const [height, width] = this.frame.sizeHw;
     const pixels = loose * Math.min(1, (height * width) / (rows * columns));

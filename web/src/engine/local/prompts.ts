@@ -48,8 +48,8 @@ export class Prompt {
     return this.clicks.length === 0 && this.box === null;
   }
 
-  /** The question of each turn: the box at once, clicks one after the other, a positive one first. */
-  turns(): Prompt[] {
+  /** The question of each turn and the click that is new in it: the box at once, clicks one after the other, a positive one first. */
+  turns(): { asked: Prompt; click?: Point }[] {
     const positive = this.labels.indexOf(1);
     const order = this.clicks.map((_, k) => k).filter((k) => k !== positive);
     if (positive >= 0) order.unshift(positive);
@@ -59,7 +59,8 @@ export class Prompt {
       return new Prompt(only(this.clicks), only(this.labels), this.box);
     };
     const first = this.box === null ? 1 : 0;
-    return Array.from({ length: order.length + 1 - first }, (_, turn) => upTo(first + turn));
+    const turn = (count: number) => ({ asked: upTo(count), click: this.clicks[order[count - 1]] });
+    return Array.from({ length: order.length + 1 - first }, (_, number) => turn(first + number));
   }
 
   /** The same question in the pixels of a window, with a box; clicks outside of the window are left out. */

@@ -7,19 +7,18 @@ import { fromWindow } from "../../mask/rle";
 import type { Rle } from "../engine";
 import { cleaned, type Point } from "./clean";
 import { partsOf } from "./components";
+import { corrected } from "./corrections";
 import { type BoxXyxy, clamp, type ImageFrame, type Logits, roundEven, type SizeHw } from "./frame";
 import { guidedMask, plainMask } from "./guided";
-import type { Answer, Features, Graphs } from "./graphs";
+import type { Answer, Features, Framing, Graphs } from "./graphs";
 import { Patch, stabilityOf } from "./patch";
 import { toPixels } from "./pixels";
 import type { Prompt } from "./prompts";
 import type { Photo } from "./resize";
 import { grown, sizeOf, windowAround } from "./windows";
 
-// How close a second look is, as `CLOSE` and `WIDE` of `samlet.segmenting` are: shares of the box's longer side, of the
-// photo's long side, and of the photo.
-const CLOSE = { margin: 0.1, leastOfBox: 0.3, leastOfClick: 0.25, most: 0.98 };
-const WIDE = { margin: 0.4, leastOfBox: 0.4, leastOfClick: 0.33, most: 0.7 }; // later clicks may ask for more
+// How a second look is framed after later clicks, which may ask for more; `WIDE` of `samlet.geometry.windows`.
+const WIDE: Framing = { box_margin: 0.4, click_margin: 0.4, least_of_box: 0.4, least_of_click: 0.33, most: 0.7 };
 const RADIUS_OF_OBJECT = 0.15; // the filter's radius is at most this share of the root of the object's area
 const GRID_SIDE = 512; // twice the network's own resolution
 const FLOOR = -4; // where all logits are lower there is nothing to refine
@@ -77,14 +76,29 @@ export async function singleOf(graphs: Graphs, answer: Answer): Promise<Candidat
 
 /**
  * The network's answer, as in a dialogue: one more click a turn, with the last answer as a hint. The first turn takes
- * the best of the candidates; later ones leave no doubt what is meant. A hint of the user's own is the last answer already.
+ * the best of the candidates; later ones leave no doubt what is meant, and change what the click lies in. A hint of the
+ * user's own is the last answer already, to all but the last of several clicks.
  */
 async function dialogue(graphs: Graphs, features: Features, prompt: Prompt, hint?: Float32Array): Promise<First> {
-  if (hint !== undefined) return chosen(graphs, features, prompt, prompt.clicks.length > 1, hint);
+  if (hint !== undefined) {
+    const several = prompt.clicks.length > 1;
+    const answer = await chosen(graphs, features, prompt, several, hint);
+    return several ? correctedAt(prompt.clicks[prompt.clicks.length - 1], hint, answer, features.frame) : answer;
+  }
   let last: First | undefined;
-  for (const turn of prompt.turns()) last = await chosen(graphs, features, turn, last !== undefined, last?.lowRes.data);
+  for (const { asked, click } of prompt.turns()) {
+    const answer = await chosen(graphs, features, asked, last !== undefined, last?.lowRes.data);
+    last = last && click ? correctedAt(click, last.lowRes.data, answer, features.frame) : answer;
+  }
   if (last === undefined) throw new Error("a prompt without a hint has at least one turn");
   return last;
+}
+
+/** An answer to one more click, in pixels of the photo, where it corrects the last one. */
+function correctedAt([x, y]: Point, last: Float32Array, answer: First, frame: ImageFrame): First {
+  const scale = frame.lowRes / frame.promptCanvas;
+  const [across, down] = frame.toPrompt(x, y);
+  return { ...answer, lowRes: corrected(last, answer.lowRes, [across * scale, down * scale]) };
 }
 
 async function chosen(
@@ -112,9 +126,10 @@ async function secondLook(
   const box = boxOfAnswer(frame, first, prompt);
   if (box === null) return null;
   const boxed = prompt.box !== null;
-  const framing = prompt.clicks.length + Number(boxed) > 1 ? WIDE : CLOSE;
-  const least = boxed ? framing.leastOfBox : framing.leastOfClick;
-  const window = windowAround(around(box, prompt.positive), frame.sizeHw, framing.margin, least);
+  const framing = prompt.clicks.length + Number(boxed) > 1 ? WIDE : (graphs.manifest.look ?? WIDE);
+  const margin = boxed ? framing.box_margin : framing.click_margin;
+  const least = boxed ? framing.least_of_box : framing.least_of_click;
+  const window = windowAround(around(box, prompt.positive), frame.sizeHw, margin, least);
   const [high, wide] = sizeOf(window);
   if (high * wide >= framing.most * height * width) return null;
   const { pixels, frame: inWindow } = toPixels(photo, graphs.manifest.image, window);
