@@ -42,6 +42,6 @@ MODELS: tuple[ModelSpec, ...] = (
         stability_score_thresh=0.5,
         edge_radius=0.015,
         look=CLOSE,
-        thing_rule=ThingRule(level=-1.15, iou=1.62, size=4.41),
+        thing_rule=ThingRule(level=-1.18, iou=1.78, size=4.79),
     ),
 )
