@@ -10,7 +10,7 @@ from samlet.predictor import Predictor
 from samlet.prompts import PointLabel, Prompts
 
 PHOTO = np.full((300, 400, 3), 128, np.uint8)
-NEAR = Framing(box_margin=0.1, click_margin=0.05, least_of_box=0.3, least_of_click=0.25, most=0.98)
+NEAR = Framing(margin=0.1, least_of_box=0.3, least_of_click=0.25, most=0.98)
 
 
 @dataclass

@@ -138,9 +138,8 @@ def _looks(
         boxed = bool(prompt.corners_xy.size)
         # Later clicks may ask for more than the last answer has.
         framing = WIDE if len(prompt.clicks_xy) + boxed > 1 else predictor.spec.look
-        margin = framing.box_margin if boxed else framing.click_margin
         least = framing.least_of_box if boxed else framing.least_of_click
-        window = window_around(_around(box, prompt.positive_xy), (height, width), margin, least)
+        window = window_around(_around(box, prompt.positive_xy), (height, width), framing.margin, least)
         if window.area_px < framing.most * height * width:
             boxes[row], windows[row] = box, window
     looks = {}

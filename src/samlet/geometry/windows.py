@@ -15,14 +15,13 @@ MERGED_GROWTH = 1.25  # a shared window may be so many times as long as one alon
 
 @dataclass(frozen=True)
 class Framing:
-    """How close a look is. Margins are shares of the box's longer side, on each side of it.
+    """How close a look is: `margin` on each side of the box, a share of its longer side.
 
     `least_of_box` and `least_of_click` are the shortest windows, shares of the image's long side: more magnification
     harms tiny things. A window with more than `most` of the image shows nothing new.
     """
 
-    box_margin: float
-    click_margin: float
+    margin: float
     least_of_box: float
     least_of_click: float
     most: float
@@ -32,7 +31,7 @@ class Framing:
             raise ModelError(f"The shares of a look are from 0 to 1, not {astuple(self)}.")
 
 
-WIDE = Framing(box_margin=0.4, click_margin=0.4, least_of_box=0.4, least_of_click=0.33, most=0.7)
+WIDE = Framing(margin=0.4, least_of_box=0.4, least_of_click=0.33, most=0.7)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from samlet.geometry.windows import Framing
 from samlet.spec import Checkpoint, ImageSpec, ModelSpec, ThingRule
 
 # For a canvas of 448; the margin of a box is for what one drawn by hand leaves out. Chosen in docs/guides/segment.md.
-CLOSE = Framing(box_margin=0.1, click_margin=0.05, least_of_box=0.3, least_of_click=0.25, most=0.98)
+CLOSE = Framing(margin=0.1, least_of_box=0.3, least_of_click=0.25, most=0.98)
 
 MODELS: tuple[ModelSpec, ...] = (
     ModelSpec(

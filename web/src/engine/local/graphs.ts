@@ -9,8 +9,7 @@ import type { Prompt } from "./prompts";
 
 /** How close a second look is (`samlet.geometry.windows`): shares of the box's longer side, of the photo's long side, and of the photo. */
 export interface Framing {
-  readonly box_margin: number;
-  readonly click_margin: number;
+  readonly margin: number;
   readonly least_of_box: number;
   readonly least_of_click: number;
   readonly most: number;

@@ -18,7 +18,7 @@ import type { Photo } from "./resize";
 import { grown, sizeOf, windowAround } from "./windows";
 
 // How a second look is framed after later clicks, which may ask for more; `WIDE` of `samlet.geometry.windows`.
-const WIDE: Framing = { box_margin: 0.4, click_margin: 0.4, least_of_box: 0.4, least_of_click: 0.33, most: 0.7 };
+const WIDE: Framing = { margin: 0.4, least_of_box: 0.4, least_of_click: 0.33, most: 0.7 };
 const RADIUS_OF_OBJECT = 0.15; // the filter's radius is at most this share of the root of the object's area
 const GRID_SIDE = 512; // twice the network's own resolution
 const FLOOR = -4; // where all logits are lower there is nothing to refine
@@ -127,9 +127,8 @@ async function secondLook(
   if (box === null) return null;
   const boxed = prompt.box !== null;
   const framing = prompt.clicks.length + Number(boxed) > 1 ? WIDE : (graphs.manifest.look ?? WIDE);
-  const margin = boxed ? framing.box_margin : framing.click_margin;
   const least = boxed ? framing.least_of_box : framing.least_of_click;
-  const window = windowAround(around(box, prompt.positive), frame.sizeHw, margin, least);
+  const window = windowAround(around(box, prompt.positive), frame.sizeHw, framing.margin, least);
   const [high, wide] = sizeOf(window);
   if (high * wide >= framing.most * height * width) return null;
   const { pixels, frame: inWindow } = toPixels(photo, graphs.manifest.image, window);
