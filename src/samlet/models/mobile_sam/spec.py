@@ -42,6 +42,6 @@ MODELS: tuple[ModelSpec, ...] = (
         stability_score_thresh=0.5,
         edge_radius=0.015,
         look=CLOSE,
-        thing_rule=ThingRule(level=-1.18, iou=1.78, size=4.79),
+        thing_rule=ThingRule(level=-0.92, iou=1.42, size=4.2),
     ),
 )
