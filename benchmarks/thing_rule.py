@@ -32,7 +32,7 @@ SOURCES = ("coco", "imagenet")
 
 
 def main(
-    teacher: Path, *data: Path, model: str | None = None, photos: int = 170, seed: int = SEED, cache: Path | None = None
+    teacher: Path, *data: Path, model: str | None = None, photos: int = 120, seed: int = SEED, cache: Path | None = None
 ) -> None:
     """Print slopes and the share of masks that each level lets pass; `teacher` is an exported folder."""
     pair = load(model), load(str(teacher))
