@@ -31,12 +31,10 @@ STEPS, RIDGE = 30, 1e-3
 SOURCES = ("coco", "imagenet")
 
 
-def main(
-    teacher: Path, *data: Path, model: str | None = None, photos: int = 120, seed: int = SEED, cache: Path | None = None
-) -> None:
+def main(teacher: Path, *data: Path, model: str | None = None, photos: int = 120, cache: Path | None = None) -> None:
     """Print slopes and the share of masks that each level lets pass; `teacher` is an exported folder."""
     pair = load(model), load(str(teacher))
-    rows = np.concatenate(list(_rows(pair, data, photos, seed, cache)))
+    rows = np.concatenate(list(_rows(pair, data, photos, cache)))
     features, target = rows[:, :3], rows[:, 3]
     bias, iou, stability, size = fitted(features, target)
     slopes = f"iou {iou / stability:.2f}, size {size / stability:.2f}"
@@ -51,12 +49,12 @@ def _of_level(level: float, passed: NDArray[np.bool_], target: NDArray[np.float6
 
 
 def _rows(
-    pair: tuple[Predictor, Predictor], data: tuple[Path, ...], photos: int, seed: int, cache: Path | None
+    pair: tuple[Predictor, Predictor], data: tuple[Path, ...], photos: int, cache: Path | None
 ) -> Iterator[NDArray[np.float64]]:
     """Of each photo the masks: logits of predicted IoU and stability, the root of the share, and the target."""
     samples = [sample for sample in open_folders(list(data)) if sample.name.split("_")[0] in SOURCES]
     sure_of = pair[1].spec
-    for index in np.random.default_rng(seed).permutation(len(samples))[:photos]:
+    for index in np.random.default_rng(SEED).permutation(len(samples))[:photos]:
         of_student, of_teacher = (ask_cached(each, samples[index], cache, CLICKS_PER_SIDE) for each in pair)
         sure = of_teacher["iou"] > sure_of.pred_iou_thresh
         sure &= of_teacher["stability"] >= sure_of.stability_score_thresh

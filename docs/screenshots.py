@@ -60,8 +60,7 @@ def _at_work(browser: Any, url: str) -> None:
     person.name("shuttle")
     person.click(400, 400)
     _take(person, "app")
-    person.press("Escape")
-    person.press("v")
+    person.press("Escape", "v")
     person.saved()
     person.close()
 
