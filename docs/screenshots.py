@@ -68,7 +68,7 @@ def _at_work(browser: Any, url: str) -> None:
 def _dialogs(browser: Any, url: str) -> None:
     person = Person(browser, url, color_scheme="dark").open("coffee.jpg")
     person.press("b")
-    person.drag((165, 15), (430, 310))
+    person.drag((80, 10), (500, 390))
     person.answered()
     _take(person, "dark")
     person.press("Control+e")
