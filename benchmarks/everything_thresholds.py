@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from samlet.cli.tables import print_table
 from samlet.data import Sample, open_folders
-from samlet.files import write_aside
+from samlet.files import make_folder, write_aside
 from samlet.loading import load
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
@@ -161,7 +161,7 @@ def ask_cached(
     file = cache / f"{predictor.spec.name}_{clicks_per_side}_{sample.name}.npz"
     if not file.exists():
         raw = ask(predictor, sample, clicks_per_side)
-        cache.mkdir(parents=True, exist_ok=True)
+        make_folder(cache)
         with write_aside(file) as aside, aside.open("wb") as opened:
             np.savez(opened, allow_pickle=False, **raw)
     return dict(np.load(file))
