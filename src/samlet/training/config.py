@@ -219,6 +219,8 @@ class FinetuneConfig(PromptedConfig):
     points: int = 0
     focal: float = 0.0
     boxes_teach_all: bool = False
+    as_dialogue: bool = False
+    held_clicks: int = 0
     frozen: tuple[str, ...] = _option(
         ("prompt_encoder",),
         "A part that stays as it is, image_encoder or mask_decoder; the prompt encoder always does.",
@@ -234,9 +236,9 @@ class FinetuneConfig(PromptedConfig):
             raise TrainingError(f"a model has no part {shown(unknown[0])} to freeze: use {', '.join(PARTS)}.")
         if set(self.frozen) >= {"image_encoder", "mask_decoder"}:
             raise TrainingError("image_encoder and mask_decoder are both frozen: leave one of them to learn.")
-        if self.lora < 0 or self.points < 0:
-            lora, points = shown(self.lora), shown(self.points)
-            raise TrainingError(f"lora is {lora} and points {points}: give 0 or more of each.")
+        for name in ("lora", "points", "held_clicks"):
+            if getattr(self, name) < 0:
+                raise TrainingError(f"{name} is {shown(getattr(self, name))}: give 0 or more.")
 
 
 @dataclass(frozen=True)

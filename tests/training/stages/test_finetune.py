@@ -16,6 +16,7 @@ from samlet.prompts import ABSENT_LABEL
 from samlet.training.batches.masks import MaskBatches
 from samlet.training.config import FinetuneConfig, TrainConfig
 from samlet.training.loop.batch_norm import set_training
+from samlet.training.stages.dialogues import corrected_answers
 from samlet.training.stages.finetune import Finetune
 from samlet.training.stages.losses import spots_needed, true_iou
 
@@ -166,7 +167,8 @@ def test_frozen_parts_get_no_gradient(frozen, learning):
         ({"frozen": ("image_encoder", "mask_decoder")}, "leave one of them to learn"),
         ({"rounds": 0}, "rounds is 0"),
         ({"lora": -1}, "lora is -1"),
-        ({"points": -5}, "points -5"),
+        ({"points": -5}, "points is -5"),
+        ({"held_clicks": -1}, "held_clicks is -1"),
     ],
 )
 def test_settings_that_make_no_sense(changes, message):
@@ -214,6 +216,58 @@ def test_the_iou_loss_teaches_which_mask_to_choose(iou_weight):
         assert ranked_after > max(ranked_before + 0.2, 0.6)
     else:
         assert (after, ranked_after) == (before, ranked_before)
+
+
+def test_what_a_lone_click_answers_is_held_where_it_was_and_taught_nothing():
+    chosen = settings(box_share=0.0, max_clicks=1, held_clicks=2)
+    batch = batch_for(chosen)
+    assert batch.anywhere.sum() == 4  # of 2 images
+    assert not batch.masks[batch.anywhere].any()
+    stage = Finetune(small_sam(), chosen)
+    stage._start[0].load_state_dict(small_sam(seed=1).state_dict())  # so that there is something to go back to
+    optimizer = torch.optim.Adam(stage.parameters(), lr=3e-3)
+    totals = []
+    for _ in range(6):
+        losses = stage(batch)
+        totals.append(losses["held"].item())
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+    assert losses["bce"] == losses["dice"] == losses["iou"] == 0
+    assert totals[-1] < totals[0]
+    assert not any(name.startswith("_start") for name in stage.state_dict())
+    assert all(parameter.grad is None for parameter in stage._start[0].parameters())
+
+
+def test_boxes_and_later_clicks_are_taught_beside_what_is_held():
+    held = settings(box_share=1.0, rounds=2, hint_share=1.0, held_clicks=1)
+    student = small_sam()
+    losses = Finetune(student, held)(batch_for(held))
+    assert set(losses) == {"bce", "dice", "iou", "held"}
+    free = settings(box_share=1.0, rounds=2, hint_share=1.0)
+    alone = Finetune(student, free)(batch_for(free))
+    for name in ("bce", "dice", "iou"):  # clicks of the second round are drawn from another row of chance
+        assert losses[name].item() == pytest.approx(alone[name].item(), rel=0.02)
+
+
+def test_a_dialogue_shows_what_segment_would_and_asks_where_it_is_deepest(monkeypatch):
+    chosen = settings(rounds=3, hint_share=1.0, as_dialogue=True)
+    batch = batch_for(chosen)
+    student = small_sam()
+    seen = []
+    decode = student.decode_tokens
+
+    def spy(embeddings, points_xy, labels, mask_hint=None, image_index=None, hinted=None):
+        seen.append((mask_hint, points_xy, labels))
+        answer = decode(embeddings, points_xy, labels, mask_hint, image_index, hinted)
+        seen[-1] += (student.upscale(*answer[1:]).detach()[:, student.spec.single_column],)
+        return answer
+
+    monkeypatch.setattr(student, "decode_tokens", spy)
+    Finetune(student, chosen)(batch)
+    shown, points_xy, labels, single = seen[1]
+    expected = corrected_answers(shown, single, points_xy[:, -1], labels[:, -1])
+    assert torch.equal(seen[2][0], expected)
 
 
 def test_a_step_offers_the_spots_its_losses_need():

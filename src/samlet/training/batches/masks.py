@@ -22,7 +22,7 @@ from samlet.training.batches.feed import Batches
 from samlet.training.batches.order import Batch, Readable, choose, drawn, positions_of, valid_cells
 from samlet.training.batches.prompts import draw_prompt
 from samlet.training.batches.views import View, draw_view, generator, jitter_color
-from samlet.training.config import PromptedConfig
+from samlet.training.config import FinetuneConfig, PromptedConfig
 
 MIN_AREA_SHARE = 2e-4
 TRIES = 100
@@ -33,9 +33,10 @@ class MaskBatch(Batch):
     """pixels [B, 3, S, S] and P prompts with the masks they ask for.
 
     points_xy [P, T, 2] on the prompt canvas, labels [P, T], image_index [P]; masks [P, L, L] in 0..1 over the
-    prompt canvas, valid [P, L, L] (False: padding). What chance decides in later rounds is drawn here, so that a
-    stage has no state of its own, all in 0..1: `clicks` [P, R] which wrong pixel is clicked, `hints` [P, R] whether
-    the last mask is shown, `spots` [K, 2] where point-sampled losses may look.
+    prompt canvas, valid [P, L, L] (False: padding); `anywhere` [P] are clicks anywhere, which ask for no mask: theirs
+    is empty. What chance decides in later rounds is drawn here, so that a stage has no state of its own, all in 0..1:
+    `clicks` [P, R] which wrong pixel is clicked, `hints` [P, R] whether the last mask is shown, `spots` [K, 2] where
+    point-sampled losses may look.
     """
 
     pixels: Tensor
@@ -46,7 +47,13 @@ class MaskBatch(Batch):
     valid: Tensor
     clicks: Tensor
     hints: Tensor
+    anywhere: Tensor
     spots: Tensor
+
+    def of(self, prompts: Tensor) -> MaskBatch:
+        """The same images with some of the prompts: bool [P]."""
+        names = ("points_xy", "labels", "image_index", "masks", "valid", "clicks", "hints", "anywhere")
+        return replace(self, **{name: getattr(self, name)[prompts] for name in names})
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class _Item:
     valid: NDArray[np.bool_]
     clicks: NDArray[np.float32]
     hints: NDArray[np.float32]
+    anywhere: NDArray[np.bool_]
 
 
 class MaskBatches(Batches[MaskBatch]):
@@ -71,7 +79,7 @@ class MaskBatches(Batches[MaskBatch]):
         self,
         samples: Sequence[Sample],
         image: ImageSpec,
-        config: PromptedConfig,
+        config: FinetuneConfig,
         spots: int = 0,
         broken: Broken | None = None,
     ) -> None:
@@ -104,6 +112,7 @@ class MaskBatches(Batches[MaskBatch]):
             np.stack([item.valid for item in items for _ in item.prompts]),
             np.concatenate([item.clicks for item in items]),
             np.concatenate([item.hints for item in items]),
+            np.concatenate([item.anywhere for item in items]),
             generator(self._config.seed, "spots", step).random((self._spots, 2), np.float32),
         )
         return MaskBatch(tuple(item.name for item in items), *map(torch.from_numpy, arrays))
@@ -124,17 +133,20 @@ class MaskBatches(Batches[MaskBatch]):
             return None
         pixels, frame = to_pixels(jitter_color(view.apply(sample.read_image()), rng, self._config.color), image)
         prompts = [draw_prompt_of(self._config, mask, rng) for mask in masks]
+        anywhere = clicks_anywhere(self._config, frame.size_hw, position)
+        canvases = [on_canvas(mask, frame) for mask in masks]
         later = generator(self._config.seed, "rounds", position)
-        clicks, hints = later.random((2, len(masks), self._config.rounds - 1), np.float32)
+        clicks, hints = later.random((2, len(masks) + len(anywhere), self._config.rounds - 1), np.float32)
         return _Item(
             sample.name,
             pixels,
             frame,
-            prompts,
-            np.stack([on_canvas(mask, frame) for mask in masks]),
+            prompts + anywhere,
+            np.stack(canvases + [np.zeros_like(canvases[0]) for _ in anywhere]),
             valid_cells(frame.prompt_hw, frame.prompt_canvas, frame.low_res),
             clicks,
             hints,
+            np.arange(len(prompts) + len(anywhere)) >= len(prompts),
         )
 
     def _annotated(self, sample: Sample, epoch: int, rng: np.random.Generator) -> tuple[View, list[NDArray[np.bool_]]]:
@@ -171,6 +183,12 @@ def draw_prompt_of(config: PromptedConfig, mask: NDArray[np.bool_], rng: np.rand
         max_clicks=config.max_clicks,
         center_share=config.center_share,
     )
+
+
+def clicks_anywhere(config: FinetuneConfig, size_hw: tuple[int, int], position: int) -> list[Prompts]:
+    """`held_clicks` prompts of one click each at random places of a view [H, W]."""
+    rng = generator(config.seed, "anywhere", position)
+    return [Prompts.points([point]) for point in rng.uniform(0, size_hw[::-1], (config.held_clicks, 2))]
 
 
 def tokens_of(

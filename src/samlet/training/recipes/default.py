@@ -66,4 +66,21 @@ def mobile_sam_slim_stage3() -> FinetuneConfig:
     return replace(mobile_sam_slim_stage2(), steps=200, seed=13, learning_rate=1e-4, points=4096)
 
 
-STAGES = (mobile_sam_slim_stage1, mobile_sam_slim_stage2, mobile_sam_slim_stage3)
+def mobile_sam_slim_stage4() -> FinetuneConfig:
+    """Boxes and dialogues of clicks, while lone clicks keep their answers: so no choice drifts."""
+    return replace(
+        mobile_sam_slim_stage3(),
+        steps=300,
+        seed=19,
+        rounds=4,
+        hint_share=1.0,
+        max_clicks=1,
+        box_share=0.4,
+        decoder_rate=0.5,
+        as_dialogue=True,
+        held_clicks=2,
+        precision="bfloat16",
+    )
+
+
+STAGES = (mobile_sam_slim_stage1, mobile_sam_slim_stage2, mobile_sam_slim_stage3, mobile_sam_slim_stage4)
