@@ -31,7 +31,7 @@ class InstanceResult:
     `iou` is None where a model predicts none. `boundary_iou` is measured too; `category` is the annotation's, None
     where the data set tells none; `recall` is the fraction of thresholds at which everything mode found it, among its
     first 10, 100 and 1000 masks. `pieces` are the connected parts of the scored mask, `true_pieces` those of the
-    annotation's; None in logs of 0.1.0.
+    annotation's; None in logs of 0.1.0. `by_round` is the measured IoU after each of several rounds of prompts.
     """
 
     id: int | str
@@ -43,6 +43,7 @@ class InstanceResult:
     recall: tuple[float, ...] = ()
     pieces: int | None = None
     true_pieces: int | None = None
+    by_round: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +89,13 @@ class ImageResult:
     def from_json(cls, fields: Mapping[str, Any]) -> ImageResult:
         """The result that `to_json` wrote; KeyError, TypeError or ValueError for anything else."""
         instances = tuple(
-            InstanceResult(**{**instance, "recall": tuple(instance.get("recall", ()))})
+            InstanceResult(**instance | {name: tuple(instance.get(name, ())) for name in ("recall", "by_round")})
             for instance in fields["instances"]
         )
         detections = tuple(DetectionResult(**detection) for detection in fields.get("detections", ()))
         seconds = dict(fields["seconds"])
         for instance in instances:
-            _check_numbers(instance.area_px, instance.true_iou, *instance.recall)
+            _check_numbers(instance.area_px, instance.true_iou, *instance.recall, *instance.by_round)
             _check_numbers(*(value for value in (instance.iou, instance.boundary_iou) if value is not None))
         for found in detections:
             _check_numbers(found.category_id, found.score, found.iou)

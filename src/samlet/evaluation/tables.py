@@ -65,8 +65,18 @@ def iou_tables(metrics: Mapping[str, Any]) -> list[Table]:
     ious = (percent(metrics["mean_of_sources"]), percent(boundary["mean_of_sources"]))
     counts = (mean_text(pieces["mean_of_sources"]), mean_text(true_pieces["mean_of_sources"]))
     rows.append(Row("mean of sources", (*ious, *counts, *empty, ""), strong=True))
-    tables = [Table("", headings, tuple(rows), note=_NOTE)]
+    tables = [Table("", headings, tuple(rows), note=_NOTE), *_rounds(metrics.get("by_round", {}))]
     return [*tables, _categories(metrics)] if metrics["per_category"] else tables
+
+
+def _rounds(by_round: Mapping[str, Any]) -> list[Table]:
+    """The mIoU after each prompt, where there were several; earlier reports do not tell it."""
+    means = by_round.get("mean_of_sources")
+    if not means:
+        return []
+    rows = [Row(f"source {name}", tuple(map(percent, values))) for name, values in by_round["per_source"].items()]
+    rows.append(Row("mean of sources", tuple(map(percent, means)), strong=True))
+    return [Table("mIoU after each prompt", tuple(map(str, range(1, len(means) + 1))), tuple(rows))]
 
 
 def _categories(metrics: Mapping[str, Any]) -> Table:

@@ -6,6 +6,7 @@ import pytest
 
 from samlet.evaluation.metrics.means import measure
 from samlet.evaluation.results import ImageResult, InstanceResult
+from samlet.evaluation.tables import iou_tables
 
 
 def result(source: str, *pieces: int | None, area_px: float = 100.0) -> ImageResult:
@@ -35,3 +36,21 @@ def test_a_log_that_lacks_some_values_has_no_mean_of_the_rest() -> None:
 
 def test_nothing_has_no_means() -> None:
     assert measure([])["pieces"]["mean_of_sources"] is None
+
+
+def test_rounds_by_source() -> None:
+    pairs = [("coco", (0.2, 0.4)), ("coco", (0.4, 0.8)), ("pets", (0.5, 0.4))]
+    found = [ImageResult(s, s, (InstanceResult(1, 9.0, values[-1], 0.5, by_round=values),), {}) for s, values in pairs]
+    metrics = measure(found)
+    assert metrics["by_round"]["per_source"] == {"coco": pytest.approx([0.3, 0.6]), "pets": [0.5, 0.4]}
+    assert metrics["by_round"]["mean_of_sources"] == pytest.approx([0.4, 0.5])
+    [_, table] = iou_tables(metrics)
+    assert [row.cells for row in table.rows] == [("30.0%", "60.0%"), ("50.0%", "40.0%"), ("40.0%", "50.0%")]
+
+
+def test_one_round_has_no_table_of_rounds() -> None:
+    metrics = measure([result("coco", 1)])
+    assert metrics["by_round"] == {"per_source": {}, "mean_of_sources": []}
+    assert len(iou_tables(metrics)) == 1
+    del metrics["by_round"]  # as earlier reports
+    assert len(iou_tables(metrics)) == 1

@@ -55,3 +55,13 @@ def test_segment_chooses_by_itself(options):
 def test_a_word_that_is_no_way_to_refine_is_refused():
     with pytest.raises(InputError, match="one of auto, none, edges, look"):
         Box(refine="more")
+
+
+def test_of_several_rounds_each_is_told():
+    model = Predictor(FakeBackend())
+    alone = [Point(clicks, select="single").evaluate(model, disc_sample()).instances[0] for clicks in (1, 2, 3)]
+    assert alone[0].by_round == ()
+    assert alone[2].by_round == tuple(each.true_iou for each in alone)
+    [corrected] = Box(2).evaluate(model, disc_sample()).instances
+    assert len(corrected.by_round) == 3  # the box, then a click each
+    assert corrected.by_round[-1] == corrected.true_iou

@@ -15,7 +15,8 @@ def measure(results: Sequence[ImageResult]) -> dict[str, Any]:
     """The metrics of a run: means of IoU and boundary IoU over instances by size; mIoU per source and per category.
 
     The means over sources and over categories weigh each of them the same; without categories the latter is None.
-    `pieces` are the connected parts of an answer, `true_pieces` those of the truth.
+    `pieces` are the connected parts of an answer, `true_pieces` those of the truth. `by_round` is the mIoU after each
+    round of prompts, by source and as the mean of sources: lists, empty where there was one round.
     """
     instances = [instance for result in results for instance in result.instances]
     outlined = [instance for instance in instances if instance.boundary_iou is not None]
@@ -29,6 +30,7 @@ def measure(results: Sequence[ImageResult]) -> dict[str, Any]:
         "boundary": _by_source(results, lambda instance: instance.boundary_iou),
         "pieces": _by_source(results, lambda instance: instance.pieces),
         "true_pieces": _by_source(results, lambda instance: instance.true_pieces),
+        "by_round": _by_round(results),
         "average_precision": {},
         "average_recall": _average_recall([i for i in instances if i.recall]),
         "instances": size_counts([i.area_px for i in instances]),
@@ -54,6 +56,16 @@ def _by_source(
         "by_size": mean_by_size(values, areas_px),
         "per_source": {**per_source},
         "mean_of_sources": mean(per_source.values()),
+    }
+
+
+def _by_round(results: Sequence[ImageResult]) -> dict[str, Any]:
+    several = [(result.source, i.by_round) for result in results for i in result.instances if i.by_round]
+    sources, rounds = [source for source, _ in several], list(zip(*(values for _, values in several), strict=True))
+    means = [mean_by_group(values, sources) for values in rounds]
+    return {
+        "per_source": {source: [of_round[source] for of_round in means] for source in dict.fromkeys(sources)},
+        "mean_of_sources": [mean(of_round.values()) for of_round in means],
     }
 
 

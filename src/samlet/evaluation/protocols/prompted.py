@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from samlet.backend import Embedding
 from samlet.data import Annotation, Sample
 from samlet.errors import InputError
 from samlet.evaluation.metrics.means import measure
+from samlet.evaluation.metrics.overlap import mask_iou
 from samlet.evaluation.metrics.scoring import score
 from samlet.evaluation.protocols.answers import PROMPTS_PER_BATCH, Answer, Select, ask, ask_refined, known_select
 from samlet.evaluation.protocols.interaction import Interaction
@@ -34,9 +35,10 @@ _MOST_CLICKS = 20  # what the clicking papers report at most
 class PromptedProtocol(EvaluationProtocol):
     """Prompts each annotated mask, and clicks where the answer is wrong; every round sees all clicks so far.
 
-    Only the last mask is scored. `select` says which mask that is, see `samlet.evaluation.protocols.answers.Select`.
-    `feed_mask_back`: each round also sees the mask before. `refine`: the masks are those of `Predictor.segment`, which
-    chooses and feeds back by itself; None measures the network's own answers.
+    The last mask is scored; of those before it, the IoU is told. `select` says which mask that is, see
+    `samlet.evaluation.protocols.answers.Select`. `feed_mask_back`: each round also sees the mask before. `refine`: the
+    masks are those of `Predictor.segment`, which chooses and feeds back by itself; None measures the network's own
+    answers.
     """
 
     clicks: int = 0
@@ -95,11 +97,31 @@ class PromptedProtocol(EvaluationProtocol):
         instances: list[InstanceResult] = []
         for start in range(0, len(sample.annotations), PROMPTS_PER_BATCH):
             batch = sample.annotations[start : start + PROMPTS_PER_BATCH]
-            interaction, answer = self.interact(predictor, image, embedding, batch, watch)
-            with watch.time("score"):
-                answers = zip(batch, interaction.truths, answer.masks, answer.iou, strict=True)
-                instances += [score(annotation, truth, mask, float(iou)) for annotation, truth, mask, iou in answers]
+            instances += self._measure(predictor, image, embedding, batch, watch)
         return ImageResult(sample.name, sample.source, tuple(instances), watch.seconds)
+
+    def _measure(
+        self,
+        predictor: Predictor,
+        image: NDArray[np.uint8],
+        embedding: Embedding,
+        annotations: Sequence[Annotation],
+        watch: Stopwatch,
+    ) -> list[InstanceResult]:
+        """A batch's last answers; where there are several rounds, the IoU of each."""
+        found: list[InstanceResult] = []
+        reached: list[tuple[float, ...]] = [()] * len(annotations)
+        rounds = self.interact(predictor, image, embedding, annotations, watch)
+        for number, (interaction, answer) in enumerate(rounds, start=1):
+            with watch.time("score"):
+                pairs = list(zip(annotations, interaction.truths, answer.masks, strict=True))
+                if self.rounds > 1:
+                    ious = [mask_iou(mask, truth) for _, truth, mask in pairs]
+                    reached = [(*before, iou) for before, iou in zip(reached, ious, strict=True)]
+                if number == self.rounds:
+                    last = [score(*pair, float(iou)) for pair, iou in zip(pairs, answer.iou, strict=True)]
+                    found = [replace(each, by_round=values) for each, values in zip(last, reached, strict=True)]
+        return found
 
     def interact(
         self,
@@ -108,8 +130,8 @@ class PromptedProtocol(EvaluationProtocol):
         embedding: Embedding,
         annotations: Sequence[Annotation],
         watch: Stopwatch | None = None,
-    ) -> tuple[Interaction, Answer]:
-        """All rounds for a batch of annotations: the prompts at the end, and the last answer."""
+    ) -> Iterator[tuple[Interaction, Answer]]:
+        """All rounds for a batch of annotations, one by one: the prompts so far, and the answer to them."""
         watch = watch or Stopwatch()
         with watch.time("read"):
             interaction = self.begin(annotations, embedding.frame)
@@ -124,8 +146,7 @@ class PromptedProtocol(EvaluationProtocol):
                     answer = ask_refined(predictor, image, embedding, prompts, self.refine)
                 else:
                     answer = ask(predictor, embedding, prompts, self.select, interaction.truths)
-        assert answer is not None, "a protocol has at least one round"
-        return interaction, answer
+            yield interaction, answer
 
     def aggregate(self, results: Sequence[ImageResult], selection: Selection) -> dict[str, Any]:  # noqa: ARG002
         """Means of IoU and of boundary IoU over instances."""
@@ -143,7 +164,8 @@ class PromptedProtocol(EvaluationProtocol):
         embedding = predictor.embed(image)
         pictures = []
         for instance in instances:
-            interaction, answer = self.interact(predictor, image, embedding, [annotation_of(sample, instance.id)])
+            asked = [annotation_of(sample, instance.id)]
+            *_, (interaction, answer) = self.interact(predictor, image, embedding, asked)
             pictures.append(side_by_side(image, interaction.truths[0], answer.masks[0], interaction.prompts()))
         return pictures
 
