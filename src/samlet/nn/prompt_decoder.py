@@ -11,6 +11,9 @@ splits,
 into X W', the same for all prompts of an image (`ImageProjector`), and a product as wide as heads * tokens
 (`PromptDecoder`). The number r follows from squared lengths, which split the same way. `MaskUpscaler` starts from the
 same pieces. Counts of operations: docs/performance.md. The weights are those of a `MaskDecoder`, multiplied out here.
+
+Sums of a megabyte are made in place, as a new array takes torch about as long as its numbers; but not of views, which
+the exporter to ONNX would reshape there and back.
 """
 
 from __future__ import annotations
@@ -174,7 +177,7 @@ class PromptDecoder(nn.Module):
         image_to_token = second.cross_attn_image_to_token
         keys = _keys(image_to_token, tokens + token_pe, token_bias)
         scores = _scores(keys[..., :-1], image_to_token.q_proj.weight, mixture1, image.queries2)
-        scores = scores + (keys @ image.position_queries2).flatten(1, 2)
+        scores = scores.add_((keys @ image.position_queries2).flatten(1, 2))
         weights = _softmax_over_tokens(scores.unflatten(1, (HEADS, -1)))
         token_values2 = _by_head(image_to_token.v_proj(tokens))
         mixture2 = self._image_after_block2(image, mixture1, weights, token_values1, token_values2)
@@ -193,8 +196,8 @@ class PromptDecoder(nn.Module):
         """
         block = _blocks(self.decoder)[0]
         vectors = _projected_values(block.cross_attn_image_to_token, token_values)
-        crossed = vectors @ vectors.mT @ weights + (2 * token_values @ image.cross1).flatten(1, 2)
-        variance = image.lengths[0] + _sum_over_rows(weights * crossed) / vectors.shape[-1]
+        crossed = (vectors @ vectors.mT @ weights).add_((2 * token_values @ image.cross1).flatten(1, 2))
+        variance = image.lengths[0] + _sum_over_rows(crossed.mul_(weights)) / vectors.shape[-1]
         scale = (variance + block.norm4.eps).rsqrt()
         return Mixture(weights * scale, vectors * block.norm4.weight, scale)
 
@@ -211,12 +214,12 @@ class PromptDecoder(nn.Module):
         both = torch.cat([mixture1.weights, weights], dim=1)
         lengths = torch.cat([before, added], dim=1) @ torch.cat([before, added + 2 / HEADS * self.shift], dim=1).mT
         crossed = (torch.cat([token_values1, token_values2], dim=1) @ image.cross2).flatten(1, 2)
-        crossed = lengths @ both + 2 * mixture1.scale * crossed
+        crossed = (2 * mixture1.scale * crossed).add_(lengths @ both)
         variance = mixture1.scale * (mixture1.scale * image.lengths[1] + 2 * image.lengths[2]) + _length(self.shift)
-        variance = variance + _sum_over_rows(both * crossed) / before.shape[-1]
+        variance = variance + _sum_over_rows(crossed.mul_(both)) / before.shape[-1]
         root = (variance + block.norm4.eps).rsqrt()
         vectors = torch.cat([before, added + self.shift / HEADS], dim=1)
-        return Mixture(both * root, vectors * block.norm4.weight, mixture1.scale * root)
+        return Mixture(both.mul_(root), vectors * block.norm4.weight, mixture1.scale * root)
 
 
 class MaskUpscaler(nn.Module):
@@ -248,7 +251,7 @@ class MaskUpscaler(nn.Module):
         # The bias joins the product as one more vector, of weight one.
         vectors = torch.cat([mixture.vectors @ self.first, self.first_bias.expand(prompts, 1, -1)], dim=1)
         weights = torch.cat([mixture.weights, torch.ones_like(mixture.scale)], dim=1)
-        pixels = weights.mT @ vectors + mixture.scale.mT * upscaled
+        pixels = (weights.mT @ vectors).add_(mixture.scale.mT * upscaled)
         pixels = pixels.reshape(prompts, -1, self.second.shape[0])
         pixels = F.layer_norm(pixels, self.norm.normalized_shape, self.norm.weight, self.norm.bias, self.norm.eps)
         pixels = F.gelu(F.gelu(pixels) @ self.second + self.second_bias)
@@ -270,7 +273,7 @@ def _attend_to_image(
     """
     keys, position_keys, values = parts
     queries = _queries(attention, tokens)
-    scores = _scores(queries, attention.k_proj.weight, image, keys) + (queries @ position_keys).flatten(1, 2)
+    scores = _scores(queries, attention.k_proj.weight, image, keys).add_((queries @ position_keys).flatten(1, 2))
     weights = scores.softmax(-1)
     shared = (weights * image.scale).unflatten(1, (HEADS, -1)) @ values
     mixed = (weights @ image.weights.mT).unflatten(1, (HEADS, -1)) @ _by_head(image.vectors @ attention.v_proj.weight.T)
@@ -281,7 +284,7 @@ def _attend_to_image(
 def _scores(tokens: Tensor, weight: Tensor, image: Mixture, shared: Tensor) -> Tensor:
     """Products of tokens [P, H, T, D] with all pixels of an image in pieces, projected by `weight`: [P, H * T, N]."""
     mixed = (tokens @ _by_head(image.vectors @ weight.T).mT).flatten(1, 2) @ image.weights
-    return image.scale * (tokens @ shared).flatten(1, 2) + mixed
+    return (image.scale * (tokens @ shared).flatten(1, 2)).add_(mixed)
 
 
 def _norm_and_mlp(block: TwoWayBlock, tokens: Tensor, update: Tensor) -> Tensor:
@@ -305,8 +308,8 @@ def _softmax_over_tokens(scores: Tensor) -> Tensor:
 
     Written out, as it is four times faster in ONNX Runtime than its own along an axis that is not the last.
     """
-    powers = (scores - scores.amax(2, keepdim=True)).exp()
-    return (powers / _sum_over_rows(powers)).flatten(1, 2)
+    powers = (scores - scores.amax(2, keepdim=True)).exp_()
+    return powers.div_(_sum_over_rows(powers)).flatten(1, 2)
 
 
 def _sum_over_rows(rows: Tensor) -> Tensor:

@@ -33,9 +33,9 @@ from samlet.runtime.shared import IMAGES_KEPT, Part, Run, SharedOfImages
 from samlet.spec import ModelSpec
 from samlet.tokens import PromptTokens
 
-# A prompt takes about 10 MB in the decoder and 30 MB in the upscaler. Few rows stay in a CPU's cache; elsewhere each
-# operation is worth starting only for many.
-ROWS_PER_RUN = {"cpu": 4}
+# A prompt takes about 10 MB in the decoder and 30 MB in the upscaler. On a CPU one stays in the cache, and torch need
+# not copy what prompts share, as it does for several; elsewhere each operation is worth starting only for many.
+ROWS_PER_RUN = {"cpu": 1}
 ROWS_PER_UPSCALE = {"cpu": 1}
 ROWS_ELSEWHERE = 32
 
