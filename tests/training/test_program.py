@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tests.training.finished_stage import finish
 
 from samlet.errors import TrainingError
-from samlet.training.program import NAMES, START, enter, keep, next_stage
+from samlet.training.program import NAMES, START, begin, enter, keep, next_stage
 
 
 def test_stages_follow_one_another_and_end(tmp_path):
     start = tmp_path / START
     for name in NAMES:
         stage = next_stage(tmp_path)
+        if stage.mean_of:
+            start = tmp_path / f"{name}-{START}"
         assert (stage.name, stage.checkpoint) == (name, start)
         assert next_stage(tmp_path) == stage  # stopped: the same again
         finish(stage)
@@ -36,3 +38,14 @@ def test_of_a_stage_stay_half_precision_weights_and_a_row(tmp_path):
     lines = ledger.read_text().splitlines()
     assert lines[0].startswith("# ")
     assert [line.startswith(f"| {stage.name} |") for line in lines[-3:]] == [False, True, True]
+
+
+def test_a_stage_may_begin_with_the_mean_of_others(tmp_path):
+    for number in range(len(NAMES)):
+        stage = next_stage(tmp_path)
+        if stage.mean_of:
+            break
+        finish(stage)
+        save_file({"weight": torch.full((2,), float(number))}, stage.student)
+    begin(stage, tmp_path / "teacher.safetensors", [])
+    assert load_file(stage.checkpoint)["weight"].tolist() == pytest.approx([4 / 3] * 2)  # of 1, 1 and 2

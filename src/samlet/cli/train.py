@@ -61,7 +61,7 @@ def default(
     )
     with program.joined():
         if not stage.checkpoint.exists():
-            program.begin(teacher_checkpoint, data, stage.checkpoint)
+            program.begin(stage, teacher_checkpoint, data)
         if not stage.entry.needs_teacher:
             data = [*data, state / "teacher-masks"]
             teacher_masks(data[:-1], output=data[-1], teacher=teacher)

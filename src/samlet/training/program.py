@@ -17,16 +17,17 @@ from safetensors.torch import save_file
 from samlet.errors import TrainingError
 from samlet.files import make_folder, write_aside, write_files
 from samlet.models.checkpoints import read_state_dict
+from samlet.training.average import average
 from samlet.training.batches.sources import open_source
 from samlet.training.config import TrainConfig
 from samlet.training.loop.checkpoint import CONFIG, LOG, STUDENT
 from samlet.training.loop.log import VALIDATION
 from samlet.training.loop.processes import is_first, joined
 from samlet.training.prune import prune
-from samlet.training.recipes.default import STAGES
+from samlet.training.recipes.default import MEANS, STAGES
 from samlet.training.stages.registry import StageEntry, stage_of
 
-START = "start.safetensors"  # the pruned teacher
+START = "start.safetensors"  # the pruned teacher; with a stage's name before it, the mean that stage begins with
 __all__ = ["NAMES", "START", "StageRun", "begin", "enter", "is_first", "joined", "keep", "next_stage"]
 
 NAMES = tuple(recipe.__name__ for recipe in STAGES)
@@ -46,12 +47,16 @@ compare. Box and click are mIoU in percent on `val`, the mean of sources, of 134
 
 @dataclass(frozen=True)
 class StageRun:
-    """A recipe's name, the stage it is of, the folder of its run, and the weights it starts from."""
+    """A recipe's name, the stage it is of, the folder of its run, and the weights it starts from.
+
+    These may be the mean of others, `mean_of`, which `begin` makes.
+    """
 
     name: str
     entry: StageEntry
     output: Path
     checkpoint: Path
+    mean_of: tuple[Path, ...] = ()
 
     @property
     def student(self) -> Path:
@@ -66,19 +71,24 @@ def next_stage(state: Path) -> StageRun:
     """
     start = state / START
     for name, recipe in zip(NAMES, STAGES, strict=True):
-        stage = StageRun(name, stage_of(recipe()), state / name, start)
+        mean_of = tuple(state / other / STUDENT for other in MEANS.get(name, ()))
+        start = state / f"{name}-{START}" if mean_of else start
+        stage = StageRun(name, stage_of(recipe()), state / name, start, mean_of)
         if not stage.student.exists():
             return stage
         start = stage.student
     raise TrainingError(f"All {len(NAMES)} stages in {state} are done: add a recipe, or choose another folder.")
 
 
-def begin(teacher: Path, data: Sequence[Path], start: Path) -> None:
-    """Write the weights the first stage starts from: the teacher's, pruned by what photos of `data` need.
+def begin(stage: StageRun, teacher: Path, data: Sequence[Path]) -> None:
+    """Write the weights a stage starts from: a mean, or for the first the teacher's, pruned by what photos need.
 
     CheckpointError, DataError, OutputError.
     """
-    prune(teacher, open_source(data), start)
+    if stage.mean_of:
+        average(stage.mean_of, stage.checkpoint)
+    else:
+        prune(teacher, open_source(data), stage.checkpoint)
 
 
 def keep(stage: StageRun, weights: Path) -> Path:

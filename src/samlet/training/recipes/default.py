@@ -1,4 +1,4 @@
-"""The training of the default model: stages, each begun where the one before it ended.
+"""The training of the default model, stage after stage.
 
 It begins as MobileSAM's encoder without most of its hidden units (`training/prune.py`), and so knows at once what a
 network with random weights learns from thousands of views. The other stages learn from people's masks and the teacher's
@@ -70,9 +70,8 @@ def mobile_sam_slim_stage4() -> FinetuneConfig:
     """Boxes and dialogues of clicks, while lone clicks keep their answers: so no choice drifts."""
     return replace(
         mobile_sam_slim_stage3(),
-        steps=300,
         seed=19,
-        rounds=4,
+        rounds=3,
         hint_share=1.0,
         max_clicks=1,
         box_share=0.4,
@@ -84,3 +83,5 @@ def mobile_sam_slim_stage4() -> FinetuneConfig:
 
 
 STAGES = (mobile_sam_slim_stage1, mobile_sam_slim_stage2, mobile_sam_slim_stage3, mobile_sam_slim_stage4)
+# A stage begins where the one before it ended, but these with the mean of the weights of others.
+MEANS = {"mobile_sam_slim_stage4": ("mobile_sam_slim_stage2", "mobile_sam_slim_stage2", "mobile_sam_slim_stage3")}
