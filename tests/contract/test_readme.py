@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from samlet.benchmarking.steps import STEPS
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GATE = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -63,3 +65,10 @@ def test_links_lead_somewhere(document: Path) -> None:
     prose = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     targets = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", prose)
     assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+def test_what_documents_time_can_be_timed() -> None:
+    lists = [what for page in DOCUMENTS for what in re.findall(r"--what ([a-z-,]+)", page.read_text(encoding="utf-8"))]
+    asked = {step for what in lists for step in what.split(",")}
+    assert asked
+    assert asked <= set(STEPS)
