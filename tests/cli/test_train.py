@@ -97,7 +97,7 @@ def trained(tmp_path, monkeypatch):
         return run
 
     monkeypatch.setattr("samlet.cli.train._command", command)
-    monkeypatch.setattr(program, "begin", lambda teacher, data, start: calls.append(("begin", (teacher, data, start))))
+    monkeypatch.setattr(program, "begin", lambda *given: calls.append(("begin", given)))
     monkeypatch.setattr(
         "samlet.cli.train.teacher_masks", lambda data, output, teacher: calls.append(("teacher-masks", (data, output)))
     )
@@ -112,7 +112,8 @@ def train_default(tmp_path):
 def test_default_begins_with_the_pruned_teacher_and_keeps_what_came_of_the_stage(tmp_path, trained, capsys):
     train_default(tmp_path)
     (begun, begin), (stage, given) = trained
-    assert (begun, begin) == ("begin", (Path("teacher.pt"), [Path("photos")], tmp_path / "state" / program.START))
+    assert (begun, begin[1:]) == ("begin", (Path("teacher.pt"), [Path("photos")]))
+    assert begin[0].checkpoint == tmp_path / "state" / program.START
     assert (stage, given["recipe"]) == ("distill-encoder", program.NAMES[0])
     assert given["checkpoint"] == tmp_path / "state" / program.START
     assert given["run"].resume
