@@ -20,7 +20,7 @@ from samlet.export.parity import PHOTOS, TOLERANCES, Tolerance
 from samlet.models import create
 from samlet.models.registry import get_spec
 from samlet.nn.prompt_decoder import ImageSide
-from samlet.runtime.artifact import DECODER, ENCODER, GRAPHS, MANIFEST, PARITY, PROJECTOR, UPSCALER
+from samlet.runtime.artifact import DECODER, ENCODER, GRAPHS, LONE, MANIFEST, PARITY, PROJECTOR, UPSCALER
 from samlet.runtime.onnx import OnnxBackend
 from samlet.spec import ModelSpec
 
@@ -52,7 +52,7 @@ def translated(monkeypatch):
 
 
 def test_the_folder_is_complete():
-    assert {path.name for path in tiny_artifact().iterdir()} == {*GRAPHS, MANIFEST, PARITY}
+    assert {path.name for path in tiny_artifact().iterdir()} == {*GRAPHS, LONE, MANIFEST, PARITY}
     manifest = json.loads((tiny_artifact() / MANIFEST).read_text())
     assert ModelSpec.from_json(manifest) == tiny_model().spec
     assert manifest["precision"] == "float32"
@@ -111,7 +111,7 @@ def test_the_parity_record_is_within_tolerance():
     record = json.loads((tiny_artifact() / PARITY).read_text())
     assert record["photos"] == ["cat.jpg", "coffee.jpg"]
     assert record["mask_iou_mean"] >= TOLERANCES["float32"].mask_iou
-    assert record["nodes"] == {name: len(graph(name).node) for name in GRAPHS}
+    assert record["nodes"] == {name: len(graph(name).node) for name in (*GRAPHS, LONE)}
     assert 0 < record["logits_max_difference_in_std"] <= TOLERANCES["float32"].logits
 
 
@@ -176,8 +176,10 @@ def test_int8_rounds_the_encoder_and_halves_the_weights_beside_it(tmp_path):
         tiny_model(), tmp_path / "int8", precision="int8", photos=PHOTOS[:1], calibration=PHOTOS[1:]
     )
     assert TOLERANCES["int8"].mask_iou <= parity.mean_mask_iou < 1
-    kinds = {name: {node.op_type for node in onnx.load(tmp_path / "int8" / name).graph.node} for name in GRAPHS}
-    assert [name for name in GRAPHS if "QuantizeLinear" in kinds[name]] == [ENCODER]
+    kinds = {
+        name: {node.op_type for node in onnx.load(tmp_path / "int8" / name).graph.node} for name in (*GRAPHS, LONE)
+    }
+    assert [name for name in kinds if "QuantizeLinear" in kinds[name]] == [ENCODER]
     whole, half = ((folder / DECODER).stat().st_size for folder in (tiny_artifact(), tmp_path / "int8"))
     assert half < 0.55 * whole
     assert OnnxBackend.from_folder(tmp_path / "int8").spec == tiny_model().spec
@@ -216,7 +218,7 @@ def test_what_would_flatter_or_be_ignored_is_refused(tmp_path, options, sentence
 def test_older_runtimes_get_an_older_opset_with_the_same_masks(tmp_path):
     parity = export.export_onnx(tiny_model(), tmp_path / "old", opset=17, photos=PHOTOS[:1])
     assert parity.mean_mask_iou >= TOLERANCES["float32"].mask_iou
-    for name in GRAPHS:
+    for name in (*GRAPHS, LONE):
         model = onnx.load(tmp_path / "old" / name)
         assert (model.ir_version, [each.version for each in model.opset_import if not each.domain]) == (8, [17])
         assert "Gelu" not in {node.op_type for node in model.graph.node}
@@ -227,7 +229,7 @@ def test_the_steps_are_told_and_the_model_stays_as_it_is(tmp_path):
     model, steps = tiny_model(), []
     before = {name: value.clone() for name, value in model.state_dict().items()}
     export.export_onnx(model, tmp_path / "model", photos=PHOTOS[:1], progress=steps.append)
-    assert steps == [*(f"translating {name}" for name in GRAPHS), "comparing masks on 1 photos"]
+    assert steps == [*(f"translating {name}" for name in (*GRAPHS, LONE)), "comparing masks on 1 photos"]
     after = model.state_dict()
     assert after.keys() == before.keys()
     assert all((after[name] == value).all() for name, value in before.items())

@@ -8,14 +8,14 @@ import pytest
 
 from samlet.errors import BackendError
 from samlet.models.registry import get_spec
-from samlet.runtime.artifact import GRAPHS, MANIFEST, Artifact, manifest_record
+from samlet.runtime.artifact import GRAPHS, LONE, MANIFEST, Artifact, manifest_record
 
 SPEC = get_spec("mobile-sam")
 
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in GRAPHS:
+    for name in (*GRAPHS, LONE):
         (tmp_path / name).write_bytes(name.encode())
     (tmp_path / MANIFEST).write_text(json.dumps(manifest_record(tmp_path, SPEC, "float32")))
     return tmp_path
@@ -25,16 +25,23 @@ def test_opens_with_the_spec_of_the_manifest(folder):
     artifact = Artifact.open(folder)
     assert artifact.spec == SPEC
     assert artifact.folder == folder
+    assert artifact.has_lone
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+def test_an_artifact_of_before_has_no_graph_for_lone_prompts(folder):
+    (folder / LONE).unlink()
+    (folder / MANIFEST).write_text(json.dumps(manifest_record(folder, SPEC, "float32")))
+    assert not Artifact.open(folder).has_lone
+
+
+@pytest.mark.parametrize("name", [*GRAPHS, LONE])
 def test_a_changed_graph_is_named(folder, name):
     (folder / name).write_bytes(b"other bytes")
     with pytest.raises(BackendError, match=rf"{name} is damaged: its sha256"):
         Artifact.open(folder)
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("name", [*GRAPHS, LONE])
 def test_a_missing_graph_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(BackendError, match=rf"{name} cannot be read"):

@@ -14,7 +14,7 @@ from tests.tiny import CANVAS, tiny_artifact, tiny_model
 from samlet.errors import BackendError
 from samlet.export.plain import PlainBackend
 from samlet.runtime import graphs
-from samlet.runtime.artifact import DECODER, ENCODER, MANIFEST, PROJECTOR, UPSCALER, manifest_record
+from samlet.runtime.artifact import DECODER, ENCODER, LONE, MANIFEST, PROJECTOR, UPSCALER, manifest_record
 from samlet.runtime.onnx import OnnxBackend
 from samlet.runtime.openvino import OpenVinoBackend
 
@@ -81,18 +81,33 @@ def test_kept_masks_are_those_of_all(backend, features):
     close(kept[:, 0], logits.low_res()[rows, columns], tolerance=1e-5)
 
 
-def test_the_upscaler_is_opened_when_a_mask_is_asked_for(kind, monkeypatch):
+GRAPHS_FOR = {"one click": [LONE], "a hint for each": [LONE], "more than one run takes": [PROJECTOR, DECODER]}
+
+
+@pytest.mark.parametrize("case", GRAPHS_FOR)
+def test_a_graph_is_opened_when_it_is_needed_and_the_upscaler_for_a_mask(kind, monkeypatch, case):
     opened = []
     open_graph = kind._open
     monkeypatch.setattr(kind, "_open", lambda self, *given: opened.append(given[0].name) or open_graph(self, *given))
-    backend = kind.from_folder(tiny_artifact())
+    backend = kind.from_folder(tiny_artifact(), threads=1)
     assert opened == []
-    logits = backend.decode(backend.encode(PIXELS), CASES["one click"])
+    logits = backend.decode(backend.encode(PIXELS), CASES[case])
     logits.keep([0], [1])
-    assert opened == [ENCODER, PROJECTOR, DECODER]
+    assert opened == [ENCODER, *GRAPHS_FOR[case]]
     logits.low_res()
     logits.keep([0], [2]).low_res()
-    assert opened == [ENCODER, PROJECTOR, DECODER, UPSCALER]
+    assert opened == [ENCODER, *GRAPHS_FOR[case], UPSCALER]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_artifact_without_the_graph_for_lone_prompts_answers_the_same(kind, features, backend, case, tmp_path):
+    """As exported before there was one."""
+    folder = shutil.copytree(tiny_artifact(), tmp_path / "model")
+    (folder / LONE).unlink()
+    (folder / MANIFEST).write_text(json.dumps(manifest_record(folder, tiny_model().spec, "float32")))
+    ours, theirs = (each.decode(features, CASES[case]) for each in (kind.from_folder(folder), backend))
+    close(ours.iou, theirs.iou)
+    close(ours.low_res(), theirs.low_res())
 
 
 def test_eight_threads_get_what_one_gets(kind, features):
@@ -137,7 +152,7 @@ def test_a_graph_that_no_runtime_can_load_is_one_sentence(kind, tmp_path):
     (folder / MANIFEST).write_text(json.dumps(manifest_record(folder, tiny_model().spec, "float32")))
     backend = kind.from_folder(folder)
     with pytest.raises(BackendError, match=r"cannot load .*decoder\.onnx"):
-        backend.decode(backend.encode(PIXELS), CASES["one click"])
+        backend.decode(backend.encode(PIXELS), CASES["more than one run takes"])
 
 
 def test_pixels_of_another_canvas_are_one_sentence(backend):

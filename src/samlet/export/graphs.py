@@ -1,6 +1,7 @@
-"""The four graphs of an artifact as torch modules, and their translation to ONNX.
+"""The five graphs of an artifact as torch modules, and their translation to ONNX.
 
-The cuts between them: encoder and projector once an image, decoder once a prompt, upscaler for kept masks.
+The cuts between them: encoder and projector once an image, decoder once a prompt, upscaler for kept masks. A prompt
+that has an image to itself takes the lone decoder instead of projector and decoder.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from samlet.models.edge_sam.rpn import EdgeSamRpn
 from samlet.models.edge_sam.rpn_head import RpnHead
 from samlet.models.half import half_encoder
 from samlet.nn.fusion import fuse
+from samlet.nn.lone_decoder import LoneDecoder
 from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
+from samlet.nn.prompt_encoder import PromptEncoder
 from samlet.nn.sam import token_bias
-from samlet.runtime.artifact import DECODER, ENCODER, PROJECTOR, UPSCALER
+from samlet.runtime.artifact import DECODER, ENCODER, LONE, PROJECTOR, UPSCALED, UPSCALER
 
 
 class EncoderGraph(nn.Module):
@@ -55,9 +58,30 @@ class ProjectorGraph(nn.Module):
 
     def forward(self, image_embeddings: Tensor, mask_hint: Tensor, has_mask_hint: Tensor) -> ImageSide:
         """[1, C, G, G], [1, L, L], [1] (1 or 0) → what all prompts of the image share."""
-        hinted, unhinted = self.prompt_encoder.embed_mask(mask_hint[:, None]), self.prompt_encoder.no_mask(1)
-        dense = has_mask_hint * hinted + (1 - has_mask_hint) * unhinted
-        return self.projector(image_embeddings + dense)
+        return self.projector(image_embeddings + _dense(self.prompt_encoder, mask_hint, has_mask_hint))
+
+
+class LoneGraph(nn.Module):
+    """`LoneDecoder` from an embedding, at most one hint, points and labels."""
+
+    def __init__(self, model: Sam) -> None:
+        super().__init__()
+        self.prompt_encoder = model.prompt_encoder
+        self.decoder = LoneDecoder(model.mask_decoder, model.prompt_encoder)
+
+    def forward(
+        self, image_embeddings: Tensor, mask_hint: Tensor, has_mask_hint: Tensor, points_xy: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """[1, C, G, G], [1, L, L], [1] (1 or 0), [1, T, 2], [1, T] → iou, mask_tokens, upscaled."""
+        image = image_embeddings + _dense(self.prompt_encoder, mask_hint, has_mask_hint)
+        sparse = self.prompt_encoder.embed_tokens(points_xy, labels)
+        return self.decoder(image, sparse, token_bias(labels, sparse.dtype, self.decoder.decoder))
+
+
+def _dense(prompt_encoder: PromptEncoder, mask_hint: Tensor, has_mask_hint: Tensor) -> Tensor:
+    """The dense prompt [1, C, G, G] of a hint that is there or not."""
+    hinted, unhinted = prompt_encoder.embed_mask(mask_hint[:, None]), prompt_encoder.no_mask(1)
+    return has_mask_hint * hinted + (1 - has_mask_hint) * unhinted
 
 
 class DecoderGraph(nn.Module):
@@ -102,6 +126,7 @@ def plan_graphs(model: Sam, dtype: torch.dtype = torch.float32) -> dict[str, Gra
         PROJECTOR: _projector_plan(model),
         DECODER: _decoder_plan(model),
         UPSCALER: _upscaler_plan(model),
+        LONE: _lone_plan(model),
     }
 
 
@@ -153,13 +178,25 @@ def _encoder_plan(model: Sam, dtype: torch.dtype) -> GraphPlan:
 
 
 def _projector_plan(model: Sam) -> GraphPlan:
+    return GraphPlan(ProjectorGraph(model), _example_of_image(model), ImageSide._fields)
+
+
+def _lone_plan(model: Sam) -> GraphPlan:
+    tokens = Dim("tokens")
+    prompt = {
+        "points_xy": (torch.zeros(1, 3, 2), {1: tokens}),
+        "labels": (torch.ones(1, 3, dtype=torch.int64), {1: tokens}),
+    }
+    return GraphPlan(LoneGraph(model), _example_of_image(model) | prompt, ("iou", "mask_tokens", UPSCALED))
+
+
+def _example_of_image(model: Sam) -> dict[str, tuple[Any, Any]]:
     side = model.spec.image.low_res
-    inputs = {
+    return {
         "image_embeddings": (example_embedding(model), {}),
         "mask_hint": (torch.zeros(1, side, side), {}),
         "has_mask_hint": (torch.zeros(1), {}),
     }
-    return GraphPlan(ProjectorGraph(model), inputs, ImageSide._fields)
 
 
 def _decoder_plan(model: Sam) -> GraphPlan:

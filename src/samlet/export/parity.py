@@ -130,7 +130,9 @@ def compare(reference: Backend, candidate: Backend, photos: Sequence[Path]) -> P
 
 
 def trial_prompts(model: Predictor, embedding: Embedding) -> list[Prompts]:
-    """Every kind of prompt: nine clicks, three boxes, ragged rows of clicks and boxes, a click with a mask hint."""
+    """Every kind of prompt: a click alone, nine clicks, three boxes, ragged rows of clicks and boxes, a click with a
+    mask hint. The first runs alone as nothing is kept of the image yet, as the last does for its hint.
+    """
     height, width = embedding.frame.size_hw
     size = np.array([width, height], np.float64)
     clicks_xy = np.stack(np.meshgrid([0.2, 0.5, 0.8], [0.2, 0.5, 0.8]), axis=-1).reshape(9, 1, 2) * size
@@ -143,7 +145,7 @@ def trial_prompts(model: Predictor, embedding: Embedding) -> list[Prompts]:
     ]
     hint = model.predict(embedding, center).low_res_logits
     hinted = [] if hint is None else [center.with_mask_hint(hint)]
-    return [Prompts.points(clicks_xy), Prompts.boxes(boxes_xyxy), Prompts.stack(ragged), *hinted]
+    return [center, Prompts.points(clicks_xy), Prompts.boxes(boxes_xyxy), Prompts.stack(ragged), *hinted]
 
 
 def _difference(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> float:

@@ -7,13 +7,15 @@ photo's ("Fast guided filter", 2015), which bounds the work for large photos.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samlet.opencv import cv2
+
+_Colors: TypeAlias = Sequence[NDArray[Any]]  # three maps [h, w], red, green, blue
 
 BAND_ROWS = 256  # of the photo, worked on at once: a few megabytes for a photo of 12 megapixels
 
@@ -33,7 +35,8 @@ def guided_bands(
     size_hw = photo.shape[0], photo.shape[1]
     for rows in _bands(len(photo)):
         weighted = enlarged(slopes, size_hw, rows) * _scaled(photo[rows])
-        yield weighted.sum(axis=-1) + enlarged(offset, size_hw, rows) > 0.5
+        red, green, blue = cv2.split(weighted)
+        yield red + green + blue + enlarged(offset, size_hw, rows) > 0.5
 
 
 def plain_bands(logits: NDArray[np.float32], size_hw: tuple[int, int]) -> Iterator[NDArray[np.bool_]]:
@@ -58,31 +61,42 @@ def enlarged(values: NDArray[np.float32], size_hw: tuple[int, int], rows: slice)
 def _coefficients(
     probability: NDArray[Any], guide: NDArray[Any], radius_px: int, eps: float
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Slopes [h, w, 3] and offset [h, w], each the mean over the windows that a pixel lies in."""
-    mean_guide, mean_probability = _box_mean(guide, radius_px), _box_mean(probability, radius_px)
-    covariance = _box_mean(guide * probability[..., None], radius_px) - mean_guide * mean_probability[..., None]
-    following = guide[..., [1, 2, 0]], mean_guide[..., [1, 2, 0]]
-    variances = _box_mean(guide * guide, radius_px) - mean_guide * mean_guide + np.float32(eps)
-    mixed = _box_mean(guide * following[0], radius_px) - mean_guide * following[1]
-    slopes = _solve(variances, mixed, covariance)
-    offset = mean_probability - (slopes * mean_guide).sum(axis=-1)
-    return _box_mean(slopes, radius_px), _box_mean(offset, radius_px)
+    """Slopes [h, w, 3] and offset [h, w], each the mean over the windows that a pixel lies in.
+
+    Color by color, as numpy takes numbers that lie side by side several times as fast.
+    """
+
+    def mean(values: NDArray[Any]) -> NDArray[Any]:
+        return _box_mean(values, radius_px)
+
+    colors = [np.asarray(color) for color in cv2.split(guide)]
+    means, mean_probability = [mean(color) for color in colors], mean(probability)
+    right = [mean(color * probability) - m * mean_probability for color, m in zip(colors, means, strict=True)]
+    variances = [mean(color * color) - m * m + np.float32(eps) for color, m in zip(colors, means, strict=True)]
+    pairs = (0, 1), (1, 2), (2, 0)
+    mixed = [mean(colors[a] * colors[b]) - means[a] * means[b] for a, b in pairs]
+    slopes = _solve(variances, mixed, right)
+    offset = mean_probability - _dot(slopes, means)
+    return np.asarray(cv2.merge([mean(slope) for slope in slopes])), mean(offset)
 
 
-def _solve(variances: NDArray[Any], mixed: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
-    """x [h, w, 3] of A x = `right` at every pixel.
+def _solve(variances: _Colors, mixed: _Colors, right: _Colors) -> _Colors:
+    """x, three maps [h, w], of A x = `right` at every pixel.
 
     A is symmetric: `variances` rr, gg, bb on its diagonal, `mixed` rg, gb, br beside it. Cofactors are many times
     faster than `np.linalg.solve` for so many small systems.
     """
-    rr, gg, bb = (variances[..., channel] for channel in range(3))
-    rg, gb, br = (mixed[..., channel] for channel in range(3))
+    rr, gg, bb = variances
+    rg, gb, br = mixed
     c_rr, c_rg, c_br = gg * bb - gb * gb, gb * br - rg * bb, rg * gb - gg * br
     c_gg, c_gb, c_bb = rr * bb - br * br, br * rg - rr * gb, rr * gg - rg * rg
-    determinant = rr * c_rr + rg * c_rg + br * c_br
-    r, g, b = (right[..., channel] for channel in range(3))
-    solution = (c_rr * r + c_rg * g + c_br * b, c_rg * r + c_gg * g + c_gb * b, c_br * r + c_gb * g + c_bb * b)
-    return np.stack(solution, axis=-1) / determinant[..., None]
+    determinant = _dot((rr, rg, br), (c_rr, c_rg, c_br))
+    rows = (c_rr, c_rg, c_br), (c_rg, c_gg, c_gb), (c_br, c_gb, c_bb)
+    return [_dot(row, right) / determinant for row in rows]
+
+
+def _dot(a: _Colors, b: _Colors) -> NDArray[Any]:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 def _box_mean(values: NDArray[Any], radius_px: int) -> NDArray[Any]:

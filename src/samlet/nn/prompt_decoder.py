@@ -73,17 +73,17 @@ class ImageProjector(nn.Module):
 
     def __init__(self, decoder: MaskDecoder, prompt_encoder: PromptEncoder) -> None:
         super().__init__()
-        first, second = _blocks(decoder)
+        first, second = blocks_of(decoder)
         token_to_image = first.cross_attn_token_to_image, second.cross_attn_token_to_image
         image_to_token = first.cross_attn_image_to_token, second.cross_attn_image_to_token
         last = decoder.transformer.final_attn_token_to_image
         self.prompt_encoder = prompt_encoder
         self.first_token_to_image, self.first_image_to_token = token_to_image[0], image_to_token[0]
-        self.position_keys = _fixed(
+        self.position_keys = fixed(
             torch.cat([token_to_image[1].k_proj.weight, image_to_token[1].q_proj.weight, last.k_proj.weight])
         )
         shifted = image_to_token[1].q_proj.weight @ first.norm4.bias + image_to_token[1].q_proj.bias
-        self.position_bias = _fixed(F.pad(shifted, (len(shifted), len(shifted)))[:, None])
+        self.position_bias = fixed(F.pad(shifted, (len(shifted), len(shifted)))[:, None])
         # The norms as matrices that act on a column of channels: centered; then scaled; then centered again; and so on.
         centered = torch.eye(len(first.norm4.weight)).to(first.norm4.weight) - 1 / len(first.norm4.weight)
         scaled = first.norm4.weight[:, None] * centered
@@ -98,11 +98,11 @@ class ImageProjector(nn.Module):
             projections[1].T @ recentered,
             last.k_proj.weight @ rescaled,
         ]
-        self.keys = _fixed(torch.cat(keys))
-        self.values = _fixed(torch.cat([token_to_image[1].v_proj.weight @ scaled, last.v_proj.weight @ rescaled]).T)
-        self.scale = _fixed(first.norm4.weight)
-        self.shift = _fixed(_shift(decoder))
-        self.upscaling = _fixed((_first_upscaling(decoder) @ rescaled).T)
+        self.keys = fixed(torch.cat(keys))
+        self.values = fixed(torch.cat([token_to_image[1].v_proj.weight @ scaled, last.v_proj.weight @ rescaled]).T)
+        self.scale = fixed(first.norm4.weight)
+        self.shift = fixed(_shift(decoder))
+        self.upscaling = fixed((first_upscaling(decoder) @ rescaled).T)
 
     def forward(self, image: Tensor) -> ImageSide:
         """The first attention reads the image itself; what follows with the bias of image-to-token attention."""
@@ -146,7 +146,7 @@ class PromptDecoder(nn.Module):
     def __init__(self, decoder: MaskDecoder) -> None:
         super().__init__()
         self.decoder = decoder
-        self.shift = _fixed(_shift(decoder))
+        self.shift = fixed(_shift(decoder))
 
     def forward(self, image: ImageSide, sparse: Tensor, token_bias: Tensor) -> tuple[Tensor, Tensor, Mixture]:
         """`sparse` [P, T, 256] and token_bias [P, 1, 1, 5 + T], which hides absent tokens.
@@ -154,7 +154,7 @@ class PromptDecoder(nn.Module):
         Returns iou [P, 4], mask tokens [P, 4, 256] and a `Mixture` of rank R = 2 * H * (5 + T).
         """
         decoder, transformer = self.decoder, self.decoder.transformer
-        first, second = _blocks(decoder)
+        first, second = blocks_of(decoder)
         output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
         token_pe = torch.cat([output_tokens.expand(sparse.shape[0], -1, -1), sparse], dim=1)
 
@@ -194,7 +194,7 @@ class PromptDecoder(nn.Module):
         The squared length of a pixel of X + A M is that of X, plus A (M M^T A + 2 M X^T); M X^T is the token values
         times a projection of the image.
         """
-        block = _blocks(self.decoder)[0]
+        block = blocks_of(self.decoder)[0]
         vectors = _projected_values(block.cross_attn_image_to_token, token_values)
         crossed = (vectors @ vectors.mT @ weights).add_((2 * token_values @ image.cross1).flatten(1, 2))
         variance = image.lengths[0] + _sum_over_rows(crossed.mul_(weights)) / vectors.shape[-1]
@@ -208,7 +208,7 @@ class PromptDecoder(nn.Module):
 
         Weights sum to one in each head, so what is added to every pixel can be a part of the values of every token.
         """
-        block = _blocks(self.decoder)[1]
+        block = blocks_of(self.decoder)[1]
         before = _centered(mixture1.vectors)
         added = _projected_values(block.cross_attn_image_to_token, token_values2)
         both = torch.cat([mixture1.weights, weights], dim=1)
@@ -238,12 +238,12 @@ class MaskUpscaler(nn.Module):
         assert second.bias is not None
         self.decoder = decoder
         self.norm: nn.LayerNorm = norm
-        matrix = _first_upscaling(decoder)
-        shift = _blocks(decoder)[1].norm4.bias
-        self.first = _fixed(matrix.T)
-        self.first_bias = _fixed(matrix @ shift + first.bias.repeat(4))
-        self.second = _fixed(second.weight.permute(0, 2, 3, 1).flatten(1))
-        self.second_bias = _fixed(second.bias.repeat(4))
+        matrix = first_upscaling(decoder)
+        shift = blocks_of(decoder)[1].norm4.bias
+        self.first = fixed(matrix.T)
+        self.first_bias = fixed(matrix @ shift + first.bias.repeat(4))
+        self.second = fixed(second.weight.permute(0, 2, 3, 1).flatten(1))
+        self.second_bias = fixed(second.bias.repeat(4))
 
     def forward(self, upscaled: Tensor, mixture: Mixture, mask_tokens: Tensor, columns: Tensor) -> Tensor:
         """mask_tokens [P, 4, 256] -> logits [P, K, 256, 256]."""
@@ -350,7 +350,8 @@ def _length(rows: Tensor) -> Tensor:
     return rows.square().mean(-1)
 
 
-def _blocks(decoder: MaskDecoder) -> tuple[TwoWayBlock, TwoWayBlock]:
+def blocks_of(decoder: MaskDecoder) -> tuple[TwoWayBlock, TwoWayBlock]:
+    """The two blocks of its transformer."""
     first, second = decoder.transformer.layers
     assert isinstance(first, TwoWayBlock)
     assert isinstance(second, TwoWayBlock)
@@ -359,17 +360,17 @@ def _blocks(decoder: MaskDecoder) -> tuple[TwoWayBlock, TwoWayBlock]:
 
 def _shift(decoder: MaskDecoder) -> Tensor:
     """What is added to every pixel between the norms of blocks 1 and 2, centered: [C]."""
-    first, second = _blocks(decoder)
+    first, second = blocks_of(decoder)
     return _centered(first.norm4.bias + second.cross_attn_image_to_token.out_proj.bias)
 
 
-def _first_upscaling(decoder: MaskDecoder) -> Tensor:
+def first_upscaling(decoder: MaskDecoder) -> Tensor:
     """The first transposed convolution as a matrix [4 * 64, C]: rows are y in 2, x in 2, channel."""
     first = decoder.output_upscaling[0]
     assert isinstance(first, nn.ConvTranspose2d)
     return first.weight.permute(2, 3, 1, 0).flatten(0, 2)
 
 
-def _fixed(tensor: Tensor) -> nn.Parameter:
+def fixed(tensor: Tensor) -> nn.Parameter:
     """Weights made of others."""
     return nn.Parameter(tensor.detach().clone(), requires_grad=False)

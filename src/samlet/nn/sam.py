@@ -76,6 +76,19 @@ class Sam(Network):
         """mask tokens [P, 4, 256] and keys [P, 4096, 256] -> low-resolution logits [P, 4, 256, 256]."""
         return self.mask_decoder.upscale(mask_tokens, keys)
 
+    def answer(
+        self,
+        image_embeddings: Tensor,
+        points_xy: Tensor,
+        labels: Tensor,
+        mask_hint: Tensor | None = None,
+        image_index: Tensor | None = None,
+        hinted: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """As `decode_tokens`, then all masks: low-resolution logits [P, 4, 256, 256], predicted IoU [P, 4]."""
+        iou, tokens, keys = self.decode_tokens(image_embeddings, points_xy, labels, mask_hint, image_index, hinted)
+        return self.upscale(tokens, keys), iou
+
     def forward(
         self,
         pixels: Tensor,
@@ -84,9 +97,8 @@ class Sam(Network):
         mask_hint: Tensor | None = None,
         image_index: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Pixels and prompts (see `decode_tokens`) -> low-resolution logits [P, 4, 256, 256], predicted IoU [P, 4]."""
-        iou, tokens, keys = self.decode_tokens(self.encode(pixels), points_xy, labels, mask_hint, image_index)
-        return self.upscale(tokens, keys), iou
+        """Pixels and prompts -> what `answer` gives."""
+        return self.answer(self.encode(pixels), points_xy, labels, mask_hint, image_index)
 
 
 def token_bias(labels: Tensor, dtype: torch.dtype, decoder: MaskDecoder) -> Tensor:

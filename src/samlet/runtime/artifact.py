@@ -1,8 +1,10 @@
-"""An exported model on disk: one folder with a manifest and, for a promptable model, four graphs.
+"""An exported model on disk: one folder with a manifest and, for a promptable model, five graphs.
 
     encoder.onnx    pixels → image_embeddings
     projector.onnx  image_embeddings and at most one mask hint → what all prompts of the image share
     decoder.onnx    those and the tokens of P prompts → iou, mask_tokens, and each prompt's image in pieces (`PIECES`)
+    lone.onnx       image_embeddings, at most one hint and the tokens of one prompt → iou, mask_tokens, upscaled: all
+                    that projector and decoder do, quicker for one or two prompts; older artifacts have none
     upscaler.onnx   the pieces and mask_tokens → logits
     manifest.json   the ModelSpec, the precision of the stored weights, the sha256 of each graph
     parity.json     how far the graphs are from the torch model they were made from (for people)
@@ -27,6 +29,7 @@ from samlet.spec import ModelSpec
 
 ENCODER, PROJECTOR, DECODER, UPSCALER = "encoder.onnx", "projector.onnx", "decoder.onnx", "upscaler.onnx"
 GRAPHS = (ENCODER, PROJECTOR, DECODER, UPSCALER)
+LONE = "lone.onnx"
 NETWORK = "network.onnx"
 UPSCALED = "upscaled"  # of what prompts share, the array that the upscaler reads
 PIECES = ("weights", "vectors", "scale")
@@ -40,6 +43,7 @@ class Artifact:
 
     folder: Path
     spec: ModelSpec
+    has_lone: bool = False
 
     @classmethod
     def open(cls, folder: Path) -> Artifact:
@@ -53,19 +57,23 @@ class Artifact:
         except ModelError as error:
             raise BackendError(f"{folder / MANIFEST} is damaged. {error}") from error
         digests = manifest.get("files")
-        for name in graphs_of(spec):
-            _verify(folder / name, digests.get(name) if isinstance(digests, Mapping) else None)
-        return cls(folder, spec)
+        digests = digests if isinstance(digests, Mapping) else {}
+        for name in graphs_of(spec, lone=LONE in digests):
+            _verify(folder / name, digests.get(name))
+        return cls(folder, spec, LONE in digests)
 
 
-def graphs_of(spec: ModelSpec) -> tuple[str, ...]:
-    """The graph files of a model, by its task."""
-    return GRAPHS if spec.task == "promptable" else (NETWORK,)
+def graphs_of(spec: ModelSpec, *, lone: bool) -> tuple[str, ...]:
+    """The graph files of a model, by its task, with the one for lone prompts or without."""
+    if spec.task != "promptable":
+        return (NETWORK,)
+    return (*GRAPHS, LONE) if lone else GRAPHS
 
 
 def manifest_record(folder: Path, spec: ModelSpec, precision: str) -> dict[str, Any]:
     """The content of manifest.json for the graphs that lie in `folder`."""
-    files = {name: sha256_of(folder / name) for name in graphs_of(spec)}
+    names = graphs_of(spec, lone=(folder / LONE).exists())
+    files = {name: sha256_of(folder / name) for name in names}
     return spec.to_json() | {"precision": precision, "files": files}
 
 

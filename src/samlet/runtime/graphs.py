@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from samlet.backend import ArrayMaskLogits
 from samlet.errors import BackendError
-from samlet.runtime.artifact import DECODER, ENCODER, NETWORK, PIECES, PROJECTOR, UPSCALED, UPSCALER, Artifact
-from samlet.runtime.shared import IMAGES_KEPT, Part, Run, SharedOfImages
+from samlet.runtime.artifact import DECODER, ENCODER, LONE, NETWORK, PIECES, PROJECTOR, UPSCALED, UPSCALER, Artifact
+from samlet.runtime.shared import IMAGES_KEPT, LoneImage, Part, Run, SharedOfImages
 from samlet.spec import ModelSpec
 from samlet.tokens import PromptTokens
 
@@ -50,7 +50,7 @@ class GraphBackend(ABC):
         self._threads = default_threads() if threads is None else _checked(threads)
         self._lanes = self._threads or usable_cores()  # runs at the same time; 1 where a GPU shares out each operation
         self._graphs: dict[tuple[str, int], Graph] = {}
-        self._images: SharedOfImages[_Arrays] = SharedOfImages(self._project, images_kept)
+        self._images: SharedOfImages[_Arrays] = SharedOfImages(self._project, images_kept, alone=artifact.has_lone)
         self._lock = Lock()
 
     @classmethod
@@ -91,7 +91,11 @@ class GraphBackend(ABC):
 
         def decode(run: Run[_Arrays], threads: int) -> _Arrays:
             given = {"points_xy": tokens.points_xy[run.rows], "labels": tokens.labels[run.rows]}
-            decoded = self._run(DECODER, given | run.shared, threads)
+            if isinstance(run.shared, LoneImage):
+                decoded = self._run(LONE, given | self._inputs(run.shared), threads)
+                decoded |= _nothing_mixed(len(decoded[UPSCALED]), self.spec.image.channels)
+            else:
+                decoded = self._run(DECODER, given | run.shared, threads) | {UPSCALED: run.shared[UPSCALED]}
             iou[run.rows] = decoded["iou"]
             return decoded
 
@@ -100,8 +104,11 @@ class GraphBackend(ABC):
         side = self.spec.image.low_res
         return ArrayMaskLogits(iou, lambda rows, columns: self._upscale(answers, rows, columns), side)
 
-    def _project(self, embedding: NDArray[np.float32], mask_hint: NDArray[np.float32] | None) -> _Arrays:
-        return self._run(PROJECTOR, {"image_embeddings": embedding, **_hint_inputs(mask_hint, self.spec.image.low_res)})
+    def _project(self, image: LoneImage) -> _Arrays:
+        return self._run(PROJECTOR, self._inputs(image))
+
+    def _inputs(self, image: LoneImage) -> _Arrays:
+        return {"image_embeddings": image.embedding, **_hint_inputs(image.mask_hint, self.spec.image.low_res)}
 
     def _upscale(
         self, answers: Sequence[tuple[Run[_Arrays], _Arrays]], rows: NDArray[np.int64], columns: NDArray[np.int64]
@@ -110,13 +117,13 @@ class GraphBackend(ABC):
         side = self.spec.image.low_res
         masks = np.empty((len(rows), side, side), np.float32)
 
-        def upscale(prompt: tuple[Run[_Arrays], _Arrays, Part], threads: int) -> None:
-            run, decoded, part = prompt
+        def upscale(prompt: tuple[_Arrays, Part], threads: int) -> None:
+            decoded, part = prompt
             inputs = {name: decoded[name][part.places] for name in ("mask_tokens", *PIECES)}
-            shared = {UPSCALED: run.shared[UPSCALED], "columns": columns[part.here]}
-            masks[part.here] = self._run(UPSCALER, inputs | shared, threads)["logits"][0]
+            asked = {UPSCALED: decoded[UPSCALED], "columns": columns[part.here]}
+            masks[part.here] = self._run(UPSCALER, inputs | asked, threads)["logits"][0]
 
-        self._side_by_side(upscale, [(run, decoded, part) for run, decoded in answers for part in run.parts(rows, 1)])
+        self._side_by_side(upscale, [(decoded, part) for run, decoded in answers for part in run.parts(rows, 1)])
         return masks
 
     def _side_by_side(self, work: Callable[[Item, int], Result], items: Sequence[Item]) -> list[Result]:
@@ -162,7 +169,13 @@ def _checked(threads: int) -> int:
 
 
 def _hint_inputs(mask_hint: NDArray[np.float32] | None, side: int) -> dict[str, NDArray[np.float32]]:
-    """The projector's two inputs for a hint [1, L, L]; a graph has no optional inputs."""
+    """The two inputs for a hint [1, L, L]; a graph has no optional inputs."""
     if mask_hint is None:
         return {"mask_hint": np.zeros((1, side, side), np.float32), "has_mask_hint": np.zeros(1, np.float32)}
     return {"mask_hint": mask_hint, "has_mask_hint": np.ones(1, np.float32)}
+
+
+def _nothing_mixed(pixels: int, channels: int) -> _Arrays:
+    """The pieces of one prompt that leave its image as it is."""
+    weights, vectors = np.zeros((1, 1, pixels), np.float32), np.zeros((1, 1, channels), np.float32)
+    return dict(zip(PIECES, (weights, vectors, np.ones_like(weights)), strict=True))

@@ -1,7 +1,8 @@
 """Which prompts run together and what they share, for every backend with the fast decoder.
 
-Prompts of one image share its projected keys and values; they run a few at a time. A backend says how many, how an
-image is projected and how a run is decoded. Arrays are known by their identity, not what is made of them.
+Prompts of one image share its projected keys and values; they run a few at a time. One or two, and each with a mask
+hint, are quicker without: they run alone. A backend says how many run together, how an image is projected and how a run
+is decoded. Arrays are known by their identity, not what is made of them.
 """
 
 from __future__ import annotations
@@ -19,18 +20,30 @@ from samlet.errors import BackendError
 from samlet.tokens import PromptTokens
 
 IMAGES_KEPT = 2  # whose shared arrays, 31 MB each, wait for more prompts
+MOST_ALONE = 2  # prompts of an image that are not worth making those: it takes as long as 3 or 4 prompts save with them
 
 Shared = TypeVar("Shared")
-Project: TypeAlias = Callable[[NDArray[np.float32], "NDArray[np.float32] | None"], Shared]
-"""One embedding [1, C, G, G] and at most one mask hint [1, L, L] → what prompts about that image share."""
+Project: TypeAlias = Callable[["LoneImage"], Shared]
+"""An image → what prompts about it share."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoneImage:
+    """One embedding float32 [1, C, G, G], and the mask hint [1, L, L] of its only prompt, if there is one."""
+
+    embedding: NDArray[np.float32]
+    mask_hint: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
 class Run(Generic[Shared]):
-    """Prompts about one image that the decoder takes at once: their rows, ascending int64 [R], and what they share."""
+    """Prompts about one image that the decoder takes at once: their rows, ascending int64 [R], and what they share.
+
+    A prompt that runs alone has its image itself.
+    """
 
     rows: NDArray[np.int64]
-    shared: Shared
+    shared: Shared | LoneImage
 
     def parts(self, asked: NDArray[np.int64], size: int) -> Iterator[Part]:
         """The prompts of the run whose row is among `asked` [K], at most `size` at a time."""
@@ -57,14 +70,16 @@ class Part:
 class SharedOfImages(Generic[Shared]):
     """Makes what the prompts of an image share, and keeps it for the last `images_kept` images.
 
-    Only for embeddings that cannot change (read-only arrays). Safe to use from many threads.
+    Only for embeddings that cannot change (read-only arrays). Safe to use from many threads. `alone`: whether the
+    backend can decode a prompt with its image itself.
     """
 
-    def __init__(self, project: Project[Shared], images_kept: int = IMAGES_KEPT) -> None:
+    def __init__(self, project: Project[Shared], images_kept: int = IMAGES_KEPT, *, alone: bool = True) -> None:
         if images_kept < 0:
             raise BackendError(f"images_kept is {images_kept}: give 0 or more.")
         self._project = project
         self._images_kept = images_kept
+        self._alone = alone
         self._kept: dict[tuple[int, int], tuple[ref[NDArray[np.float32]], Shared]] = {}
         self._lock = Lock()
 
@@ -76,25 +91,33 @@ class SharedOfImages(Generic[Shared]):
         images = tokens.images
         for image in np.unique(images):
             rows = np.flatnonzero(images == image)
+            embedding = embeddings[image : image + 1]
             if tokens.mask_hint is not None:
                 for row in rows.reshape(-1, 1):
-                    yield Run(row, self._project(embeddings[image : image + 1], tokens.mask_hint[row]))
+                    yield self._lone(row, LoneImage(embedding, tokens.mask_hint[row]))
                 continue
-            shared = self._of(embeddings, int(image))
+            shared = self._kept_of(embeddings, int(image))
+            if shared is None and self._alone and len(rows) <= MOST_ALONE:
+                yield from (self._lone(row, LoneImage(embedding)) for row in rows.reshape(-1, 1))
+                continue
+            shared = self._made_for(embeddings, int(image)) if shared is None else shared
             for some in np.split(rows, range(rows_per_run, len(rows), rows_per_run)):
                 yield Run(some, shared)
 
-    def _of(self, embeddings: NDArray[np.float32], image: int) -> Shared:
-        """What is kept for one image of `embeddings`; made, and kept unless somebody may still write to them."""
-        key = (id(embeddings), image)
+    def _lone(self, row: NDArray[np.int64], image: LoneImage) -> Run[Shared]:
+        return Run(row, image if self._alone else self._project(image))
+
+    def _kept_of(self, embeddings: NDArray[np.float32], image: int) -> Shared | None:
         with self._lock:
-            owner, shared = self._kept.get(key, (None, None))
-        if shared is not None and owner is not None and owner() is embeddings:
-            return shared
-        shared = self._project(embeddings[image : image + 1], None)
+            owner, shared = self._kept.get((id(embeddings), image), (None, None))
+        return shared if owner is not None and owner() is embeddings else None
+
+    def _made_for(self, embeddings: NDArray[np.float32], image: int) -> Shared:
+        """What the prompts of one image share, kept unless somebody may still write to its embedding."""
+        shared = self._project(LoneImage(embeddings[image : image + 1]))
         if not embeddings.flags.writeable:
             with self._lock:
-                self._kept[key] = (ref(embeddings), shared)
+                self._kept[id(embeddings), image] = (ref(embeddings), shared)
                 while len(self._kept) > self._images_kept:
                     self._kept.pop(next(iter(self._kept)))
         return shared

@@ -14,22 +14,24 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from samlet.errors import BackendError
 from samlet.geometry.frames import ImageFrame
 from samlet.models import Sam
 from samlet.models.half import half_encoder
+from samlet.nn.lone_decoder import LoneDecoder, nothing_mixed
 from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
 from samlet.nn.sam import token_bias
 from samlet.reading import in_short
-from samlet.runtime.shared import IMAGES_KEPT, Part, Run, SharedOfImages
+from samlet.runtime.shared import IMAGES_KEPT, LoneImage, Part, Run, SharedOfImages
+from samlet.runtime.weights import OfWeights
 from samlet.spec import ModelSpec
 from samlet.tokens import PromptTokens
 
@@ -46,7 +48,6 @@ CAPTURED_SHAPES = 2  # of pixels; each graph holds the memory of an encoder's ac
 SIDE_BY_SIDE_ON = ("cpu",)
 WARM_UPS = 3  # runs before a capture, in which libraries choose their kernels
 
-Made = TypeVar("Made")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -93,8 +94,8 @@ class TorchBackend:
             module.image_encoder.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stubs
         encoder = [part for part in module.children() if part not in (module.prompt_encoder, module.mask_decoder)]
         decoder = [module.prompt_encoder, module.mask_decoder]
-        self._encoder = _OfWeights(encoder, lambda: _Encoder(module, PRECISIONS[precision]))
-        self._decoder = _OfWeights(decoder, lambda: _Decoder(module, images_kept))
+        self._encoder = OfWeights(encoder, lambda: _Encoder(module, PRECISIONS[precision]))
+        self._decoder = OfWeights(decoder, lambda: _Decoder(module, images_kept))
 
     @torch.inference_mode()
     def encode(self, pixels: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
@@ -113,8 +114,8 @@ class TorchBackend:
         iou = torch.empty(len(tokens), self.spec.mask_tokens, device=self.device)
 
         def answer(run: Run[ImageSide]) -> _Answer:
-            iou[run.rows], mask_tokens, mixture = decoder.decode(run.shared, points_xy[run.rows], labels[run.rows])
-            return _Answer(run, mask_tokens, mixture)
+            iou[run.rows], answered = decoder.decode(run, points_xy[run.rows], labels[run.rows])
+            return answered
 
         answers = self._side_by_side(answer, list(decoder.images.runs(features["image_embeddings"], tokens, size)))
         side = self.spec.image.low_res
@@ -240,28 +241,37 @@ class _Decoder:
         self._module = module
         self._projector = ImageProjector(module.mask_decoder, module.prompt_encoder)
         self._decoder = PromptDecoder(module.mask_decoder)
+        self._lone_decoder = LoneDecoder(module.mask_decoder, module.prompt_encoder)
         self._upscaler = MaskUpscaler(module.mask_decoder)
         self.images: SharedOfImages[ImageSide] = SharedOfImages(self._project, images_kept)
 
-    def _project(self, embedding: NDArray[np.float32], mask_hint: NDArray[np.float32] | None) -> ImageSide:
-        """What prompts about one embedding [1, C, G, G] share, with at most one hint [1, L, L]."""
+    def _project(self, image: LoneImage) -> ImageSide:
+        return self._projector(self._with_dense_prompt(image))
+
+    def _with_dense_prompt(self, image: LoneImage) -> Tensor:
+        """The embedding with its hint, or without: [1, C, G, G]."""
         prompt_encoder, device = self._module.prompt_encoder, self._module.device
-        if mask_hint is None:
+        if image.mask_hint is None:
             dense = prompt_encoder.no_mask(1)
         else:
-            dense = prompt_encoder.embed_mask(to_tensor(mask_hint, device)[:, None])
-        return self._projector(to_tensor(embedding, device) + dense)
+            dense = prompt_encoder.embed_mask(to_tensor(image.mask_hint, device)[:, None])
+        return to_tensor(image.embedding, device) + dense
 
-    def decode(self, shared: ImageSide, points_xy: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Mixture]:
-        """Tokens [P, T, 2], [P, T] of one image → predicted IoU [P, M], mask tokens, each prompt's image in pieces."""
+    def decode(self, run: Run[ImageSide], points_xy: Tensor, labels: Tensor) -> tuple[Tensor, _Answer]:
+        """Tokens [P, T, 2], [P, T] of a run → predicted IoU [P, M], and what masks are made from."""
         sparse = self._module.prompt_encoder.embed_tokens(points_xy, labels)
-        return self._decoder(shared, sparse, token_bias(labels, sparse.dtype, self._module.mask_decoder))
+        bias = token_bias(labels, sparse.dtype, self._module.mask_decoder)
+        if isinstance(run.shared, LoneImage):
+            iou, mask_tokens, upscaled = self._lone_decoder(self._with_dense_prompt(run.shared), sparse, bias)
+            return iou, _Answer(run, mask_tokens, nothing_mixed(upscaled, sparse.shape[-1]), upscaled)
+        iou, mask_tokens, mixture = self._decoder(run.shared, sparse, bias)
+        return iou, _Answer(run, mask_tokens, mixture, run.shared.upscaled)
 
     def upscale(self, answer: _Answer, part: Part) -> Tensor:
         """Logits [S, M, L, L] of some prompts of a run."""
         mixture = Mixture(*(piece[part.places] for piece in answer.mixture))
         every = torch.arange(self._module.mask_decoder.masks, device=mixture.scale.device)
-        return self._upscaler(answer.run.shared.upscaled, mixture, answer.mask_tokens[part.places], every)
+        return self._upscaler(answer.upscaled, mixture, answer.mask_tokens[part.places], every)
 
 
 @dataclass(frozen=True)
@@ -271,44 +281,7 @@ class _Answer:
     run: Run[ImageSide]
     mask_tokens: Tensor
     mixture: Mixture
-
-
-class _OfWeights(Generic[Made]):
-    """Something made of weights, made again once they were moved or changed in place. Safe to use from many threads.
-
-    Changes are seen by torch's own count of them: an optimizer's step, `load_state_dict` and `copy_` are counted, a
-    write through `.data` is not.
-    """
-
-    def __init__(self, modules: Sequence[nn.Module], make: Callable[[], Made]) -> None:
-        self._modules = modules
-        self._make = make
-        self._made: tuple[list[tuple[int, int]], Made] | None = None
-        self._lock = Lock()
-
-    def get(self) -> Made:
-        """It, as the weights are now."""
-        with self._lock:
-            state = _state(self._modules)
-            if self._made is None or self._made[0] != state:
-                self._made = state, self._make()
-            return self._made[1]
-
-
-def _state(modules: Sequence[nn.Module]) -> list[tuple[int, int]]:
-    """Where each weight lies and how often it was changed; one made in inference mode has no count.
-
-    A walk of its own, in a third of the time that `parameters` and `buffers` take: it comes before every click.
-    """
-    parts: list[nn.Module | None] = list(modules)
-    weights: list[Tensor | None] = []
-    while parts:
-        part = parts.pop()
-        if part is not None:
-            parts.extend(part._modules.values())
-            weights.extend(part._parameters.values())
-            weights.extend(part._buffers.values())
-    return [(w.data_ptr(), 0 if w.is_inference() else w._version) for w in weights if w is not None]
+    upscaled: Tensor
 
 
 class TorchMaskLogits:

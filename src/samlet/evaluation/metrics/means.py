@@ -64,7 +64,7 @@ def _by_round(results: Sequence[ImageResult]) -> dict[str, Any]:
     sources, rounds = [source for source, _ in several], list(zip(*(values for _, values in several), strict=True))
     means = [mean_by_group(values, sources) for values in rounds]
     return {
-        "per_source": {source: [of_round[source] for of_round in means] for source in dict.fromkeys(sources)},
+        "per_source": {source: [of_round[source] for of_round in means] for source in sorted(set(sources))},
         "mean_of_sources": [mean(of_round.values()) for of_round in means],
     }
 

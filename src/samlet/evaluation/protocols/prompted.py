@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -110,18 +111,19 @@ class PromptedProtocol(EvaluationProtocol):
     ) -> list[InstanceResult]:
         """A batch's last answers; where there are several rounds, the IoU of each."""
         found: list[InstanceResult] = []
-        reached: list[tuple[float, ...]] = [()] * len(annotations)
+        before: list[list[float]] = [[] for _ in annotations]
         rounds = self.interact(predictor, image, embedding, annotations, watch)
         for number, (interaction, answer) in enumerate(rounds, start=1):
             with watch.time("score"):
                 pairs = list(zip(annotations, interaction.truths, answer.masks, strict=True))
-                if self.rounds > 1:
-                    ious = [mask_iou(mask, truth) for _, truth, mask in pairs]
-                    reached = [(*before, iou) for before, iou in zip(reached, ious, strict=True)]
-                if number == self.rounds:
-                    last = [score(*pair, float(iou)) for pair, iou in zip(pairs, answer.iou, strict=True)]
-                    found = [replace(each, by_round=values) for each, values in zip(last, reached, strict=True)]
-        return found
+                if number < self.rounds:
+                    for ious, (_, truth, mask) in zip(before, pairs, strict=True):
+                        ious.append(mask_iou(mask, truth))
+                else:
+                    found = [score(*pair, float(iou)) for pair, iou in zip(pairs, answer.iou, strict=True)]
+        if self.rounds == 1:
+            return found
+        return [replace(last, by_round=(*ious, last.true_iou)) for last, ious in zip(found, before, strict=True)]
 
     def interact(
         self,
@@ -165,7 +167,7 @@ class PromptedProtocol(EvaluationProtocol):
         pictures = []
         for instance in instances:
             asked = [annotation_of(sample, instance.id)]
-            *_, (interaction, answer) = self.interact(predictor, image, embedding, asked)
+            [(interaction, answer)] = deque(self.interact(predictor, image, embedding, asked), maxlen=1)
             pictures.append(side_by_side(image, interaction.truths[0], answer.masks[0], interaction.prompts()))
         return pictures
 

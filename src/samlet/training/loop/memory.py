@@ -59,8 +59,7 @@ def _decode(student: Sam) -> object:
     channels, grid = student.prompt_encoder.channels, student.prompt_encoder.grid
     embedding = torch.empty(1, channels, grid, grid, requires_grad=True)
     points_xy, labels = torch.empty(1, _TOKENS, 2), torch.empty(1, _TOKENS, dtype=torch.long)
-    _, tokens, keys = student.decode_tokens(embedding, points_xy, labels)
-    return student.upscale(tokens, keys)
+    return student.answer(embedding, points_xy, labels)
 
 
 def _saved_bytes(student: nn.Module, forward: Callable[[], object]) -> int:

@@ -82,6 +82,21 @@ def mobile_sam_slim_stage4() -> FinetuneConfig:
     )
 
 
-STAGES = (mobile_sam_slim_stage1, mobile_sam_slim_stage2, mobile_sam_slim_stage3, mobile_sam_slim_stage4)
+def mobile_sam_slim_stage5() -> FinetuneConfig:
+    """The same with more boxes and less of a hold: on all processors, so in float32."""
+    return replace(mobile_sam_slim_stage4(), steps=160, seed=31, box_share=0.5, held_clicks=1, precision="float32")
+
+
+STAGES = (
+    mobile_sam_slim_stage1,
+    mobile_sam_slim_stage2,
+    mobile_sam_slim_stage3,
+    mobile_sam_slim_stage4,
+    mobile_sam_slim_stage5,
+)
 # A stage begins where the one before it ended, but these with the mean of the weights of others.
-MEANS = {"mobile_sam_slim_stage4": ("mobile_sam_slim_stage2", "mobile_sam_slim_stage2", "mobile_sam_slim_stage3")}
+_START_OF_4 = ("mobile_sam_slim_stage2", "mobile_sam_slim_stage2", "mobile_sam_slim_stage3")
+MEANS = {
+    "mobile_sam_slim_stage4": _START_OF_4,
+    "mobile_sam_slim_stage5": (*_START_OF_4, *["mobile_sam_slim_stage4"] * len(_START_OF_4)),
+}

@@ -94,9 +94,10 @@ class DistillPrompted(Stage):
         points_xy, labels = batch.points_xy, batch.labels
         rounds = []
         for number in range(self._config.rounds):
-            logits, iou = _answer(self.student, embedding, points_xy, labels, batch.image_index)
+            prompts = points_xy, labels, None, batch.image_index
+            logits, iou = self.student.answer(embedding, *prompts)
             with torch.no_grad():
-                wanted, score = _answer(self._teacher[0], batch.embedding, points_xy, labels, batch.image_index)
+                wanted, score = self._teacher[0].answer(batch.embedding, *prompts)
             rounds.append(self._losses(logits, iou, wanted, score, batch.valid))
             if number + 1 < self._config.rounds:
                 mine, its = _best(score, logits.detach(), wanted)
@@ -118,11 +119,6 @@ class DistillPrompted(Stage):
             "dice": self._config.dice_weight * (weight * dice).sum(),
             "iou": self._config.iou_weight * (iou - reached).square().mean(),
         }
-
-
-def _answer(model: Sam, embedding: Tensor, points_xy: Tensor, labels: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-    iou, tokens, keys = model.decode_tokens(embedding, points_xy, labels, None, image)
-    return model.upscale(tokens, keys), iou
 
 
 def _best(score: Tensor, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:

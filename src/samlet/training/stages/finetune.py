@@ -71,9 +71,11 @@ class Finetune(Stage):
         """{"bce", "dice", "iou"} and, if answers are held, "held": scalars, the means of all rounds and prompts."""
         embeddings = self.student.encode(batch.pixels)
         logits, iou = _answer(self.student, embeddings, batch)
-        held = self._held_losses(logits, iou, batch)
-        asked = ~batch.anywhere
-        batch, logits, iou = batch.of(asked), logits[asked], iou[asked]
+        held = {}
+        if self._start is not None:
+            held = {"held": self._held_loss(self._start[0], logits, iou, batch)}
+            asked = ~batch.anywhere
+            batch, logits, iou = batch.of(asked), logits[asked], iou[asked]
         rounds = [self._losses(logits, iou, batch, 0)]
         shown = None
         for turn in range(1, self._config.rounds):
@@ -81,8 +83,7 @@ class Finetune(Stage):
             batch, hinted = self._ask(shown, batch, turn - 1)
             logits, iou = _answer(self.student, embeddings, batch, shown, hinted)
             rounds.append(self._losses(logits, iou, batch, turn))
-        prompts = torch.tensor(float(len(batch.labels)), device=batch.labels.device)
-        weight = prompts / average(prompts)  # of several processes, each prompt of the step counts the same
+        weight = _weight(batch.labels)
         return {name: weight * torch.stack([losses[name] for losses in rounds]).mean() for name in rounds[0]} | held
 
     def _shown(self, logits: Tensor, iou: Tensor, last: Tensor | None, batch: MaskBatch) -> Tensor:
@@ -101,17 +102,16 @@ class Finetune(Stage):
         points_xy, labels = torch.cat([batch.points_xy, clicks_xy], 1), torch.cat([batch.labels, labels], 1)
         return replace(batch, points_xy=points_xy, labels=labels), batch.hints[:, turn] < self._config.hint_share
 
-    def _held_losses(self, logits: Tensor, iou: Tensor, batch: MaskBatch) -> dict[str, Tensor]:
+    def _held_loss(self, start: Sam, logits: Tensor, iou: Tensor, batch: MaskBatch) -> Tensor:
         """How far all masks of lone clicks, and their predicted IoU, are from what the start answers."""
-        if self._start is None:
-            return {}
         lone = _lone(batch)
         batch, logits, iou = batch.of(lone), logits[lone], iou[lone]
-        start = self._start[0].to(logits.device)
+        start.to(logits.device)
         with torch.no_grad():
             wanted, score = _answer(start, start.encode(batch.pixels), batch)
         bce, _ = self._mask_losses(logits, wanted.float().sigmoid(), batch.valid[:, None], batch.spots)
-        return {"held": self._config.bce_weight * bce.mean() + self._config.iou_weight * (iou - score).square().mean()}
+        error = (iou - score).square().mean()
+        return _weight(batch.labels) * (self._config.bce_weight * bce.mean() + self._config.iou_weight * error)
 
     def _losses(self, logits: Tensor, iou: Tensor, batch: MaskBatch, turn: int) -> dict[str, Tensor]:
         """The single mask counts, and of the multimask ones the best (for boxes all, if so configured)."""
@@ -144,9 +144,13 @@ def _answer(
     model: Sam, embeddings: Tensor, batch: MaskBatch, shown: Tensor | None = None, hinted: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """All masks for the prompts, logits [P, 4, L, L], and their predicted IoU [P, 4]."""
-    prompts = batch.points_xy, batch.labels
-    iou, tokens, keys = model.decode_tokens(embeddings, *prompts, shown, batch.image_index, hinted)
-    return model.upscale(tokens, keys), iou
+    return model.answer(embeddings, batch.points_xy, batch.labels, shown, batch.image_index, hinted)
+
+
+def _weight(prompts: Tensor) -> Tensor:
+    """What a mean over these prompts counts: of several processes, each prompt of the step counts the same."""
+    count = torch.tensor(float(len(prompts)), device=prompts.device)
+    return count / average(count)
 
 
 def _boxed(batch: MaskBatch) -> Tensor:
