@@ -28,6 +28,7 @@ from samlet.nn.mask_decoder import MaskDecoder
 from samlet.nn.prompt_encoder import PromptEncoder
 from samlet.nn.two_way_transformer import Attention, TwoWayBlock
 
+PIXELS_AT_ONCE = 512  # of an image that torch upscales on a CPU: their arrays of a megabyte stay in its cache
 HEADS = 8  # of every attention; those between tokens and image have 16 channels each in SAM
 
 
@@ -251,16 +252,26 @@ class MaskUpscaler(nn.Module):
         # The bias joins the product as one more vector, of weight one.
         vectors = torch.cat([mixture.vectors @ self.first, self.first_bias.expand(prompts, 1, -1)], dim=1)
         weights = torch.cat([mixture.weights, torch.ones_like(mixture.scale)], dim=1)
-        pixels = (weights.mT @ vectors).add_(mixture.scale.mT * upscaled)
-        pixels = pixels.reshape(prompts, -1, self.second.shape[0])
-        pixels = F.layer_norm(pixels, self.norm.normalized_shape, self.norm.weight, self.norm.bias, self.norm.eps)
-        pixels = F.gelu(F.gelu(pixels) @ self.second + self.second_bias)
         tokens = zip(self.decoder.output_hypernetworks_mlps, mask_tokens.unbind(1), strict=True)
-        directions = torch.stack([mlp(token) for mlp, token in tokens], dim=1)[:, columns]
-        logits = pixels.reshape(prompts, -1, directions.shape[2]) @ directions.mT
+        directions = torch.stack([mlp(token) for mlp, token in tokens], dim=1)[:, columns].mT
+        if torch.compiler.is_exporting() or upscaled.device.type != "cpu":
+            logits = self._logits(weights, mixture.scale, upscaled, vectors, directions)
+        else:
+            few = PIXELS_AT_ONCE
+            parts = zip(weights.split(few, -1), mixture.scale.split(few, -1), upscaled.split(few), strict=True)
+            logits = torch.cat([self._logits(w, s, u, vectors, directions) for w, s, u in parts], dim=1)
         # From y, x, y in 2, x in 2, y in 2 of that, x in 2 of that, mask to mask, y, x.
         logits = logits.reshape(prompts, side, side, 2, 2, 2, 2, columns.shape[0]).permute(0, 7, 1, 3, 5, 2, 4, 6)
         return logits.reshape(prompts, columns.shape[0], 4 * side, 4 * side)
+
+    def _logits(self, weights: Tensor, scale: Tensor, upscaled: Tensor, vectors: Tensor, directions: Tensor) -> Tensor:
+        """Logits [P, 16 * n, K] of n of the pixels: weights [P, R, n], scale [P, 1, n], upscaled [n, 4 * 64]."""
+        prompts = weights.shape[0]
+        pixels = (weights.mT @ vectors).add_(scale.mT * upscaled)
+        pixels = pixels.reshape(prompts, -1, self.second.shape[0])
+        pixels = F.layer_norm(pixels, self.norm.normalized_shape, self.norm.weight, self.norm.bias, self.norm.eps)
+        pixels = F.gelu(F.gelu(pixels) @ self.second + self.second_bias)
+        return pixels.reshape(prompts, -1, directions.shape[1]) @ directions
 
 
 def _attend_to_image(
