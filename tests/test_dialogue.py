@@ -96,3 +96,21 @@ def test_one_click_with_a_hint_is_answered_as_it_is():
 )
 def test_a_box_comes_first_and_of_the_clicks_a_positive_one(labels, turns):
     assert turns_of(np.array([labels]))[0].tolist() == turns
+
+
+def test_what_is_asked_at_once_is_one_turn():
+    prompts = Prompts.boxes([50, 50, 150, 150], [IN_OBJECT], [1])
+    model = Predictor(ScriptedBackend(script=(mask_of(PART),)))
+    answers = answer(model, model.embed(PHOTO), prompts, "iou", np.array([True]))
+    [(_, labels, hint)] = model.backend.decoded
+    assert sorted(labels[0].tolist()) == [1, 2, 3]
+    assert hint is None
+    np.testing.assert_array_equal(answers.low_res[0] > 0, mask_of(PART))
+
+
+def test_others_have_their_turns_beside_what_is_asked_at_once():
+    prompts = Prompts.stack([Prompts.boxes([50, 50, 150, 150], [IN_OBJECT], [1])] * 2)
+    model = Predictor(ScriptedBackend(script=(mask_of(OBJECT), mask_of(OBJECT, PART))))
+    answer(model, model.embed(PHOTO), prompts, "iou", np.array([True, False]))
+    assert [len(labels) for _, labels, _ in model.backend.decoded] == [2, 1]
+    assert [sorted(labels[0].tolist())[-3:] for _, labels, _ in model.backend.decoded] == [[1, 2, 3]] * 2

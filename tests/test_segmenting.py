@@ -128,6 +128,13 @@ def test_a_box_is_answered_before_its_clicks(model):
     assert labels == [[2, 3], [1, 2, 3]]
 
 
+def test_the_second_look_at_a_click_shows_it_with_the_box_of_its_answer(model):
+    model.segment(PHOTO, points=[[200, 150]])
+    (_, first, _), (_, second, hint) = model.backend.decoded
+    assert [row.tolist() for row in (first[0], second[0])] == [[1, -1], [1, 2, 3]]
+    assert hint is None
+
+
 def test_a_hint_of_the_user_is_not_replaced(model):
     prompts = Prompts.points([[200, 150], [210, 150]]).with_mask_hint(np.ones((256, 256)))
     model.segment(PHOTO, prompts, refine="none")

@@ -35,12 +35,18 @@ class Answers:
         return self.frame.sample_logits(self.low_res[row], window.xyxy, size_hw)
 
 
-def answer(predictor: Predictor, embedding: Embedding, prompts: Prompts, select: Select) -> Answers:
+def answer(
+    predictor: Predictor,
+    embedding: Embedding,
+    prompts: Prompts,
+    select: Select,
+    at_once: NDArray[np.bool_] | None = None,
+) -> Answers:
     """The network's answers, as in a dialogue: one more click a turn, with the last answer as a hint.
 
     The first turn, of a box or one click, takes the best of the candidates; later ones leave no doubt what is meant and
     take the single mask, and change what the click lies in. So more clicks make it better. A hint of the user's own is
-    the last answer already, to all but the last of several clicks.
+    the last answer already, to all but the last of several clicks. Prompts in `at_once`, bool [P], are one turn.
     """
     if prompts.mask_hint is not None:
         clicks = are_clicks(prompts.labels)
@@ -50,8 +56,10 @@ def answer(predictor: Predictor, embedding: Embedding, prompts: Prompts, select:
             low_res[row] = _corrected(prompts.mask_hint[row], low_res[row], click_xy, embedding.frame)
         return Answers(low_res, iou, embedding.frame)
     turns = turns_of(prompts.labels)
+    if at_once is not None:
+        turns[at_once] = 0
     if not turns.any():  # a box or a click each
-        return Answers(*_decoded(predictor, embedding, prompts, turns[:, 0] > 0, select), embedding.frame)
+        return Answers(*_decoded(predictor, embedding, prompts, np.zeros(len(turns), bool), select), embedding.frame)
     side = embedding.frame.low_res
     low_res, iou = np.empty((len(prompts), side, side), np.float32), np.empty(len(prompts), np.float32)
     for turn in range(int(turns.max()) + 1):

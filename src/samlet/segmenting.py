@@ -78,6 +78,10 @@ class _Prompt:
     def negative_xy(self) -> NDArray[np.float64]:
         return self.clicks_xy[self.labels == PointLabel.BACKGROUND]
 
+    @property
+    def is_one_click(self) -> bool:
+        return len(self.clicks_xy) == 1 and not self.corners_xy.size
+
     def within(self, window: Window, box_xyxy: NDArray[np.float64]) -> Prompts:
         """The same question in the pixels of a window, with a box; clicks outside of the window are left out."""
         height, width = window.size_hw
@@ -146,7 +150,9 @@ def _looks(
     for window, rows in merged(windows):
         embedding = predictor.embed(photo[window.top : window.bottom, window.left : window.right])
         prompts = Prompts.stack([asked[row].within(window, boxes[row]) for row in rows])
-        answers = answer(predictor, embedding, prompts, select)
+        # A box that comes from the answer to a click is shown with it: as good as one after the other, a decoding less.
+        one_click = np.array([asked[row].is_one_click for row in rows])
+        answers = answer(predictor, embedding, prompts, select, one_click)
         looks |= {row: _Look(window, answers, place) for place, row in enumerate(rows)}
     return looks
 

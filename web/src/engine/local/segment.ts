@@ -133,7 +133,10 @@ async function secondLook(
   if (high * wide >= framing.most * height * width) return null;
   const { pixels, frame: inWindow } = toPixels(photo, graphs.manifest.image, window);
   const features = await graphs.encode(pixels, inWindow);
-  const { lowRes } = await dialogue(graphs, features, prompt.within(window, box));
+  const asked = prompt.within(window, box);
+  // A box that comes from the answer to a click is shown with it.
+  const oneClick = prompt.clicks.length === 1 && !boxed;
+  const { lowRes } = await (oneClick ? chosen(graphs, features, asked, false) : dialogue(graphs, features, asked));
   return { window, frame: inWindow, lowRes };
 }
 
