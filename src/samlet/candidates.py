@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from samlet.backend import MaskLogits
 from samlet.errors import InputError
-from samlet.spec import ModelSpec
+from samlet.geometry.frames import ImageFrame
+from samlet.spec import ClickRule, ModelSpec
 
 Candidates = Literal["best", "single", "multimask", "every"]
 """Masks of a prompt: the best one, the model's single mask, those of an ambiguous prompt (three in SAM), all it has."""
@@ -54,6 +55,13 @@ def best_columns(
     columns = np.array(spec.multimask)
     best = columns[logits.iou[:, columns].argmax(axis=1)]
     return best if unambiguous is None else np.where(unambiguous, spec.single_column, best)
+
+
+def columns_for_click(logits: MaskLogits, rule: ClickRule, frame: ImageFrame) -> NDArray[np.int64]:
+    """The column [P] of the mask that a model's `ClickRule` takes for each prompt, all of whose masks are made."""
+    height, width = frame.low_res_hw
+    shares = (logits.low_res()[..., :height, :width] > 0).mean(axis=(2, 3))
+    return rule.vote(logits.iou, logits.stability(), shares).argmax(axis=1)
 
 
 def answers(

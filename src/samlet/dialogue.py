@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from samlet.candidates import best_columns
+from samlet.candidates import best_columns, columns_for_click
 from samlet.geometry.corrections import corrected
 from samlet.geometry.frames import ImageFrame
 from samlet.geometry.windows import Window
 from samlet.prompts import PointLabel, Prompts
 
 if TYPE_CHECKING:
-    from samlet.backend import Embedding, MaskLogits
+    from samlet.backend import Embedding
     from samlet.candidates import Select
     from samlet.predictor import Predictor
 
@@ -107,16 +107,29 @@ def _decoded(
     low_res, iou = [], []
     for number, batch in enumerate(prompts.batches(PROMPTS_AT_ONCE)):
         rows = slice(number * PROMPTS_AT_ONCE, (number + 1) * PROMPTS_AT_ONCE)
-        some_low_res, some_iou = _chosen(predictor, predictor.decode(embedding, batch), single[rows], select)
+        some_low_res, some_iou = _chosen(predictor, embedding, batch, single[rows], select)
         low_res.append(some_low_res)
         iou.append(some_iou)
     return np.concatenate(low_res), np.concatenate(iou)
 
 
 def _chosen(
-    predictor: Predictor, logits: MaskLogits, single: NDArray[np.bool_], select: Select
+    predictor: Predictor, embedding: Embedding, prompts: Prompts, single: NDArray[np.bool_], select: Select
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Logits [P, L, L] and predicted IoU [P]: the single mask of a prompt, or the best of its candidates."""
-    columns = np.where(single, predictor.spec.single_column, best_columns(logits, predictor.spec, select))
+    spec = predictor.spec
+    logits = predictor.decode(embedding, prompts)
+    columns = np.where(single, spec.single_column, best_columns(logits, spec, select))
+    ruled = _are_one_click(prompts)
+    if spec.click_rule is not None and select == "iou" and ruled.any():
+        columns = np.where(ruled, columns_for_click(logits, spec.click_rule, embedding.frame), columns)
     kept = logits.keep(np.arange(len(columns)), columns)
     return np.array(kept.low_res()[:, 0]), np.array(kept.iou[:, 0])
+
+
+def _are_one_click(prompts: Prompts) -> NDArray[np.bool_]:
+    """Which prompts are a click on something, and nothing else: bool [P]."""
+    if prompts.mask_hint is not None:
+        return np.zeros(len(prompts), bool)
+    tokens = (prompts.labels >= 0).sum(axis=1)  # a box has two
+    return (tokens == 1) & (prompts.labels == PointLabel.FOREGROUND).any(axis=1)

@@ -12,11 +12,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from samlet.classes import ClassList
 from samlet.errors import ModelError
 from samlet.geometry.windows import WIDE, Framing
 from samlet.reading import shown
 
+Floats = float | NDArray[np.floating[Any]]
 RGB = tuple[float, float, float]
 Fit = Literal["pad", "stretch", "crop", "short_side"]
 Resampling = Literal["bilinear", "bicubic", "opencv_bicubic"]
@@ -37,6 +41,7 @@ VERBS: Mapping[str, str] = {
 WITH_CLASSES = ("classification", "semantic_segmentation")
 _MOST_MASK_TOKENS = 1024  # SAM has 4
 _LEAST_IOU = 1e-3  # some models predict an IoU of 0 or below, or above 1
+_LEAST_SHARE = 1e-4  # an empty mask has no logarithm
 _LARGEST_EXPONENT = 700.0  # of what a float can hold
 
 # What artifacts exported earlier do not state.
@@ -128,7 +133,24 @@ class ThingRule:
         return 1 / (1 + math.exp(min(self.level + self.iou * odds + self.size * math.sqrt(share), _LARGEST_EXPONENT)))
 
 
-Numbers = TypeVar("Numbers", Framing, ThingRule)
+@dataclass(frozen=True)
+class ClickRule:
+    """Which of all masks for one click `segment` takes.
+
+    That of the largest `predicted IoU + stability * its stability - size * ln(its share of the image + 0.0001)`.
+    Predicted IoU alone takes the table for the cup: a large mask is seldom very wrong. Fitted by
+    benchmarks/click_rule.py.
+    """
+
+    stability: float
+    size: float
+
+    def vote(self, iou: Floats, stability: Floats, share: Floats) -> NDArray[np.float64]:
+        """The votes of masks with these predicted IoU, stability and share of the image, each 0..1."""
+        return np.add(iou, self.stability * np.asarray(stability)) - self.size * np.log(np.add(share, _LEAST_SHARE))
+
+
+Numbers = TypeVar("Numbers", Framing, ThingRule, ClickRule)
 
 
 @dataclass(frozen=True)
@@ -171,7 +193,7 @@ class ModelSpec:
     model that is less sure of itself; a `thing_rule` stands in for the latter. `edge_radius` (a share of the photo's
     diagonal) and `edge_eps` are those of the guided filter that lets the photo place the edges of a mask: the sharper
     the model, the smaller the radius. `look` is how close `segment` looks a second time: the smaller the canvas, the
-    more there is to gain.
+    more there is to gain. `click_rule`: which mask `segment` takes for one click; None: of the best predicted IoU.
 
     `mask_tokens` is how many masks a decoder answers with; of these, column `single_column` is the answer to prompts
     that leave no doubt, and `multimask_columns` (None: all others, or the only one) those of ambiguous prompts. `task`:
@@ -196,6 +218,7 @@ class ModelSpec:
     edge_eps: float = 1e-4
     look: Framing = WIDE
     thing_rule: ThingRule | None = None
+    click_rule: ClickRule | None = None
     single_column: int = 0
     multimask_columns: tuple[int, ...] | None = None
     task: Task = "promptable"
@@ -295,6 +318,8 @@ def _later_fields(record: Mapping[str, Any]) -> dict[str, Any]:
         stated["look"] = _numbers(Framing, _take(record, "look", dict))
     if record.get("thing_rule") is not None:
         stated["thing_rule"] = _numbers(ThingRule, _take(record, "thing_rule", dict))
+    if record.get("click_rule") is not None:
+        stated["click_rule"] = _numbers(ClickRule, _take(record, "click_rule", dict))
     columns = _take(record, "multimask_columns", (list, type(None))) if "multimask_columns" in record else None
     classes = record.get("classes")
     return stated | {

@@ -27,11 +27,11 @@ from samlet.geometry.frames import ImageFrame
 from samlet.models import Sam
 from samlet.models.half import half_encoder
 from samlet.nn.lone_decoder import LoneDecoder, nothing_mixed
+from samlet.nn.of_weights import OfWeights
 from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
 from samlet.nn.sam import token_bias
 from samlet.reading import in_short
 from samlet.runtime.shared import IMAGES_KEPT, LoneImage, Part, Run, SharedOfImages
-from samlet.runtime.weights import OfWeights
 from samlet.spec import ModelSpec
 from samlet.tokens import PromptTokens
 

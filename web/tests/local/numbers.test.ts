@@ -3,6 +3,7 @@ import { cleaned, cleanedCode, type Mask } from "../../src/engine/local/clean";
 import { partsOf } from "../../src/engine/local/components";
 import { corrected } from "../../src/engine/local/corrections";
 import { leastStability } from "../../src/engine/local/everything";
+import { vote } from "../../src/engine/local/segment";
 import { ImageFrame, roundEven } from "../../src/engine/local/frame";
 import { boxMean, guidedMask, plainMask } from "../../src/engine/local/guided";
 import { Patch } from "../../src/engine/local/patch";
@@ -74,6 +75,13 @@ describe("masks", () => {
       const manifest = { name: "", image: SPEC, mask_tokens: 4, files: {}, stability_score_thresh: 0.5 };
       expect(leastStability({ ...manifest, thing_rule: rule }, 0.15 * seed, patch)).toBeCloseTo(least_stability, 6);
       expect(leastStability({ ...manifest, thing_rule: null }, 0.15 * seed, patch)).toBe(0.5);
+    });
+  });
+
+  it("get votes as the answer to a click", () => {
+    golden.patches.forEach(({ size, logits, vote: expected }) => {
+      const rule = { stability: 0.3, size: 0.05 };
+      expect(vote(rule, 0.7, lowRes(logits), ImageFrame.of(size, SPEC))).toBeCloseTo(expected, 6);
     });
   });
 

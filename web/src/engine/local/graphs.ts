@@ -15,6 +15,12 @@ export interface Framing {
   readonly most: number;
 }
 
+/** Which mask is taken for one click: `ClickRule` of `samlet.spec`. */
+export interface ClickRule {
+  readonly stability: number;
+  readonly size: number;
+}
+
 /** What a model's manifest says that inference needs. */
 export interface Manifest {
   name: string;
@@ -28,6 +34,7 @@ export interface Manifest {
   edge_eps?: number;
   look?: Framing;
   thing_rule?: { level: number; iou: number; size: number } | null;
+  click_rule?: ClickRule | null;
   files: Record<string, string>;
 }
 

@@ -10,7 +10,7 @@ import { partsOf } from "./components";
 import { corrected } from "./corrections";
 import { type BoxXyxy, clamp, type ImageFrame, type Logits, roundEven, type SizeHw } from "./frame";
 import { guidedMask, plainMask } from "./guided";
-import type { Answer, Features, Framing, Graphs } from "./graphs";
+import type { Answer, ClickRule, Features, Framing, Graphs } from "./graphs";
 import { Patch, stabilityOf } from "./patch";
 import { toPixels } from "./pixels";
 import type { Prompt } from "./prompts";
@@ -21,6 +21,7 @@ import { grown, sizeOf, windowAround } from "./windows";
 const WIDE: Framing = { margin: 0.4, least_of_box: 0.4, least_of_click: 0.33, most: 0.7 };
 const RADIUS_OF_OBJECT = 0.15; // the filter's radius is at most this share of the root of the object's area
 const GRID_SIDE = 512; // twice the network's own resolution
+const LEAST_SHARE = 1e-4; // an empty mask has no logarithm
 const FLOOR = -4; // where all logits are lower there is nothing to refine
 
 /** A mask of the photo, what the model thinks of it, and the logits that a later question may take as a hint. */
@@ -64,9 +65,16 @@ export async function segment(
 
 /** The masks of an ambiguous prompt, best predicted IoU first: upscaling all of them costs hardly more than one. */
 export async function candidatesOf(graphs: Graphs, answer: Answer): Promise<Candidate[]> {
-  const logits = await answer.lowRes(graphs.multimask);
-  const found = graphs.multimask.map((column, k) => ({ iou: answer.iou[column], lowRes: logits[k] }));
-  return found.sort((one, other) => other.iou - one.iou);
+  return bestFirst(await masksOf(answer, graphs.multimask));
+}
+
+async function masksOf(answer: Answer, columns: readonly number[]): Promise<Candidate[]> {
+  const logits = await answer.lowRes(columns);
+  return columns.map((column, k) => ({ iou: answer.iou[column], lowRes: logits[k] }));
+}
+
+function bestFirst(candidates: readonly Candidate[]): Candidate[] {
+  return [...candidates].sort((one, other) => other.iou - one.iou);
 }
 
 /** The mask that answers a prompt which leaves no doubt. */
@@ -110,8 +118,31 @@ async function chosen(
 ): Promise<First> {
   const answer = await graphs.decode(features, prompt, hint);
   if (single) return singleOf(graphs, answer);
-  const candidates = await candidatesOf(graphs, answer);
-  return { ...candidates[0], candidates };
+  const rule = hint === undefined && isOneClick(prompt) ? graphs.manifest.click_rule : undefined;
+  if (!rule) {
+    const candidates = await candidatesOf(graphs, answer);
+    return { ...candidates[0], candidates };
+  }
+  const every = await masksOf(answer, [...answer.iou.keys()]);
+  const votes = every.map(({ iou, lowRes }) => vote(rule, iou, lowRes, features.frame));
+  const best = every[votes.indexOf(Math.max(...votes))];
+  return { ...best, candidates: bestFirst(graphs.multimask.map((column) => every[column])) };
+}
+
+/** Whether a prompt is a click on something and nothing else. */
+function isOneClick(prompt: Prompt): boolean {
+  return prompt.box === null && prompt.clicks.length === 1 && prompt.positive.length === 1;
+}
+
+/** `ClickRule.vote` of `samlet.spec`. */
+export function vote(rule: ClickRule, iou: number, lowRes: Logits, frame: ImageFrame): number {
+  const [rows, columns] = frame.lowResHw;
+  let inside = 0;
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) inside += Number(lowRes.data[row * lowRes.width + column] > 0);
+  }
+  const share = inside / (rows * columns);
+  return iou + rule.stability * stabilityOf(lowRes.data) - rule.size * Math.log(share + LEAST_SHARE);
 }
 
 /** A second answer in a window around the first one, encoded larger; none where the window fills the photo. */
