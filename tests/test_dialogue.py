@@ -8,7 +8,6 @@ from samlet.backend import ArrayMaskLogits
 from samlet.dialogue import answer, turns_of
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
-from samlet.spec import ClickRule
 
 PHOTO = np.full((300, 400, 3), 128, np.uint8)  # 0.64 low-resolution pixels each
 OBJECT, PART, ELSEWHERE = (40, 40, 80, 80), (80, 50, 100, 70), (150, 40, 170, 100)
@@ -117,7 +116,7 @@ def test_others_have_their_turns_beside_what_is_asked_at_once():
     assert [sorted(labels[0].tolist())[-3:] for _, labels, _ in model.backend.decoded] == [[1, 2, 3]] * 2
 
 
-SMALL_FIRST = ClickRule(stability=0.0, size=1.0)
+SMALL_FIRST = replace(SPEC, click_size_penalty=1.0)
 CLICK = Prompts.points([IN_OBJECT])
 QUESTIONS = {
     "a click": (CLICK, "iou", 0.7),
@@ -130,20 +129,20 @@ QUESTIONS = {
 
 
 @pytest.mark.parametrize(("prompts", "select", "iou"), QUESTIONS.values(), ids=QUESTIONS)
-def test_a_models_click_rule_chooses_among_all_masks_of_one_click(prompts, select, iou):
+def test_a_models_penalty_for_size_chooses_among_all_masks_of_one_click(prompts, select, iou):
     """Its discs of 8 pixels, predicted IoU 0.7, win over those of 16 with 0.95."""
-    model = Predictor(FakeBackend(spec=replace(SPEC, click_rule=SMALL_FIRST)))
+    model = Predictor(FakeBackend(spec=SMALL_FIRST))
     embedding = model.embed(PHOTO)
     assert answer(model, embedding, prompts, select).iou == pytest.approx(iou)
 
 
-def test_without_a_click_rule_the_best_predicted_iou_of_an_ambiguous_prompt_counts():
+def test_without_a_penalty_the_best_predicted_iou_of_an_ambiguous_prompt_counts():
     model = Predictor(FakeBackend())
     assert answer(model, model.embed(PHOTO), CLICK, "iou").iou == pytest.approx(0.95)
 
 
 def test_prompts_of_both_kinds_are_chosen_each_by_its_own_rule():
-    model = Predictor(FakeBackend(spec=replace(SPEC, click_rule=SMALL_FIRST)))
+    model = Predictor(FakeBackend(spec=SMALL_FIRST))
     prompts = Prompts.stack([CLICK, Prompts.boxes([60, 60, 160, 130]), CLICK])
     answers = answer(model, model.embed(PHOTO), prompts, "iou")
     assert answers.iou.tolist() == pytest.approx([0.7, 0.95, 0.7])

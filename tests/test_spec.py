@@ -5,15 +5,14 @@ import json
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from samlet.errors import ModelError
 from samlet.geometry.windows import WIDE, Framing
-from samlet.spec import LATER_NUMBERS, Checkpoint, ClickRule, ImageSpec, ModelSpec, ThingRule
+from samlet.spec import LATER_NUMBERS, Checkpoint, ImageSpec, ModelSpec, ThingRule
 
 # manifests of before state none of these
-LATER = {*LATER_NUMBERS, "look", "thing_rule", "click_rule", "single_column", "multimask_columns", "task", "classes"}
+LATER = {*LATER_NUMBERS, "look", "thing_rule", "single_column", "multimask_columns", "task", "classes"}
 
 WIDE_RECORD = dataclasses.asdict(WIDE)
 SPEC = ModelSpec(
@@ -140,23 +139,3 @@ def test_an_impossible_image_spec_is_refused(change):
 
 def test_specs_can_be_keys():
     assert len({SPEC, ModelSpec.from_json(SPEC.to_json())}) == 1
-
-
-CLICK = ClickRule(stability=0.5, size=0.1)
-
-
-def test_the_click_rule_travels_with_the_weights():
-    ruled = replace(SPEC, click_rule=CLICK)
-    record = json.loads(json.dumps(ruled.to_json()))
-    assert ModelSpec.from_json(record) == ruled
-    del record["click_rule"]
-    assert ModelSpec.from_json(record).click_rule is None
-
-
-def test_a_mask_gets_votes_for_its_predicted_iou_for_stability_and_for_being_small():
-    assert CLICK.vote(0.8, 0.6, 1 - 1e-4) == pytest.approx(0.8 + 0.5 * 0.6)
-    assert CLICK.vote(0.8, 0.6, 0.1 - 1e-4) == pytest.approx(0.8 + 0.5 * 0.6 + 0.1 * math.log(10))
-    votes = CLICK.vote(np.array([0.8, 0.8, 0.9]), np.array([0.5, 0.6, 0.5]), np.array([0.2, 0.2, 0.2]))
-    assert votes[0] < votes[1]
-    assert votes[0] < votes[2]
-    assert np.isfinite(CLICK.vote(0.1, 0.0, 0.0))

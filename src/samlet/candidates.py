@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from samlet.backend import MaskLogits
 from samlet.errors import InputError
 from samlet.geometry.frames import ImageFrame
-from samlet.spec import ClickRule, ModelSpec
+from samlet.spec import ModelSpec
 
 Candidates = Literal["best", "single", "multimask", "every"]
 """Masks of a prompt: the best one, the model's single mask, those of an ambiguous prompt (three in SAM), all it has."""
@@ -19,6 +19,7 @@ Candidates = Literal["best", "single", "multimask", "every"]
 Select = Literal["iou", "stability"]
 """How the best is chosen: by predicted IoU, or by how little the mask changes with its threshold."""
 
+LEAST_SHARE = 1e-4  # of the image: an empty mask has no logarithm
 _EARLIER_WORDS: dict[str, Candidates] = {"all": "multimask", "four": "every"}
 
 
@@ -57,11 +58,19 @@ def best_columns(
     return best if unambiguous is None else np.where(unambiguous, spec.single_column, best)
 
 
-def columns_for_click(logits: MaskLogits, rule: ClickRule, frame: ImageFrame) -> NDArray[np.int64]:
-    """The column [P] of the mask that a model's `ClickRule` takes for each prompt, all of whose masks are made."""
+def columns_for_click(logits: MaskLogits, size_penalty: float, frame: ImageFrame) -> NDArray[np.int64]:
+    """The column [P] of the mask that answers one click: of the best predicted IoU, less `size_penalty` for its size.
+
+    See `ModelSpec.click_size_penalty`. All masks of the prompts are made.
+    """
     height, width = frame.low_res_hw
     shares = (logits.low_res()[..., :height, :width] > 0).mean(axis=(2, 3))
-    return rule.vote(logits.iou, logits.stability(), shares).argmax(axis=1)
+    return less_for_size(logits.iou, shares, size_penalty).argmax(axis=1)
+
+
+def less_for_size(iou: NDArray[Any], shares: NDArray[Any], size_penalty: float) -> NDArray[Any]:
+    """The predicted IoU of masks less a penalty for their share of the image."""
+    return iou - size_penalty * np.log(shares + LEAST_SHARE)
 
 
 def answers(

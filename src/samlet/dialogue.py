@@ -120,9 +120,9 @@ def _chosen(
     spec = predictor.spec
     logits = predictor.decode(embedding, prompts)
     columns = np.where(single, spec.single_column, best_columns(logits, spec, select))
-    ruled = _are_one_click(prompts)
-    if spec.click_rule is not None and select == "iou" and ruled.any():
-        columns = np.where(ruled, columns_for_click(logits, spec.click_rule, embedding.frame), columns)
+    one_click = _are_one_click(prompts)
+    if spec.click_size_penalty and select == "iou" and one_click.any():
+        columns = np.where(one_click, columns_for_click(logits, spec.click_size_penalty, embedding.frame), columns)
     kept = logits.keep(np.arange(len(columns)), columns)
     return np.array(kept.low_res()[:, 0]), np.array(kept.iou[:, 0])
 

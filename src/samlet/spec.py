@@ -12,15 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
 from samlet.classes import ClassList
 from samlet.errors import ModelError
 from samlet.geometry.windows import WIDE, Framing
 from samlet.reading import shown
 
-Floats = float | NDArray[np.floating[Any]]
 RGB = tuple[float, float, float]
 Fit = Literal["pad", "stretch", "crop", "short_side"]
 Resampling = Literal["bilinear", "bicubic", "opencv_bicubic"]
@@ -41,12 +37,11 @@ VERBS: Mapping[str, str] = {
 WITH_CLASSES = ("classification", "semantic_segmentation")
 _MOST_MASK_TOKENS = 1024  # SAM has 4
 _LEAST_IOU = 1e-3  # some models predict an IoU of 0 or below, or above 1
-_LEAST_SHARE = 1e-4  # an empty mask has no logarithm
 _LARGEST_EXPONENT = 700.0  # of what a float can hold
 
 # What artifacts exported earlier do not state.
 LATER_SIZES = ("grid", "channels", "low_res", "size_multiple")
-LATER_NUMBERS = ("pred_iou_thresh", "stability_score_thresh", "edge_radius", "edge_eps")
+LATER_NUMBERS = ("pred_iou_thresh", "stability_score_thresh", "edge_radius", "edge_eps", "click_size_penalty")
 
 
 @dataclass(frozen=True)
@@ -133,24 +128,7 @@ class ThingRule:
         return 1 / (1 + math.exp(min(self.level + self.iou * odds + self.size * math.sqrt(share), _LARGEST_EXPONENT)))
 
 
-@dataclass(frozen=True)
-class ClickRule:
-    """Which of all masks for one click `segment` takes.
-
-    That of the largest `predicted IoU + stability * its stability - size * ln(its share of the image + 0.0001)`.
-    Predicted IoU alone takes the table for the cup: a large mask is seldom very wrong. Fitted by
-    benchmarks/click_rule.py.
-    """
-
-    stability: float
-    size: float
-
-    def vote(self, iou: Floats, stability: Floats, share: Floats) -> NDArray[np.float64]:
-        """The votes of masks with these predicted IoU, stability and share of the image, each 0..1."""
-        return np.add(iou, self.stability * np.asarray(stability)) - self.size * np.log(np.add(share, _LEAST_SHARE))
-
-
-Numbers = TypeVar("Numbers", Framing, ThingRule, ClickRule)
+Numbers = TypeVar("Numbers", Framing, ThingRule)
 
 
 @dataclass(frozen=True)
@@ -193,7 +171,9 @@ class ModelSpec:
     model that is less sure of itself; a `thing_rule` stands in for the latter. `edge_radius` (a share of the photo's
     diagonal) and `edge_eps` are those of the guided filter that lets the photo place the edges of a mask: the sharper
     the model, the smaller the radius. `look` is how close `segment` looks a second time: the smaller the canvas, the
-    more there is to gain. `click_rule`: which mask `segment` takes for one click; None: of the best predicted IoU.
+    more there is to gain. `click_size_penalty` times ln(share of the image) is taken off a mask's predicted IoU where
+    `segment` chooses the answer to one click: a large mask is seldom very wrong, so predicted IoU alone takes the table
+    for the cup. Fitted by benchmarks/click_size.py.
 
     `mask_tokens` is how many masks a decoder answers with; of these, column `single_column` is the answer to prompts
     that leave no doubt, and `multimask_columns` (None: all others, or the only one) those of ambiguous prompts. `task`:
@@ -218,7 +198,7 @@ class ModelSpec:
     edge_eps: float = 1e-4
     look: Framing = WIDE
     thing_rule: ThingRule | None = None
-    click_rule: ClickRule | None = None
+    click_size_penalty: float = 0.0
     single_column: int = 0
     multimask_columns: tuple[int, ...] | None = None
     task: Task = "promptable"
@@ -318,8 +298,6 @@ def _later_fields(record: Mapping[str, Any]) -> dict[str, Any]:
         stated["look"] = _numbers(Framing, _take(record, "look", dict))
     if record.get("thing_rule") is not None:
         stated["thing_rule"] = _numbers(ThingRule, _take(record, "thing_rule", dict))
-    if record.get("click_rule") is not None:
-        stated["click_rule"] = _numbers(ClickRule, _take(record, "click_rule", dict))
     columns = _take(record, "multimask_columns", (list, type(None))) if "multimask_columns" in record else None
     classes = record.get("classes")
     return stated | {

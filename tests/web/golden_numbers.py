@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from samlet.candidates import less_for_size
 from samlet.data.labelled import LabelledImage, files_of
 from samlet.dialogue import turns_of
 from samlet.geometry.clean import clean_code
@@ -20,13 +21,12 @@ from samlet.geometry.corrections import corrected
 from samlet.geometry.frames import ImageFrame
 from samlet.geometry.guided_filter import guided_bands, plain_bands
 from samlet.geometry.patches import Patch
-from samlet.geometry.regions import stability_score
 from samlet.geometry.rle import decode, encode, to_counts
 from samlet.geometry.windows import window_around
 from samlet.masks import Mask, MaskSet
 from samlet.preprocess import resize, to_pixels
 from samlet.prompts import Prompts
-from samlet.spec import ClickRule, ImageSpec, ThingRule
+from samlet.spec import ImageSpec, ThingRule
 
 FILE = Path(__file__).parents[2] / "web" / "tests" / "local" / "golden.json"
 SPEC = ImageSpec(canvas=48, prompt_canvas=64, low_res=16)
@@ -115,11 +115,11 @@ def _frame(size_hw: tuple[int, int]) -> dict[str, Any]:
     }
 
 
-def _vote(low_res: np.ndarray, frame: ImageFrame) -> float:
+def _worth(low_res: np.ndarray, frame: ImageFrame) -> float:
     """Of a mask with a predicted IoU of 0.7."""
     height, width = frame.low_res_hw
     share = (low_res[:height, :width] > 0).mean()
-    return float(ClickRule(stability=0.3, size=0.05).vote(0.7, float(stability_score(low_res, offset=1.0)), share))
+    return float(less_for_size(np.array(0.7), share, 0.05))
 
 
 def _patch(size_hw: tuple[int, int], seed: int) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _patch(size_hw: tuple[int, int], seed: int) -> dict[str, Any]:
         "size": size_hw,
         "logits": packed(low_res),
         "least_stability": least,
-        "vote": _vote(low_res, frame),
+        "worth": _worth(low_res, frame),
         "counts": to_counts(rle),
         "text": rle["counts"].decode(),
         "stability": stability,

@@ -3,7 +3,7 @@ import { cleaned, cleanedCode, type Mask } from "../../src/engine/local/clean";
 import { partsOf } from "../../src/engine/local/components";
 import { corrected } from "../../src/engine/local/corrections";
 import { leastStability } from "../../src/engine/local/everything";
-import { vote } from "../../src/engine/local/segment";
+import { lessForSize } from "../../src/engine/local/segment";
 import { ImageFrame, roundEven } from "../../src/engine/local/frame";
 import { boxMean, guidedMask, plainMask } from "../../src/engine/local/guided";
 import { Patch } from "../../src/engine/local/patch";
@@ -78,10 +78,10 @@ describe("masks", () => {
     });
   });
 
-  it("get votes as the answer to a click", () => {
-    golden.patches.forEach(({ size, logits, vote: expected }) => {
-      const rule = { stability: 0.3, size: 0.05 };
-      expect(vote(rule, 0.7, lowRes(logits), ImageFrame.of(size, SPEC))).toBeCloseTo(expected, 6);
+  it("are worth less as the answer to a click, the larger they are", () => {
+    golden.patches.forEach(({ size, logits, worth }) => {
+      const candidate = { iou: 0.7, lowRes: lowRes(logits) };
+      expect(lessForSize(candidate, 0.05, ImageFrame.of(size, SPEC))).toBeCloseTo(worth, 6);
     });
   });
 

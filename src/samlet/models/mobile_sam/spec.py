@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from samlet.geometry.windows import Framing
-from samlet.spec import Checkpoint, ClickRule, ImageSpec, ModelSpec, ThingRule
+from samlet.spec import Checkpoint, ImageSpec, ModelSpec, ThingRule
 
 # For a canvas of 448; the margin of a box is for what one drawn by hand leaves out. Chosen in docs/guides/segment.md.
 CLOSE = Framing(margin=0.1, least_of_box=0.3, least_of_click=0.25, most=0.98)
@@ -43,6 +43,6 @@ MODELS: tuple[ModelSpec, ...] = (
         edge_radius=0.015,
         look=CLOSE,
         thing_rule=ThingRule(level=-0.96, iou=1.42, size=4.2),
-        click_rule=ClickRule(stability=0.2, size=0.04),
+        click_size_penalty=0.04,
     ),
 )

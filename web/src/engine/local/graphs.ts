@@ -15,12 +15,6 @@ export interface Framing {
   readonly most: number;
 }
 
-/** Which mask is taken for one click: `ClickRule` of `samlet.spec`. */
-export interface ClickRule {
-  readonly stability: number;
-  readonly size: number;
-}
-
 /** What a model's manifest says that inference needs. */
 export interface Manifest {
   name: string;
@@ -34,7 +28,7 @@ export interface Manifest {
   edge_eps?: number;
   look?: Framing;
   thing_rule?: { level: number; iou: number; size: number } | null;
-  click_rule?: ClickRule | null;
+  click_size_penalty?: number;
   files: Record<string, string>;
 }
 

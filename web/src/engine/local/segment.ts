@@ -10,7 +10,7 @@ import { partsOf } from "./components";
 import { corrected } from "./corrections";
 import { type BoxXyxy, clamp, type ImageFrame, type Logits, roundEven, type SizeHw } from "./frame";
 import { guidedMask, plainMask } from "./guided";
-import type { Answer, ClickRule, Features, Framing, Graphs } from "./graphs";
+import type { Answer, Features, Framing, Graphs } from "./graphs";
 import { Patch, stabilityOf } from "./patch";
 import { toPixels } from "./pixels";
 import type { Prompt } from "./prompts";
@@ -118,14 +118,14 @@ async function chosen(
 ): Promise<First> {
   const answer = await graphs.decode(features, prompt, hint);
   if (single) return singleOf(graphs, answer);
-  const rule = hint === undefined && isOneClick(prompt) ? graphs.manifest.click_rule : undefined;
-  if (!rule) {
+  const penalty = hint === undefined && isOneClick(prompt) ? (graphs.manifest.click_size_penalty ?? 0) : 0;
+  if (penalty === 0) {
     const candidates = await candidatesOf(graphs, answer);
     return { ...candidates[0], candidates };
   }
   const every = await masksOf(answer, [...answer.iou.keys()]);
-  const votes = every.map(({ iou, lowRes }) => vote(rule, iou, lowRes, features.frame));
-  const best = every[votes.indexOf(Math.max(...votes))];
+  const worth = every.map((candidate) => lessForSize(candidate, penalty, features.frame));
+  const best = every[worth.indexOf(Math.max(...worth))];
   return { ...best, candidates: bestFirst(graphs.multimask.map((column) => every[column])) };
 }
 
@@ -134,15 +134,14 @@ function isOneClick(prompt: Prompt): boolean {
   return prompt.box === null && prompt.clicks.length === 1 && prompt.positive.length === 1;
 }
 
-/** `ClickRule.vote` of `samlet.spec`. */
-export function vote(rule: ClickRule, iou: number, lowRes: Logits, frame: ImageFrame): number {
+/** A predicted IoU less the penalty for the mask's share of the photo: `less_for_size` of `samlet.candidates`. */
+export function lessForSize({ iou, lowRes }: Candidate, penalty: number, frame: ImageFrame): number {
   const [rows, columns] = frame.lowResHw;
   let inside = 0;
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) inside += Number(lowRes.data[row * lowRes.width + column] > 0);
   }
-  const share = inside / (rows * columns);
-  return iou + rule.stability * stabilityOf(lowRes.data) - rule.size * Math.log(share + LEAST_SHARE);
+  return iou - penalty * Math.log(inside / (rows * columns) + LEAST_SHARE);
 }
 
 /** A second answer in a window around the first one, encoded larger; none where the window fills the photo. */

@@ -1,11 +1,11 @@
-"""Fit a model's `ClickRule`: which of its masks for one click in the middle of an object is the object.
+"""Fit a model's `click_size_penalty`: which of its masks for one click in the middle of an object is the object.
 
-    python benchmarks/click_rule.py ../shared/data/train
-    python benchmarks/click_rule.py ../shared/data/val --photos 0 --masks 6
+    python benchmarks/click_size.py ../shared/data/train
+    python benchmarks/click_size.py ../shared/data/val --photos 0 --masks 6
 
-Prints for several weights of stability and size the mean IoU of the masks that are chosen, over sources and over masks,
-in percent; first that of the best predicted IoU among the masks of an ambiguous prompt, then that of the single mask
-and that of the best choice there is. Masks are the network's own, as `predict` gives them.
+Prints for several penalties, and with stability as a second sign, the mean IoU of the masks that are chosen, over
+sources and over masks, in percent; first that of the best predicted IoU among the masks of an ambiguous prompt, then
+that of the single mask and that of the best choice there is. Masks are the network's own, as `predict` gives them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import cyclopts
 import numpy as np
 from numpy.typing import NDArray
 
+from samlet.candidates import less_for_size
 from samlet.cli.tables import print_table
 from samlet.data import Sample, open_folders
 from samlet.evaluation.metrics.overlap import mask_iou
@@ -27,10 +28,9 @@ from samlet.evaluation.selection import Scope, choose_annotated
 from samlet.loading import load
 from samlet.predictor import Predictor
 from samlet.prompts import Prompts
-from samlet.spec import ClickRule
 
 STABILITIES = (0.0, 0.2, 0.4, 0.6)
-SIZES = (0.0, 0.02, 0.03, 0.04, 0.05, 0.06)
+PENALTIES = (0.0, 0.02, 0.03, 0.04, 0.05, 0.06)
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ def main(*data: Path, model: str | None = None, photos: int = 600, masks: int = 
         "single mask": np.full(len(rows), predictor.spec.single_column),
         "best there is": asked.true_iou.argmax(axis=1),
     }
-    rules = [ClickRule(stability, size) for stability in STABILITIES for size in SIZES]
     ruled = {
-        f"stability {rule.stability}, size {rule.size}": rule.vote(asked.iou, asked.stability, asked.share).argmax(
-            axis=1
-        )
-        for rule in rules
+        f"penalty {penalty}, stability {weight}": (
+            less_for_size(asked.iou, asked.share, penalty) + weight * asked.stability
+        ).argmax(axis=1)
+        for weight in STABILITIES
+        for penalty in PENALTIES
     }
     table = [(name, *asked.means(columns)) for name, columns in (known | ruled).items()]
     print(f"{len(rows):,} masks of {len(samples):,} photos")
