@@ -37,12 +37,28 @@ def shared(made):
 
 
 def test_a_few_prompts_run_alone_and_many_share(shared, made):
-    few, many = tokens([1] * MOST_ALONE), tokens([0] * (MOST_ALONE + 2))
+    few, many = tokens([1] * MOST_ALONE), tokens([0] * (MOST_ALONE + 1))
     images = shared()
     assert described(images.runs(EMBEDDINGS, few, 4)) == [([row], "lone") for row in range(MOST_ALONE)]
     assert made == []
     assert described(images.runs(EMBEDDINGS, many, 3)) == [([0, 1, 2], "of image 0"), ([3], "of image 0")]
     assert made == [0]
+
+
+def test_an_image_that_is_asked_about_again_and_again_is_worth_sharing(shared, made):
+    images = shared()
+    asked = [described(images.runs(EMBEDDINGS, tokens([1]), 4)) for _ in range(MOST_ALONE + 2)]
+    assert asked == [[([0], "lone")]] * MOST_ALONE + [[([0], "of image 1")]] * 2
+    assert made == [1]
+    assert described(images.runs(EMBEDDINGS, tokens([0]), 4)) == [([0], "lone")]  # of another image nobody asked
+
+
+@pytest.mark.parametrize("options", [{"images_kept": 0}, {}], ids=["nothing is kept", "it may change"])
+def test_what_cannot_be_kept_is_not_made_for_single_prompts(shared, made, options):
+    images, embeddings = shared(**options), EMBEDDINGS if options else EMBEDDINGS.copy()
+    asked = [described(images.runs(embeddings, tokens([1]), 4)) for _ in range(MOST_ALONE + 2)]
+    assert asked == [[([0], "lone")]] * (MOST_ALONE + 2)
+    assert made == []
 
 
 def test_what_is_there_already_is_shared_by_few_too(shared, made):

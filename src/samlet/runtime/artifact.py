@@ -4,7 +4,7 @@
     projector.onnx  image_embeddings and at most one mask hint → what all prompts of the image share
     decoder.onnx    those and the tokens of P prompts → iou, mask_tokens, and each prompt's image in pieces (`PIECES`)
     lone.onnx       image_embeddings, at most one hint and the tokens of one prompt → iou, mask_tokens, upscaled: all
-                    that projector and decoder do, quicker for one or two prompts; older artifacts have none
+                    that projector and decoder do, quicker for a few prompts; older artifacts have none
     upscaler.onnx   the pieces and mask_tokens → logits
     manifest.json   the ModelSpec, the precision of the stored weights, the sha256 of each graph
     parity.json     how far the graphs are from the torch model they were made from (for people)
