@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "src" / "samlet" / "models" / "shipped"
-LARGEST_SHIPPED_BYTES = 21_000_000  # of each model
+LARGEST_SHIPPED_BYTES = 29_000_000  # of each model
 
 
 @pytest.fixture(scope="module")
