@@ -1,8 +1,9 @@
 """Which prompts run together and what they share, for every backend with the fast decoder.
 
-Prompts of one image share its projected keys and values; they run a few at a time. The first few, and each with a mask
-hint, are quicker without: they run alone. A backend says how many run together, how an image is projected and how a run
-is decoded. Arrays are known by their identity, not what is made of them.
+Prompts of one image share its projected keys and values; they run a few at a time. A few of them, and each with a mask
+hint, are quicker without: they run alone. Nothing but the question decides it, so that it always gets the same bits. A
+backend says how many run together, how an image is projected and how a run is decoded. Arrays are known by their
+identity, not what is made of them.
 """
 
 from __future__ import annotations
@@ -20,8 +21,7 @@ from samlet.errors import BackendError
 from samlet.tokens import PromptTokens
 
 IMAGES_KEPT = 2  # whose shared arrays, 31 MB each, wait for more prompts
-MOST_ALONE = 3  # prompts of an image before those are made, which takes as long as 3 or 4 prompts save with them
-IMAGES_COUNTED = 64  # of which it is known how many prompts ran alone
+MOST_ALONE = 3  # prompts of an image in one question; making those takes as long as 3 or 4 prompts save with them
 
 Shared = TypeVar("Shared")
 Project: TypeAlias = Callable[["LoneImage"], Shared]
@@ -82,7 +82,6 @@ class SharedOfImages(Generic[Shared]):
         self._images_kept = images_kept
         self._alone = alone
         self._kept: dict[tuple[int, int], tuple[ref[NDArray[np.float32]], Shared]] = {}
-        self._ran_alone: dict[tuple[int, int], tuple[ref[NDArray[np.float32]], int]] = {}
         self._lock = Lock()
 
     def runs(self, embeddings: NDArray[np.float32], tokens: PromptTokens, rows_per_run: int) -> Iterator[Run[Shared]]:
@@ -98,43 +97,27 @@ class SharedOfImages(Generic[Shared]):
                 for row in rows.reshape(-1, 1):
                     yield self._lone(row, LoneImage(embedding, tokens.mask_hint[row]))
                 continue
-            shared = self._kept_of(embeddings, int(image))
-            if shared is None and self._may_run_alone(embeddings, int(image), len(rows)):
+            if self._alone and len(rows) <= MOST_ALONE:
                 yield from (self._lone(row, LoneImage(embedding)) for row in rows.reshape(-1, 1))
                 continue
-            shared = self._made_for(embeddings, int(image)) if shared is None else shared
+            shared = self._of(embeddings, int(image))
             for some in np.split(rows, range(rows_per_run, len(rows), rows_per_run)):
                 yield Run(some, shared)
 
     def _lone(self, row: NDArray[np.int64], image: LoneImage) -> Run[Shared]:
         return Run(row, image if self._alone else self._project(image))
 
-    def _may_run_alone(self, embeddings: NDArray[np.float32], image: int, prompts: int) -> bool:
-        """Whether these prompts are among the first of their image; they are counted."""
-        if not self._alone or prompts > MOST_ALONE:
-            return False
-        key = id(embeddings), image
+    def _of(self, embeddings: NDArray[np.float32], image: int) -> Shared:
+        """What is kept for one image of `embeddings`; made, and kept unless somebody may still write to them."""
+        key = (id(embeddings), image)
         with self._lock:
-            owner, before = self._ran_alone.pop(key, (None, 0))
-            count = prompts + (before if owner is not None and owner() is embeddings else 0)
-            if count > MOST_ALONE and self._images_kept and not embeddings.flags.writeable:
-                return False
-            self._ran_alone[key] = ref(embeddings), count
-            while len(self._ran_alone) > IMAGES_COUNTED:
-                self._ran_alone.pop(next(iter(self._ran_alone)))
-        return True
-
-    def _kept_of(self, embeddings: NDArray[np.float32], image: int) -> Shared | None:
-        with self._lock:
-            owner, shared = self._kept.get((id(embeddings), image), (None, None))
-        return shared if owner is not None and owner() is embeddings else None
-
-    def _made_for(self, embeddings: NDArray[np.float32], image: int) -> Shared:
-        """What the prompts of one image share, kept unless somebody may still write to its embedding."""
+            owner, shared = self._kept.get(key, (None, None))
+        if shared is not None and owner is not None and owner() is embeddings:
+            return shared
         shared = self._project(LoneImage(embeddings[image : image + 1]))
         if not embeddings.flags.writeable:
             with self._lock:
-                self._kept[id(embeddings), image] = (ref(embeddings), shared)
+                self._kept[key] = (ref(embeddings), shared)
                 while len(self._kept) > self._images_kept:
                     self._kept.pop(next(iter(self._kept)))
         return shared
