@@ -52,7 +52,7 @@ def test_a_backend_equals_itself(photos):
     assert (parity.embedding, parity.iou, parity.logits, parity.mean_mask_iou) == (0, 0, 0, 1)
     assert parity.violations(STRICT) == []
     assert parity.photos == ["slope.png"]
-    assert len(parity.mask_ious) == 4 * (9 + 3 + 3 + 1)  # every candidate of every trial prompt
+    assert len(parity.mask_ious) == 4 * (1 + 9 + 3 + 3 + 1)  # every candidate of every trial prompt
 
 
 @pytest.mark.parametrize("name", ["embedding", "iou", "logits"])
