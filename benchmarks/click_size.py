@@ -19,7 +19,7 @@ import cyclopts
 import numpy as np
 from numpy.typing import NDArray
 
-from samlet.candidates import less_for_size
+from samlet.candidates import less_for_size, shares_of
 from samlet.cli.tables import print_table
 from samlet.data import Sample, open_folders
 from samlet.evaluation.metrics.overlap import mask_iou
@@ -79,14 +79,13 @@ def main(*data: Path, model: str | None = None, photos: int = 600, masks: int = 
 def _rows(predictor: Predictor, sample: Sample) -> Iterator[tuple[Any, ...]]:
     """Of each annotated mask what `Asked` holds in its row."""
     embedding = predictor.embed(sample.read_image())
-    height, width = embedding.frame.low_res_hw
     for annotation in sample.annotations:
         truth = annotation.to_array()
         (x, y), _ = next_click(truth, np.zeros_like(truth))
         logits = predictor.decode(embedding, Prompts.points([[x, y]]))
-        shares = (logits.low_res()[0, :, :height, :width] > 0).mean(axis=(1, 2))
         reached = [mask_iou(mask > 0, truth) for mask in logits.to_image(embedding.frame)[0]]
-        yield str(sample.source), logits.iou[0], logits.stability()[0], shares, np.array(reached)
+        shares = shares_of(logits, embedding.frame)
+        yield str(sample.source), logits.iou[0], logits.stability()[0], shares[0], np.array(reached)
 
 
 if __name__ == "__main__":

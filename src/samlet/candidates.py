@@ -63,9 +63,13 @@ def columns_for_click(logits: MaskLogits, size_penalty: float, frame: ImageFrame
 
     See `ModelSpec.click_size_penalty`. All masks of the prompts are made.
     """
+    return less_for_size(logits.iou, shares_of(logits, frame), size_penalty).argmax(axis=1)
+
+
+def shares_of(logits: MaskLogits, frame: ImageFrame) -> NDArray[np.float64]:
+    """Which share of the image each mask takes, [P, M]."""
     height, width = frame.low_res_hw
-    shares = (logits.low_res()[..., :height, :width] > 0).mean(axis=(2, 3))
-    return less_for_size(logits.iou, shares, size_penalty).argmax(axis=1)
+    return (logits.low_res()[..., :height, :width] > 0).mean(axis=(2, 3))
 
 
 def less_for_size(iou: NDArray[Any], shares: NDArray[Any], size_penalty: float) -> NDArray[Any]:

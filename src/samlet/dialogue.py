@@ -100,6 +100,12 @@ def are_clicks(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
     return (labels == PointLabel.FOREGROUND) | (labels == PointLabel.BACKGROUND)
 
 
+def are_one_click(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which prompts of labels [P, K] are a click on something, and nothing else: bool [P]."""
+    tokens = (labels != PointLabel.PADDING).sum(axis=1)  # a box has two
+    return (tokens == 1) & (labels == PointLabel.FOREGROUND).any(axis=1)
+
+
 def _decoded(
     predictor: Predictor, embedding: Embedding, prompts: Prompts, single: NDArray[np.bool_], select: Select
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -120,16 +126,8 @@ def _chosen(
     spec = predictor.spec
     logits = predictor.decode(embedding, prompts)
     columns = np.where(single, spec.single_column, best_columns(logits, spec, select))
-    one_click = _are_one_click(prompts)
-    if spec.click_size_penalty and select == "iou" and one_click.any():
+    one_click = are_one_click(prompts.labels)
+    if spec.click_size_penalty and select == "iou" and prompts.mask_hint is None and one_click.any():
         columns = np.where(one_click, columns_for_click(logits, spec.click_size_penalty, embedding.frame), columns)
     kept = logits.keep(np.arange(len(columns)), columns)
     return np.array(kept.low_res()[:, 0]), np.array(kept.iou[:, 0])
-
-
-def _are_one_click(prompts: Prompts) -> NDArray[np.bool_]:
-    """Which prompts are a click on something, and nothing else: bool [P]."""
-    if prompts.mask_hint is not None:
-        return np.zeros(len(prompts), bool)
-    tokens = (prompts.labels >= 0).sum(axis=1)  # a box has two
-    return (tokens == 1) & (prompts.labels == PointLabel.FOREGROUND).any(axis=1)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from samlet.dialogue import Answers, answer, are_clicks
+from samlet.dialogue import Answers, answer, are_clicks, are_one_click
 from samlet.errors import InputError
 from samlet.geometry.clean import clean_code, smoothed
 from samlet.geometry.guided_filter import guided_bands, plain_bands
@@ -58,17 +58,18 @@ class _Prompt:
     clicks_xy: NDArray[np.float64]
     labels: NDArray[np.int64]
     corners_xy: NDArray[np.float64]
+    is_one_click: bool
 
     @classmethod
     def each(cls, prompts: Prompts) -> list[_Prompt]:
         """The rows of `prompts`."""
-        pairs = zip(prompts.points_xy, prompts.labels, strict=True)
-        return [cls._of(points_xy, labels) for points_xy, labels in pairs]
+        rows = zip(prompts.points_xy, prompts.labels, are_one_click(prompts.labels).tolist(), strict=True)
+        return [cls._of(*row) for row in rows]
 
     @classmethod
-    def _of(cls, points_xy: NDArray[np.float64], labels: NDArray[np.int64]) -> _Prompt:
+    def _of(cls, points_xy: NDArray[np.float64], labels: NDArray[np.int64], is_one_click: bool) -> _Prompt:
         click = are_clicks(labels)
-        return cls(points_xy[click], labels[click], points_xy[labels >= PointLabel.BOX_TOP_LEFT])
+        return cls(points_xy[click], labels[click], points_xy[labels >= PointLabel.BOX_TOP_LEFT], is_one_click)
 
     @property
     def positive_xy(self) -> NDArray[np.float64]:
@@ -77,10 +78,6 @@ class _Prompt:
     @property
     def negative_xy(self) -> NDArray[np.float64]:
         return self.clicks_xy[self.labels == PointLabel.BACKGROUND]
-
-    @property
-    def is_one_click(self) -> bool:
-        return len(self.clicks_xy) == 1 and not self.corners_xy.size
 
     def within(self, window: Window, box_xyxy: NDArray[np.float64]) -> Prompts:
         """The same question in the pixels of a window, with a box; clicks outside of the window are left out."""

@@ -94,8 +94,8 @@ STAGES = (
     mobile_sam_slim_stage4,
     mobile_sam_slim_stage5,
 )
-# A stage begins where the one before it ended, but these with the mean of the weights of others.
 _START_OF_4 = ("mobile_sam_slim_stage2", "mobile_sam_slim_stage2", "mobile_sam_slim_stage3")
+# A stage begins where the one before it ended, but these with the mean of the weights of others.
 MEANS = {
     "mobile_sam_slim_stage4": _START_OF_4,
     "mobile_sam_slim_stage5": (*_START_OF_4, *["mobile_sam_slim_stage4"] * len(_START_OF_4)),

@@ -48,6 +48,11 @@ export class Prompt {
     return this.clicks.length === 0 && this.box === null;
   }
 
+  /** Whether it is a click on something and nothing else: `are_one_click` of `samlet.dialogue`. */
+  get isOneClick(): boolean {
+    return this.box === null && this.clicks.length === 1 && this.positive.length === 1;
+  }
+
   /** The question of each turn and the click that is new in it: the box at once, clicks one after the other, a positive one first. */
   turns(): { asked: Prompt; click?: Point }[] {
     const positive = this.labels.indexOf(1);

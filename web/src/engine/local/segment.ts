@@ -118,7 +118,7 @@ async function chosen(
 ): Promise<First> {
   const answer = await graphs.decode(features, prompt, hint);
   if (single) return singleOf(graphs, answer);
-  const penalty = hint === undefined && isOneClick(prompt) ? (graphs.manifest.click_size_penalty ?? 0) : 0;
+  const penalty = hint === undefined && prompt.isOneClick ? (graphs.manifest.click_size_penalty ?? 0) : 0;
   if (penalty === 0) {
     const candidates = await candidatesOf(graphs, answer);
     return { ...candidates[0], candidates };
@@ -127,11 +127,6 @@ async function chosen(
   const worth = every.map((candidate) => lessForSize(candidate, penalty, features.frame));
   const best = every[worth.indexOf(Math.max(...worth))];
   return { ...best, candidates: bestFirst(graphs.multimask.map((column) => every[column])) };
-}
-
-/** Whether a prompt is a click on something and nothing else. */
-function isOneClick(prompt: Prompt): boolean {
-  return prompt.box === null && prompt.clicks.length === 1 && prompt.positive.length === 1;
 }
 
 /** A predicted IoU less the penalty for the mask's share of the photo: `less_for_size` of `samlet.candidates`. */
@@ -165,8 +160,7 @@ async function secondLook(
   const features = await graphs.encode(pixels, inWindow);
   const asked = prompt.within(window, box);
   // A box that comes from the answer to a click is shown with it.
-  const oneClick = prompt.clicks.length === 1 && !boxed;
-  const { lowRes } = await (oneClick ? chosen(graphs, features, asked, false) : dialogue(graphs, features, asked));
+  const { lowRes } = await (prompt.isOneClick ? chosen(graphs, features, asked, false) : dialogue(graphs, features, asked));
   return { window, frame: inWindow, lowRes };
 }
 
