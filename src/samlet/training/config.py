@@ -208,8 +208,10 @@ class FinetuneConfig(PromptedConfig):
 
     `points` (0: every pixel) is how many points of a mask the losses look at, most of them where the mask is
     uncertain; `focal` is the focal loss's power (0: plain BCE). With `boxes_teach_all` a box, which leaves no doubt
-    what is meant, teaches all masks and not the best alone. The parts in `frozen` do not learn; with `lora` above 0,
-    only additions of that rank do.
+    what is meant, teaches all masks and not the best alone. `as_dialogue` asks and answers as `segment` does. With
+    `held_clicks` lone clicks are held to what the start answers, and as many more anywhere in each image; but a mask
+    of the start with a true IoU above `taught_from` learns the truth. The parts in `frozen` do not learn; with `lora`
+    above 0, only additions of that rank do.
     """
 
     stage: ClassVar[str] = "finetune"
@@ -221,6 +223,7 @@ class FinetuneConfig(PromptedConfig):
     boxes_teach_all: bool = False
     as_dialogue: bool = False
     held_clicks: int = 0
+    taught_from: float = 1.0
     frozen: tuple[str, ...] = _option(
         ("prompt_encoder",),
         "A part that stays as it is, image_encoder or mask_decoder; the prompt encoder always does.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -237,6 +239,38 @@ def test_what_a_lone_click_answers_is_held_where_it_was_and_taught_nothing():
     assert totals[-1] < totals[0]
     assert not any(name.startswith("_start") for name in stage.state_dict())
     assert all(parameter.grad is None for parameter in stage._start[0].parameters())
+
+
+def error_of_a_hit(taught_from):
+    """BCE of the masks that hit an object, before and after some steps."""
+    chosen = settings(box_share=0.0, max_clicks=1, held_clicks=1, taught_from=taught_from)
+    batch = batch_for(chosen)
+    stage = Finetune(small_sam(), chosen)
+
+    def answers():
+        return stage.student(batch.pixels, batch.points_xy, batch.labels, None, batch.image_index)[0]
+
+    with torch.no_grad():
+        start = answers()
+    masks = (start[:, 1].roll(4, -1) > 0).float() * ~batch.anywhere[:, None, None]
+    hits = true_iou(start, masks[:, None], batch.valid[:, None]) > 0.5
+    assert hits.any()
+    optimizer = torch.optim.Adam([p for p in stage.parameters() if p.requires_grad], lr=3e-3)
+    for _ in range(6):
+        optimizer.zero_grad()
+        sum(stage(replace(batch, masks=masks)).values()).backward()
+        optimizer.step()
+    with torch.no_grad():
+        after = answers()
+    target = masks[:, None].expand_as(start)[hits]
+    return [nn.functional.binary_cross_entropy_with_logits(logits[hits], target).item() for logits in (start, after)]
+
+
+def test_a_lone_clicks_mask_that_hits_the_object_learns_the_object():
+    before, taught = error_of_a_hit(0.5)
+    _, held = error_of_a_hit(1.0)
+    assert taught < before - 0.02
+    assert held > before - 0.005
 
 
 def test_boxes_and_later_clicks_are_taught_beside_what_is_held():

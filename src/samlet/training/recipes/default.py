@@ -87,12 +87,18 @@ def mobile_sam_slim_stage5() -> FinetuneConfig:
     return replace(mobile_sam_slim_stage4(), steps=160, seed=31, box_share=0.5, held_clicks=1, precision="float32")
 
 
+def mobile_sam_slim_stage6() -> FinetuneConfig:
+    """Longer, on more of the teacher's views; what a lone click hits already it learns to draw."""
+    return replace(mobile_sam_slim_stage5(), steps=400, seed=41, taught_from=0.7)
+
+
 STAGES = (
     mobile_sam_slim_stage1,
     mobile_sam_slim_stage2,
     mobile_sam_slim_stage3,
     mobile_sam_slim_stage4,
     mobile_sam_slim_stage5,
+    mobile_sam_slim_stage6,
 )
 _START_OF_4 = ("mobile_sam_slim_stage2", "mobile_sam_slim_stage2", "mobile_sam_slim_stage3")
 # A stage begins where the one before it ended, but these with the mean of the weights of others.

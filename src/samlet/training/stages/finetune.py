@@ -103,15 +103,22 @@ class Finetune(Stage):
         return replace(batch, points_xy=points_xy, labels=labels), batch.hints[:, turn] < self._config.hint_share
 
     def _held_loss(self, start: Sam, logits: Tensor, iou: Tensor, batch: MaskBatch) -> Tensor:
-        """How far all masks of lone clicks, and their predicted IoU, are from what the start answers."""
+        """How far all masks of lone clicks, and their predicted IoU, are from what the start answers.
+
+        Of its masks that hit the object already, how far they are from the object: so rims gain, and no choice drifts.
+        """
         lone = _lone(batch)
         batch, logits, iou = batch.of(lone), logits[lone], iou[lone]
         start.to(logits.device)
         with torch.no_grad():
             wanted, score = _answer(start, start.encode(batch.pixels), batch)
-        bce, _ = self._mask_losses(logits, wanted.float().sigmoid(), batch.valid[:, None], batch.spots)
+        masks, valid = batch.masks[:, None], batch.valid[:, None]
+        hits = true_iou(wanted, masks, valid) > self._config.taught_from
+        target = torch.where(hits[..., None, None], masks, wanted.float().sigmoid())
+        bce, dice = self._mask_losses(logits, target, valid, batch.spots)
         error = (iou - score).square().mean()
-        return _weight(batch.labels) * (self._config.bce_weight * bce.mean() + self._config.iou_weight * error)
+        loss = self._config.bce_weight * bce.mean() + self._config.dice_weight * (hits * dice).mean()
+        return _weight(batch.labels) * (loss + self._config.iou_weight * error)
 
     def _losses(self, logits: Tensor, iou: Tensor, batch: MaskBatch, turn: int) -> dict[str, Tensor]:
         """The single mask counts, and of the multimask ones the best (for boxes all, if so configured)."""
