@@ -188,17 +188,57 @@ class TestMemory:
 class TestFast:
     def test_clicks_in_what_is_found_are_skipped(self):
         backend, generator = discs(points_per_side=16, fast=True, pred_iou_thresh=0.94)
+        backend.radii = (16, 8, 120, 32)
         seen = []
         masks = generator.generate(DARK, lambda done, total: seen.append((done, total)))
         assert sum(len(points_xy) for points_xy, *_ in backend.decoded) < 256
         assert seen[-1] == (256, 256)
-        assert len(masks) > 10
+        assert masks.to_array().any(axis=0).all()
 
-    def test_what_is_large_explains_nothing(self):
-        backend, generator = discs(points_per_side=8, fast=True, pred_iou_thresh=0.94)
-        backend.radii = (16, 8, 120, 32)
+    def test_a_few_masks_do_not_end_the_search(self):
+        backend, generator = discs(points_per_side=4, fast=True, pred_iou_thresh=0.94)
         generator.generate(DARK)
-        assert sum(len(points_xy) for points_xy, *_ in backend.decoded) == 64
+        assert sum(len(points_xy) for points_xy, *_ in backend.decoded) == 16
+
+    def test_what_nothing_was_found_in_is_searched_whole(self):
+        backend, generator = discs(points_per_side=16, fast=True, pred_iou_thresh=0.99)
+        assert not len(generator.generate(DARK))
+        assert sum(len(points_xy) for points_xy, *_ in backend.decoded) == 256
+
+
+class TestEdges:
+    """A disc that is drawn four pixels to the right of where the photo has it."""
+
+    PHOTO = cv2.circle(np.full((240, 320, 3), 40, np.uint8), (154, 120), 50, (200, 190, 180), -1)
+
+    def masks(self, radius=0.06, **settings):
+        backend = FakeBackend(radii=(40, 40, 40, 40))  # 50 pixels of the photo
+        backend.spec = replace(backend.spec, edge_radius=radius)
+        grids = [np.array([[158 / 320, 0.5]])]
+        settings = {"stability_score_thresh": 0.1, "pred_iou_thresh": 0.6, "point_grids": grids, **settings}
+        return MaskGenerator(Predictor(backend), None, **settings).generate(self.PHOTO)
+
+    def error(self, masks):
+        return 1 - iou(masks[0].to_array(), self.PHOTO[..., 0] > 100)
+
+    def test_outlines_move_to_where_the_photo_has_edges(self):
+        drawn, moved = self.masks(), self.masks(edges=True)
+        assert self.error(moved) < 0.5 * self.error(drawn)
+        assert moved[0].stability == drawn[0].stability
+
+    def test_crops_have_edges_too(self):
+        grids = [np.zeros((0, 2)), np.array([[0.5, 0.5]])]
+        drawn, moved = (self.masks(crop_n_layers=1, point_grids=grids, edges=edges) for edges in (False, True))
+        assert len(moved) == len(drawn) > 0
+        assert any(new.rle != old.rle for new, old in zip(moved, drawn, strict=True))
+
+    def test_a_model_without_a_radius_draws_as_it_does(self):
+        assert self.error(self.masks(0.0, edges=True)) == pytest.approx(self.error(self.masks()), abs=0.01)
+
+    def test_a_mask_without_a_pixel_stays(self):
+        backend = FakeBackend(radii=(0, 0, 0, 0))
+        empty = MaskGenerator(Predictor(backend), 2, pred_iou_thresh=0, stability_score_thresh=0, edges=True)
+        assert all(mask.to_array().sum() <= 1 for mask in empty.generate(DARK))
 
 
 class TestOverlaps:

@@ -20,11 +20,14 @@ from samlet.backend import Embedding
 from samlet.errors import InputError
 from samlet.geometry.boxes import near_crop_edge, nms, uncrop_boxes
 from samlet.geometry.clean import clean_code
+from samlet.geometry.edges import Edges, Grid
 from samlet.geometry.overlaps import mask_nms, visible_parts
 from samlet.geometry.patches import Patch
 from samlet.geometry.points import build_layer_grids, coarse_to_fine, crop_boxes, uncrop_points
-from samlet.geometry.rle import Rle, area, to_box
+from samlet.geometry.rle import Rle, area, encode_bands, to_box
 from samlet.geometry.run_regions import remove_small_regions
+from samlet.geometry.tally import Tally
+from samlet.geometry.windows import Window
 from samlet.images import ImageSource, read_image
 from samlet.masks import Mask, MaskSet
 from samlet.predictor import Predictor
@@ -38,9 +41,9 @@ Progress: TypeAlias = Callable[[int, int], None]
 BYTES_PER_LOW_RES_PIXEL = 64
 # Half of the memory budget is for clicks in flight, half for masks that wait for the end.
 SHARE_IN_FLIGHT = 0.5
-FAST_STRIDE = 4
-# In fast mode a click that lies in a confident mask of at most this share of the image is not tried.
-EXPLAINED_SHARE = 1 / 16
+FAST_STRIDE = 8
+# In fast mode a click is not tried where masks of so many others lie: chosen in docs/performance.md.
+ENOUGH_CLICKS = 8
 # Of a grid of 1,024 a side the clicks alone take hours; layer 6 has 4,096 crops. Thresholds above 1 switch masks off.
 _BOUNDS = {
     "points_per_side": (1, 1024),
@@ -112,14 +115,15 @@ class MaskGenerator:
     `points_per_batch` at a time. `crop_n_layers` adds layers of 4, 16, … crops that overlap by `crop_overlap_ratio` of
     the short side, their grids `crop_n_points_downscale_factor`^layer coarser. A mask needs predicted IoU >
     `pred_iou_thresh` and stability >= `stability_score_thresh` (0 switches a test off, None is the model's own, which
-    for stability may be a `ThingRule`);
-    `box_nms_thresh` and `crop_nms_thresh` are for duplicates; holes and islands under `min_mask_region_area` pixels go.
+    for stability may be a `ThingRule`); `box_nms_thresh` and `crop_nms_thresh` are for duplicates; holes and islands
+    under `min_mask_region_area` pixels go.
 
     Beyond SAM's: `memory_budget` (bytes above the model and the image) lowers `points_per_batch`. `fast` tries a coarse
-    grid first and leaves out clicks in what it explains: other masks than the exact mode's, see docs/performance.md.
+    grid first and leaves out clicks where it found things often enough: fewer masks, see docs/performance.md.
     `mask_nms_thresh` removes duplicates by the masks' own IoU, `containment_thresh` masks of which more than that
     share lies inside a better one; `disjoint` gives each pixel to the smallest mask over it. `clean` removes islands
     and fills holes by their share of the mask and the image (`samlet.geometry.clean`); the part that was clicked stays.
+    `edges` moves outlines to where the photo has edges, as `Predictor.segment` does.
     """
 
     predictor: Predictor
@@ -141,6 +145,7 @@ class MaskGenerator:
     containment_thresh: float | None = None
     disjoint: bool = False
     clean: bool = False
+    edges: bool = False
 
     def __post_init__(self) -> None:
         if (self.points_per_side is None) == (self.point_grids is None):
@@ -216,12 +221,13 @@ class MaskGenerator:
     def _segment_crop(self, image: NDArray[np.uint8], crop: _Crop, advance: Callable[[int], None]) -> list[_Candidate]:
         """The masks of one crop that pass the filters and are not duplicates of one another."""
         x0, y0, x1, y1 = crop.box_xyxy
-        embedding = self.predictor.embed(image[y0:y1, x0:x1])
-        explained = np.zeros(embedding.frame.low_res_hw, bool)
+        pixels = image[y0:y1, x0:x1]
+        embedding = self.predictor.embed(pixels)
+        tally = Tally.over(embedding.frame.low_res_hw)
         found: list[_Sketch] = []
         waiting_bytes = 0
         for clicks in self._levels(len(crop.points_xy)):
-            left = clicks[~_lie_in(crop.points_xy[clicks], explained, crop)]
+            left = clicks[tally.at(crop.points_xy[clicks], embedding.frame.size_hw) < ENOUGH_CLICKS]
             if len(left) < len(clicks):
                 advance(len(clicks) - len(left))
             batches = [left[i : i + self._clicks_per_batch] for i in range(0, len(left), self._clicks_per_batch)]
@@ -231,12 +237,14 @@ class MaskGenerator:
                     waiting_bytes += sketch.patch.logits.nbytes if sketch.patch else 0
                     short = waiting_bytes > self.memory_budget * (1 - SHARE_IN_FLIGHT)
                     if self.fast and sketch.patch:
-                        _explain(explained, sketch.patch)
-                    found.append(replace(sketch, patch=None, answer=self._answer(sketch, crop)) if short else sketch)
+                        tally.add(sketch.click, sketch.patch)
+                    found.append(
+                        replace(sketch, patch=None, answer=self._answer(sketch, pixels, crop)) if short else sketch
+                    )
                 advance(len(batch))
         boxes_xyxy = np.array([sketch.box_xyxy for sketch in found], np.float32).reshape(-1, 4)
         scores = np.array([sketch.iou for sketch in found], np.float32)
-        return [self._finish(found[index], crop) for index in nms(boxes_xyxy, scores, self.box_nms_thresh)]
+        return [self._finish(found[index], pixels, crop) for index in nms(boxes_xyxy, scores, self.box_nms_thresh)]
 
     @property
     def _bytes_per_click(self) -> int:
@@ -279,16 +287,31 @@ class MaskGenerator:
             return estimate >= threshold
         return patch.stability(self.stability_score_offset) >= threshold
 
-    def _answer(self, sketch: _Sketch, crop: _Crop) -> tuple[Rle, float]:
+    def _answer(self, sketch: _Sketch, pixels: NDArray[np.uint8], crop: _Crop) -> tuple[Rle, float]:
         """Code at the size of the image, and stability."""
         if sketch.answer is not None:
             return sketch.answer
         assert sketch.patch is not None  # one of the two is there
-        return sketch.patch.answer(self.stability_score_offset, crop.box_xyxy[:2], crop.image_hw)
+        code, stability = sketch.patch.answer(self.stability_score_offset, crop.box_xyxy[:2], crop.image_hw)
+        if not self.edges or sketch.patch.box_xyxy is None:
+            return code, stability
+        moved = self._at_edges(sketch.patch, sketch.patch.box_xyxy, pixels, crop)
+        return (moved if area(moved) else code), stability
 
-    def _finish(self, sketch: _Sketch, crop: _Crop) -> _Candidate:
+    def _at_edges(
+        self, patch: Patch, low_res_box_xyxy: tuple[int, int, int, int], pixels: NDArray[np.uint8], crop: _Crop
+    ) -> Rle:
+        """The mask with its outline where the crop has edges; of something tiny nothing may be left."""
+        spec, size_hw = self.predictor.spec, patch.frame.size_hw
+        edges = Edges(spec.edge_radius, spec.edge_eps)
+        window = edges.surroundings(Window(*patch.frame.reach_of(low_res_box_xyxy)), size_hw)
+        logits = patch.sample(window.xyxy, Grid.over(window.size_hw).size_hw)
+        corner_xy = crop.box_xyxy[0] + window.left, crop.box_xyxy[1] + window.top
+        return encode_bands(edges.bands(logits, pixels, window), corner_xy, crop.image_hw)
+
+    def _finish(self, sketch: _Sketch, pixels: NDArray[np.uint8], crop: _Crop) -> _Candidate:
         """The mask of a sketch that stays."""
-        code, stability = self._answer(sketch, crop)
+        code, stability = self._answer(sketch, pixels, crop)
         x, y = uncrop_points(crop.points_xy[sketch.click], crop.box_xyxy)
         mask = Mask(
             rle=code,
@@ -316,25 +339,6 @@ class MaskGenerator:
         cleaned = [_clean(candidate, self.min_mask_region_area) for candidate in found]
         untouched = [float(new is old) for new, old in zip(cleaned, found, strict=True)]
         return _suppress(cleaned, untouched, max(self.box_nms_thresh, self.crop_nms_thresh))
-
-
-def _lie_in(points_xy: NDArray[np.float64], explained: NDArray[np.bool_], crop: _Crop) -> NDArray[np.bool_]:
-    """Which points [K, 2] (crop pixels) lie where a map of the crop is true."""
-    _, _, width, height = crop.box_xywh
-    rows, columns = explained.shape
-    return explained[
-        (points_xy[:, 1] * rows / height).astype(int).clip(0, rows - 1),
-        (points_xy[:, 0] * columns / width).astype(int).clip(0, columns - 1),
-    ]
-
-
-def _explain(explained: NDArray[np.bool_], patch: Patch) -> None:
-    """Add a mask to the map of what needs no more clicks, unless it is large: large things have parts."""
-    inside = patch.logits > 0
-    if np.count_nonzero(inside) <= EXPLAINED_SHARE * explained.size:
-        x, y = patch.corner_xy
-        part = explained[y : y + inside.shape[0], x : x + inside.shape[1]]
-        part |= inside[: part.shape[0], : part.shape[1]]
 
 
 def _counter(progress: Progress | None, total: int) -> Callable[[int], None]:

@@ -1,13 +1,11 @@
 """The verb for people, `Predictor.segment`: an answer, a second look at it, edges where the photo has them, no specks.
 
 `predict` is the network's own answer and stays it. Here an answer is worked on as logits over a small grid around the
-object (`GRID_SIDE`), so that a large photo costs little more than a small one. What each step gains and costs is
-measured in docs/guides/segment.md.
+object (`samlet.geometry.edges`). What each step gains and costs is measured in docs/guides/segment.md.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 from samlet.dialogue import Answers, answer, are_clicks, are_one_click
 from samlet.errors import InputError
 from samlet.geometry.clean import clean_code, smoothed
-from samlet.geometry.guided_filter import guided_bands, plain_bands
+from samlet.geometry.edges import Edges, Grid
 from samlet.geometry.patches import Patch
 from samlet.geometry.regions import stability_score
 from samlet.geometry.rle import Rle, decode, encode, encode_bands, encode_window
@@ -34,10 +32,7 @@ if TYPE_CHECKING:
 Refine = Literal["auto", "none", "edges", "look"]
 REFINE: tuple[Refine, ...] = ("auto", "none", "edges", "look")
 
-# Chosen on training photos; docs/guides/segment.md has the measurements.
-RADIUS_OF_OBJECT = 0.15  # the filter's radius is at most this share of the root of the object's area
 MOST_SMOOTH = 0.2  # of the root of the mask's area: more turns everything into a blob
-GRID_SIDE = 512  # twice the network's own resolution
 FLOOR = -4.0  # where all logits are lower (a probability below 2 %) there is nothing to refine
 STABILITY_OFFSET = 1.0
 
@@ -117,7 +112,7 @@ def segment(
             code = _cleaned(code, prompt, smooth) if clean else code
         else:
             radius = 0.0 if refine == "look" else predictor.spec.edge_radius
-            edges = _Edges(radius, predictor.spec.edge_eps)
+            edges = Edges(radius, predictor.spec.edge_eps)
             code, stability = _refined(photo, first, row, looks.get(row), edges, prompt if clean else None, smooth)
         masks.append(Mask(rle=code, iou=float(first.iou[row]), stability=stability, prompt_index=row))
     return MaskSet(masks, first.frame.size_hw, first.low_res)
@@ -162,17 +157,16 @@ def _box_of(first: Answers, row: int, prompt: _Prompt) -> NDArray[np.float64] | 
     if prompt.corners_xy.size:
         return prompt.corners_xy.reshape(4)
     height, width = first.frame.size_hw
-    step_px = max(1.0, max(height, width) / GRID_SIDE)
-    size_hw = max(1, round(height / step_px)), max(1, round(width / step_px))
-    logits = first.sample(row, Window(0, 0, width, height), size_hw)
+    grid = Grid.over((height, width))
+    logits = first.sample(row, Window(0, 0, width, height), grid.size_hw)
     count, parts, statistics, _ = cv2.connectedComponentsWithStats((logits > 0).view(np.uint8), connectivity=8)
     if count < 2:
         return None
-    columns, rows = (prompt.positive_xy / step_px).astype(int).T
-    hit = set(parts[rows.clip(0, size_hw[0] - 1), columns.clip(0, size_hw[1] - 1)].tolist()) - {0}
+    columns, rows = (prompt.positive_xy / grid.step_px).astype(int).T
+    hit = set(parts[rows.clip(0, grid.size_hw[0] - 1), columns.clip(0, grid.size_hw[1] - 1)].tolist()) - {0}
     chosen = sorted(hit) or [1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())]
     left, top, across, down, _ = statistics[chosen].T
-    box = np.array([left.min(), top.min(), (left + across).max(), (top + down).max()]) * step_px
+    box = np.array([left.min(), top.min(), (left + across).max(), (top + down).max()]) * grid.step_px
     return np.minimum(box, [width, height, width, height])
 
 
@@ -182,23 +176,12 @@ def _around(box_xyxy: NDArray[np.float64], points_xy: NDArray[np.float64]) -> ND
     return np.concatenate([corners.min(axis=0), corners.max(axis=0)])
 
 
-@dataclass(frozen=True)
-class _Edges:
-    """The guided filter of a model: radius as a share of the photo's diagonal (0: none) and eps."""
-
-    radius: float
-    eps: float
-
-    def radius_px(self, photo_hw: tuple[int, int], area_px: float) -> float:
-        return min(self.radius * math.hypot(*photo_hw), RADIUS_OF_OBJECT * area_px**0.5)
-
-
 def _refined(
     photo: NDArray[np.uint8],
     first: Answers,
     row: int,
     look: _Look | None,
-    edges: _Edges,
+    edges: Edges,
     prompt: _Prompt | None,
     smooth: float,
 ) -> tuple[Rle, float]:
@@ -206,19 +189,12 @@ def _refined(
     size_hw = first.frame.size_hw
     window = look.window if look else _surroundings(first, row, edges)
     height, width = window.size_hw
-    step_px = max(1.0, max(height, width) / GRID_SIDE)
-    grid_hw = max(1, round(height / step_px)), max(1, round(width / step_px))
+    grid_hw = Grid.over(window.size_hw).size_hw
     logits = first.sample(row, window, grid_hw)
     if look:
         logits = (logits + look.answers.sample(look.row, Window(0, 0, width, height), grid_hw)) * np.float32(0.5)
     stability = float(stability_score(logits, offset=STABILITY_OFFSET))
-    radius = round(edges.radius_px(size_hw, np.count_nonzero(logits > 0) * step_px**2) / step_px)
-    if radius:
-        probability = (1 / (1 + np.exp(-logits.clip(-30, 30)))).astype(np.float32, copy=False)
-        part = photo[window.top : window.bottom, window.left : window.right]
-        bands = guided_bands(probability, part, radius, edges.eps)
-    else:
-        bands = plain_bands(logits, window.size_hw)
+    bands = edges.bands(logits, photo, window)
     corner_xy = window.left, window.top
     if prompt is None or not smooth:
         code = encode_bands(bands, corner_xy, size_hw)
@@ -228,14 +204,12 @@ def _refined(
     return code if prompt is None else clean_code(code, prompt.positive_xy, prompt.negative_xy), stability
 
 
-def _surroundings(first: Answers, row: int, edges: _Edges) -> Window:
+def _surroundings(first: Answers, row: int, edges: Edges) -> Window:
     """The part of the photo in which an answer may have pixels, and as much around it as the filter sees."""
     patch = Patch.cut(first.low_res[row], first.frame, FLOOR)
-    height, width = first.frame.size_hw
     if patch.box_xyxy is None:
         return Window(0, 0, 1, 1)
-    window = Window(*first.frame.reach_of(patch.box_xyxy))
-    return window.grown(1 + math.ceil(2 * edges.radius * math.hypot(height, width)), (height, width))
+    return edges.surroundings(Window(*first.frame.reach_of(patch.box_xyxy)), first.frame.size_hw)
 
 
 def _cleaned(code: Rle, prompt: _Prompt, smooth: float) -> Rle:

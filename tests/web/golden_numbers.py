@@ -21,7 +21,9 @@ from samlet.geometry.corrections import corrected
 from samlet.geometry.frames import ImageFrame
 from samlet.geometry.guided_filter import guided_bands, plain_bands
 from samlet.geometry.patches import Patch
+from samlet.geometry.points import coarse_to_fine
 from samlet.geometry.rle import decode, encode, to_counts
+from samlet.geometry.tally import Tally
 from samlet.geometry.windows import window_around
 from samlet.masks import Mask, MaskSet
 from samlet.preprocess import resize, to_pixels
@@ -62,6 +64,11 @@ def numbers() -> dict[str, Any]:
         "pixels": _pixels(),
         "frames": [_frame(size_hw) for size_hw in SIZES_HW],
         "patches": [_patch(size_hw, seed) for seed, size_hw in enumerate(SIZES_HW)],
+        "tallies": [_tally(size_hw) for size_hw in SIZES_HW],
+        "levels": [
+            [per_side, stride, [level.tolist() for level in coarse_to_fine(per_side, stride)]]
+            for per_side, stride in ((1, 8), (3, 8), (16, 8), (20, 4))
+        ],
         "samples": [_sample((0, 0, 45, 30), (30, 45)), _sample((7, 3, 40, 29), (13, 17))],
         "guided": [_guided(*case) for case in GUIDED],
         "plain": _plain(),
@@ -99,6 +106,19 @@ def _pixels() -> dict[str, Any]:
         "window": [10, 5, 43, 59],
         "of_window": packed(to_pixels(image[5:59, 10:43], SPEC)[0]),
     }
+
+
+def _tally(size_hw: tuple[int, int]) -> dict[str, Any]:
+    """Of four masks of two clicks, at each place of a grid."""
+    frame = ImageFrame(size_hw, SPEC.canvas, SPEC.prompt_canvas, SPEC.low_res)
+    tally = Tally.over(frame.low_res_hw)
+    masks = [logits(SPEC.low_res, seed) for seed in range(4)]
+    for number, low_res in enumerate(masks):
+        tally.add(number // 2, Patch.cut(low_res, frame, -1.0))
+    height, width = size_hw
+    points = [[x, y] for x in np.linspace(0, width, 7) for y in np.linspace(0, height, 5)]
+    counts = tally.at(np.array(points), size_hw).tolist()
+    return {"size": size_hw, "logits": [packed(mask) for mask in masks], "points": points, "counts": counts}
 
 
 def _frame(size_hw: tuple[int, int]) -> dict[str, Any]:

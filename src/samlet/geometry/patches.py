@@ -19,6 +19,7 @@ from samlet.geometry.rle import Rle, encode_bands, encode_window
 
 # Of the estimate of stability: see docs/performance.md for how often it errs.
 MARGIN, MARGIN_OF_ONE_PIXEL = 0.005, 1.0
+BEYOND = -4.0  # a probability of 2 %
 REACH = 3  # low-resolution pixels around the mask that the two bilinear steps can see, and one more
 
 
@@ -98,6 +99,13 @@ class Patch:
             return self._box_within(box) or (0, 0, 0, 0)
         found = [edge[side] for side, edge in enumerate(edges) if edge is not None]
         return found[0], found[1], found[2], found[3]
+
+    def sample(self, window_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int]) -> NDArray[np.float32]:
+        """`ImageFrame.sample_logits`, where the logits beyond the patch are `BEYOND`: float32 [h, w]."""
+        low_res = np.full((self.frame.low_res, self.frame.low_res), BEYOND, np.float32)
+        x, y = self.corner_xy
+        low_res[y : y + self.logits.shape[0], x : x + self.logits.shape[1]] = self.logits
+        return self.frame.sample_logits(low_res, window_xyxy, size_hw)
 
     def answer(
         self, offset: float, origin_xy: tuple[int, int] = (0, 0), size_hw: tuple[int, int] | None = None

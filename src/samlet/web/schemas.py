@@ -61,7 +61,7 @@ class EverythingAsk(_Body):
     points_per_side: int = Field(default=32, ge=1, le=64, description="Clicks in a row of the grid.")
     pred_iou_thresh: Threshold | None = Field(default=None, description="Least predicted IoU; default: the model's.")
     stability_score_thresh: Threshold | None = Field(default=None, description="Least stability; default: the model's.")
-    fast: bool = Field(default=False, description="Leave out clicks in what a coarse grid explains.")
+    fast: bool = Field(default=True, description="Leave out clicks where things were found often enough.")
 
 
 class ProjectImage(_Body):

@@ -87,7 +87,7 @@ class Service:
         self, kept: EmbeddedPhoto, options: dict[str, Any], progress: Progress, stop: Event
     ) -> Future[dict[str, Any]]:
         """All masks of an image; `stop` ends it early (StopAskedError). InputError for options that make no sense."""
-        generator = MaskGenerator(self.model, clean=True, points_per_batch=CLICKS_BETWEEN_STOPS, **options)
+        generator = MaskGenerator(self.model, clean=True, edges=True, points_per_batch=CLICKS_BETWEEN_STOPS, **options)
         return self._everything_lane.submit(partial(self._everything, generator, kept, progress, stop))
 
     def warm_up(self) -> None:

@@ -7,7 +7,7 @@ import type { Photo } from "../../src/engine/local/resize";
 type Case = any;
 
 export const golden = JSON.parse(readFileSync(new URL("golden.json", import.meta.url), "utf8")) as {
-  [name in "resized" | "frames" | "patches" | "samples" | "guided" | "cleaned" | "corrected" | "windows" | "tokens"]: Case[];
+  [name in "resized" | "frames" | "patches" | "samples" | "guided" | "cleaned" | "corrected" | "windows" | "tokens" | "tallies" | "levels"]: Case[];
 } & { [name in "pixels" | "plain" | "project"]: Case };
 
 export const SPEC: ImageSpec = {

@@ -10,6 +10,7 @@ import { Patch } from "../../src/engine/local/patch";
 import { toPixels } from "../../src/engine/local/pixels";
 import { Prompt } from "../../src/engine/local/prompts";
 import { resized } from "../../src/engine/local/resize";
+import { coarseToFine, Tally } from "../../src/engine/local/tally";
 import { windowAround } from "../../src/engine/local/windows";
 import { fromWindow } from "../../src/mask/rle";
 import { bytes, floats, furthest, golden, photoOf, SPEC } from "./golden";
@@ -55,6 +56,19 @@ describe("frames", () => {
 
   it("fill the canvas where a model stretches", () => {
     expect(ImageFrame.of([30, 45], { ...SPEC, fit: "stretch" }).contentHw).toEqual([48, 48]);
+  });
+});
+
+describe("clicks of everything mode", () => {
+  it.each(golden.levels)("%i in a row, every %i first", (perSide, stride, levels) => {
+    expect(coarseToFine(perSide, stride)).toEqual(levels);
+  });
+
+  it.each(golden.tallies)("are counted where they have masks, in $size", ({ size, logits, points, counts }) => {
+    const frame = ImageFrame.of(size, SPEC);
+    const tally = new Tally(frame);
+    logits.forEach((text: string, k: number) => tally.add(Math.floor(k / 2), Patch.cut(lowRes(text), frame, -1)));
+    expect(points.map((point: [number, number]) => tally.at(point))).toEqual(counts);
   });
 });
 

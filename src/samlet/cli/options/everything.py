@@ -45,7 +45,13 @@ class EverythingOptions:
         int,
         Parameter(help="Fill holes and remove specks below so many pixels; default: 0.", validator=Between(0, 10**8)),
     ] = 0
-    fast: Annotated[bool, Parameter(help="Skip clicks in what is found already: quicker, not the same masks.")] = False
+    fast: Annotated[
+        bool,
+        Parameter(
+            help="Skip clicks where things were found often enough (default), or ask everywhere, as segment_anything.",
+            negative="--no-fast",
+        ),
+    ] = True
     disjoint: Annotated[bool, Parameter(help="Give each pixel to one mask, the smallest over it.")] = False
     mask_nms_thresh: Annotated[
         Fraction | None, Parameter(help="Drop a mask with this IoU with a better one; default: boxes decide, at 0.7.")
@@ -57,6 +63,10 @@ class EverythingOptions:
     clean: Annotated[
         bool,
         Parameter(help="Without small islands and holes (default), or as the network says.", negative="--no-clean"),
+    ] = True
+    edges: Annotated[
+        bool,
+        Parameter(help="Outlines where the photo has edges (default), or as the network says.", negative="--no-edges"),
     ] = True
     memory_budget: Annotated[
         int,

@@ -1,4 +1,4 @@
-/** Everything mode, as `samlet.everything` with its defaults: a grid of clicks, and filters that leave one mask for each thing. */
+/** Everything mode, as the fast mode of `samlet.everything`: a grid of clicks, and filters that leave one mask for each thing. */
 
 import type { Rle } from "../engine";
 import type { Point } from "./clean";
@@ -6,9 +6,12 @@ import type { BoxXyxy } from "./frame";
 import type { Features, Graphs, Manifest } from "./graphs";
 import { Patch } from "./patch";
 import { Prompt } from "./prompts";
+import { coarseToFine, Tally } from "./tally";
 
 const BOX_NMS_THRESH = 0.7;
 const CLICKS_PER_RUN = 4;
+const FAST_STRIDE = 8;
+const ENOUGH_CLICKS = 8; // with masks over a place: it is not asked about again
 const LEAST_IOU = 1e-3; // some models predict an IoU of 0 or below, or above 1
 
 /** A mask that passed the filters; its pixels are made at the end. */
@@ -37,19 +40,32 @@ export async function everything(
   advance: (done: number, total: number) => Promise<void>,
 ): Promise<Found[]> {
   const [height, width] = features.frame.sizeHw;
-  const clicks = grid(pointsPerSide).map(([x, y]) => new Prompt([[x * width, y * height]], [1], null));
+  const clicks = grid(pointsPerSide).map(([x, y]): Point => [x * width, y * height]);
+  const tally = new Tally(features.frame);
   const found: Sketch[] = [];
-  for (let start = 0; start < clicks.length; start += CLICKS_PER_RUN) {
-    const some = clicks.slice(start, start + CLICKS_PER_RUN);
-    found.push(...(await sketches(graphs, features, some)));
-    await advance(start + some.length, clicks.length);
+  let done = 0;
+  for (const level of coarseToFine(pointsPerSide, FAST_STRIDE)) {
+    const left = level.filter((number) => tally.at(clicks[number]) < ENOUGH_CLICKS);
+    done += level.length - left.length;
+    if (left.length < level.length) await advance(done, clicks.length);
+    for (let start = 0; start < left.length; start += CLICKS_PER_RUN) {
+      const some = left.slice(start, start + CLICKS_PER_RUN);
+      const asked = some.map((number) => new Prompt([clicks[number]], [1], null));
+      for (const [row, sketch] of await sketches(graphs, features, asked)) {
+        tally.add(some[row], sketch.patch);
+        found.push(sketch);
+      }
+      done += some.length;
+      await advance(done, clicks.length);
+    }
   }
   return suppressed(found).map(({ patch, iou, click }) => ({ rle: patch.code(), iou, click }));
 }
 
-async function sketches(graphs: Graphs, features: Features, prompts: readonly Prompt[]): Promise<Sketch[]> {
+/** The masks that pass, each with the number of its prompt. */
+async function sketches(graphs: Graphs, features: Features, prompts: readonly Prompt[]): Promise<[number, Sketch][]> {
   const leastIou = graphs.manifest.pred_iou_thresh ?? 0.88;
-  const found: Sketch[] = [];
+  const found: [number, Sketch][] = [];
   const answers = await graphs.decodeAll(features, prompts);
   for (const [row, answer] of answers.entries()) {
     const columns = graphs.multimask.filter((column) => leastIou <= 0 || answer.iou[column] > leastIou);
@@ -57,7 +73,7 @@ async function sketches(graphs: Graphs, features: Features, prompts: readonly Pr
       const patch = Patch.cut(logits, features.frame, -1);
       const iou = answer.iou[columns[k]];
       if (!patch.isStable(leastStability(graphs.manifest, iou, patch))) return;
-      found.push({ box: patch.imageBox(), iou, patch, click: prompts[row].clicks[0] });
+      found.push([row, { box: patch.imageBox(), iou, patch, click: prompts[row].clicks[0] }]);
     });
   }
   return found;
