@@ -63,15 +63,20 @@ def main(
 ) -> None:
     """Print the table; `sources` are NAME:PHOTOS, names being the first word of a file's name."""
     predictor = load(model, backend=backend)
-    opened = open_folders([data])
-    found: dict[str, list[Candidates]] = {}
-    for source, _, count in (each.partition(":") for each in sources.split(",")):
-        of_source = sorted((one for one in opened if one.name.split("_")[0] == source), key=lambda one: one.name)
-        step = max(1, len(of_source) // int(count))
-        found[source] = [candidates(predictor, one, cache) for one in of_source[::step][: int(count)]]
+    photos = photos_of(open_folders([data]), sources)
+    found = {source: [candidates(predictor, one, cache) for one in of_source] for source, of_source in photos.items()}
     rows = [(rule.name, *cells(found, rule)) for rule in rules(predictor)]
     print_table((("rule", "left"), *((name, "right") for name in COLUMNS[1:])), rows)
     print(", ".join(f"{source}: {len(photos)} photos" for source, photos in found.items()))
+
+
+def photos_of(samples: Sequence[Sample], sources: str) -> dict[str, list[Sample]]:
+    """By source so many of its photos, evenly from all of them; `sources` is NAME:PHOTOS,…."""
+    chosen = {}
+    for source, _, count in (each.partition(":") for each in sources.split(",")):
+        of_source = sorted((one for one in samples if one.name.split("_")[0] == source), key=lambda one: one.name)
+        chosen[source] = of_source[:: max(1, len(of_source) // int(count))][: int(count)]
+    return chosen
 
 
 def rules(predictor: Predictor) -> list[Rule]:

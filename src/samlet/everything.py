@@ -43,7 +43,7 @@ BYTES_PER_LOW_RES_PIXEL = 64
 SHARE_IN_FLIGHT = 0.5
 FAST_STRIDE = 8
 # In fast mode a click is not tried where masks of so many others lie: chosen in docs/performance.md.
-ENOUGH_CLICKS = 8
+ENOUGH_CLICKS = 2
 # Of a grid of 1,024 a side the clicks alone take hours; layer 6 has 4,096 crops. Thresholds above 1 switch masks off.
 _BOUNDS = {
     "points_per_side": (1, 1024),

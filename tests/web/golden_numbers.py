@@ -157,6 +157,7 @@ def _patch(size_hw: tuple[int, int], seed: int) -> dict[str, Any]:
         "text": rle["counts"].decode(),
         "stability": stability,
         "box": patch.image_box(),
+        "sampled": packed(patch.sample((0, 0, size_hw[1], size_hw[0]), (9, 14))),
     }
 
 

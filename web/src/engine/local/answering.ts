@@ -90,8 +90,8 @@ export class Answering {
     pointsPerSide: number,
     advance: (done: number, total: number) => Promise<void>,
   ): Promise<MaskAnswer[]> {
-    const { features } = this.of(key);
-    const found = await everything(this.graphs, features, pointsPerSide, advance);
+    const { features, photo } = this.of(key);
+    const found = await everything(this.graphs, features, photo, pointsPerSide, advance);
     return found.map(({ rle, iou, click }) => this.answer(key, cleanedCode(rle, [click]), iou));
   }
 

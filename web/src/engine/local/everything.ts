@@ -1,17 +1,21 @@
 /** Everything mode, as the fast mode of `samlet.everything`: a grid of clicks, and filters that leave one mask for each thing. */
 
+import { fromWindow } from "../../mask/rle";
 import type { Rle } from "../engine";
 import type { Point } from "./clean";
+import { Edges, gridOver } from "./edges";
 import type { BoxXyxy } from "./frame";
 import type { Features, Graphs, Manifest } from "./graphs";
 import { Patch } from "./patch";
 import { Prompt } from "./prompts";
+import type { Photo } from "./resize";
 import { coarseToFine, Tally } from "./tally";
+import { sizeOf } from "./windows";
 
 const BOX_NMS_THRESH = 0.7;
 const CLICKS_PER_RUN = 4;
 const FAST_STRIDE = 8;
-const ENOUGH_CLICKS = 8; // with masks over a place: it is not asked about again
+const ENOUGH_CLICKS = 2; // with masks over a place: it is not asked about again
 const LEAST_IOU = 1e-3; // some models predict an IoU of 0 or below, or above 1
 
 /** A mask that passed the filters; its pixels are made at the end. */
@@ -30,12 +34,13 @@ export interface Found {
 }
 
 /**
- * All masks of a photo, best predicted IoU first. `advance` is told the clicks done and their total, and is waited for:
+ * All masks of a photo, best predicted IoU first, their outlines at its edges if its pixels are known. `advance` is told the clicks done and their total, and is waited for:
  * it may let other work pass, or throw to stop.
  */
 export async function everything(
   graphs: Graphs,
   features: Features,
+  photo: Photo | null,
   pointsPerSide: number,
   advance: (done: number, total: number) => Promise<void>,
 ): Promise<Found[]> {
@@ -59,7 +64,19 @@ export async function everything(
       await advance(done, clicks.length);
     }
   }
-  return suppressed(found).map(({ patch, iou, click }) => ({ rle: patch.code(), iou, click }));
+  const edges = Edges.of(graphs.manifest);
+  return suppressed(found).map(({ patch, iou, click }) => ({ rle: codeOf(patch, photo, edges), iou, click }));
+}
+
+/** The mask at the size of the photo, its outline where that has edges; of something tiny nothing may be left there. */
+function codeOf(patch: Patch, photo: Photo | null, edges: Edges): Rle {
+  if (photo === null || patch.box === null) return patch.code();
+  const size = patch.frame.sizeHw;
+  const window = edges.surroundings(patch.frame.reachOf(patch.box), size);
+  const [height, width] = sizeOf(window);
+  const pixels = edges.mask(patch.sample(window, gridOver([height, width]).gridHw), photo, window);
+  if (!pixels.includes(1)) return patch.code();
+  return fromWindow({ left: window[0], top: window[1], width, height, pixels }, [...size]);
 }
 
 /** The masks that pass, each with the number of its prompt. */

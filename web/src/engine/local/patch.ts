@@ -5,6 +5,7 @@ import type { BoxXyxy, ImageFrame, Logits, SizeHw } from "./frame";
 import { codeOf } from "./rle";
 
 const REACH = 3; // low-resolution pixels around the mask that the two bilinear steps can see, and one more
+const BEYOND = -4; // a probability of 2 %
 const MARGIN = 0.005;
 const MARGIN_OF_ONE_PIXEL = 1;
 
@@ -40,6 +41,18 @@ export class Patch {
     if (this.box === null) return { size: [height, width], counts: [height * width] };
     const window = this.frame.reachOf(this.box);
     return codeOf(this.frame.windowEdges(this.logits, this.corner, window), window, [height, width]);
+  }
+
+  /** `ImageFrame.sampleLogits`, where the logits beyond the patch are `BEYOND`. */
+  sample(window: BoxXyxy, sizeHw: SizeHw): Logits {
+    const side = this.frame.lowRes;
+    const data = new Float32Array(side * side).fill(BEYOND);
+    const { width } = this.logits;
+    for (let y = 0; y < this.logits.height; y++) {
+      const row = this.logits.data.subarray(y * width, (y + 1) * width);
+      data.set(row, (this.corner[1] + y) * side + this.corner[0]);
+    }
+    return this.frame.sampleLogits({ data, width: side, height: side }, window, sizeHw);
   }
 
   /** How little the mask changes with its threshold, at the size of the photo. */

@@ -8,19 +8,17 @@ import type { Rle } from "../engine";
 import { cleaned, type Point } from "./clean";
 import { partsOf } from "./components";
 import { corrected } from "./corrections";
-import { type BoxXyxy, clamp, type ImageFrame, type Logits, roundEven, type SizeHw } from "./frame";
-import { guidedMask, plainMask } from "./guided";
+import { Edges, gridOver } from "./edges";
+import { type BoxXyxy, clamp, type ImageFrame, type Logits } from "./frame";
 import type { Answer, Features, Framing, Graphs } from "./graphs";
 import { Patch, stabilityOf } from "./patch";
 import { toPixels } from "./pixels";
 import type { Prompt } from "./prompts";
 import type { Photo } from "./resize";
-import { grown, sizeOf, windowAround } from "./windows";
+import { sizeOf, windowAround } from "./windows";
 
 // How a second look is framed after later clicks, which may ask for more; `WIDE` of `samlet.geometry.windows`.
 const WIDE: Framing = { margin: 0.4, least_of_box: 0.4, least_of_click: 0.33, most: 0.7 };
-const RADIUS_OF_OBJECT = 0.15; // the filter's radius is at most this share of the root of the object's area
-const GRID_SIDE = 512; // twice the network's own resolution
 const LEAST_SHARE = 1e-4; // an empty mask has no logarithm
 const FLOOR = -4; // where all logits are lower there is nothing to refine
 
@@ -207,20 +205,16 @@ function refined(
   look: Look | null,
   prompt: Prompt,
 ): { rle: Rle; stability: number } {
-  const { edge_radius: share = 0, edge_eps: eps = 1e-4 } = graphs.manifest;
-  const window = look?.window ?? surroundings(frame, first, share);
+  const edges = Edges.of(graphs.manifest);
+  const window = look?.window ?? surroundings(frame, first, edges);
   const [high, wide] = sizeOf(window);
-  const { stepPx, gridHw } = gridOver([high, wide]);
+  const { gridHw } = gridOver([high, wide]);
   const logits = frame.sampleLogits(first.lowRes, window, gridHw);
   if (look !== null) {
     const again = look.frame.sampleLogits(look.lowRes, [0, 0, wide, high], gridHw);
     logits.data.forEach((logit, k) => (logits.data[k] = Math.fround(logit + again.data[k]) * 0.5));
   }
-  const areaPx = logits.data.reduce((sum, logit) => sum + Number(logit > 0), 0) * stepPx ** 2;
-  const radiusPx = Math.min(share * Math.hypot(...frame.sizeHw), RADIUS_OF_OBJECT * Math.sqrt(areaPx));
-  const radius = roundEven(radiusPx / stepPx);
-  const drawn =
-    radius > 0 ? guidedMask(probability(logits), photo, window, radius, eps) : plainMask(logits, [high, wide]);
+  const drawn = edges.mask(logits, photo, window);
   const shifted = (points: Point[]): Point[] => points.map(([x, y]) => [x - window[0], y - window[1]]);
   const photoPx = frame.sizeHw[0] * frame.sizeHw[1];
   const mask = cleaned(
@@ -238,20 +232,10 @@ function refined(
 }
 
 /** The part of the photo in which an answer may have pixels, and as much around it as the filter sees. */
-function surroundings(frame: ImageFrame, first: First, share: number): BoxXyxy {
+function surroundings(frame: ImageFrame, first: First, edges: Edges): BoxXyxy {
   const patch = Patch.cut(first.lowRes, frame, FLOOR);
   if (patch.box === null) return [0, 0, 1, 1];
-  return grown(frame.reachOf(patch.box), 1 + Math.ceil(2 * share * Math.hypot(...frame.sizeHw)), frame.sizeHw);
-}
-
-/** Pixels of a picture for each of the grid that it is worked on with, and the size of that grid. */
-function gridOver([height, width]: SizeHw): { stepPx: number; gridHw: SizeHw } {
-  const stepPx = Math.max(1, Math.max(height, width) / GRID_SIDE);
-  return { stepPx, gridHw: [Math.max(1, roundEven(height / stepPx)), Math.max(1, roundEven(width / stepPx))] };
-}
-
-function probability(logits: Logits): Logits {
-  return { ...logits, data: logits.data.map((logit) => 1 / (1 + Math.exp(-clamp(logit, -30, 30)))) };
+  return edges.surroundings(frame.reachOf(patch.box), frame.sizeHw);
 }
 
 function inside(logits: Logits): Uint8Array {

@@ -4,25 +4,36 @@ import type { Point } from "./clean";
 import { clamp, type ImageFrame } from "./frame";
 import type { Patch } from "./patch";
 
-/** By place of the photo at low resolution: how many clicks have a mask there, and the last of them. */
+// Larger masks count less, as large things have parts, and grounds have things on them.
+const LARGE = 0.2;
+const FALL = 3;
+
+/** By place of the photo at low resolution: how many clicks have a mask there, the last of them, and what it counted. */
 export class Tally {
-  private readonly clicks: Int32Array;
+  private readonly clicks: Float32Array;
   private readonly last: Int32Array;
+  private readonly given: Float32Array;
 
   constructor(private readonly frame: ImageFrame) {
     const [rows, columns] = frame.lowResHw;
-    this.clicks = new Int32Array(rows * columns);
+    this.clicks = new Float32Array(rows * columns);
+    this.given = new Float32Array(rows * columns);
     this.last = new Int32Array(rows * columns).fill(-1);
   }
 
-  /** Count a mask of a click, which has a number; masks of one click lie in each other and count once. */
-  add(click: number, { logits, corner: [left, top] }: Patch): void {
+  /** Count a mask of a click, which has a number; of several masks of one click the one that counts most. */
+  add(click: number, patch: Patch): void {
+    const { logits, corner } = patch;
+    const [left, top] = corner;
     const [rows, columns] = this.frame.lowResHw;
+    const weight = Math.fround(Math.min(1, (LARGE / Math.max(patch.share(), LARGE)) ** FALL));
     for (let y = 0; y < Math.min(logits.height, rows - top); y++) {
       for (let x = 0; x < Math.min(logits.width, columns - left); x++) {
         const place = (top + y) * columns + left + x;
-        if (logits.data[y * logits.width + x] <= 0 || this.last[place] === click) continue;
-        this.clicks[place]++;
+        if (logits.data[y * logits.width + x] <= 0) continue;
+        const before = this.last[place] === click ? this.given[place] : 0;
+        this.given[place] = Math.max(before, weight);
+        this.clicks[place] += this.given[place] - before;
         this.last[place] = click;
       }
     }
