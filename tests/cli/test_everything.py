@@ -160,12 +160,13 @@ def test_a_file_of_the_user_in_another_format_stays(run, workplace, form):
     assert path.read_text() == "{}"
 
 
-def test_masks_are_clean_unless_they_are_wanted_as_they_are(run, workplace, monkeypatch):
+@pytest.mark.parametrize("name", ["fast", "edges", "clean"])
+def test_people_get_all_that_is_for_people_unless_they_say_no(run, workplace, monkeypatch, name):
     seen = []
     made = "samlet.everything.MaskGenerator.generate"
-    monkeypatch.setattr(made, lambda self, *arguments: seen.append(self.clean) or MaskSet([], (192, 256)))
+    monkeypatch.setattr(made, lambda self, *arguments: seen.append(getattr(self, name)) or MaskSet([], (192, 256)))
     run()
-    run("--no-clean")
+    run(f"--no-{name}")
     assert seen == [True, False]
 
 

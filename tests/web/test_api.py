@@ -12,6 +12,7 @@ pytest.importorskip("fastapi")
 from tests.web.conftest import photo_file
 
 import samlet
+from samlet.everything import MaskGenerator
 from samlet.geometry.rle import decode, from_json
 
 
@@ -124,6 +125,18 @@ def test_everything_tells_how_far_it_is(client, embedding):
     *progress, last = [json.loads(line) for line in answer.text.splitlines()]
     assert progress[-1] == {"done": 16, "total": 16}
     assert last["masks"]
+
+
+def test_everything_is_searched_for_as_samlet_everything_does(client, embedding, monkeypatch):
+    seen = []
+    generate = MaskGenerator.generate
+    monkeypatch.setattr(MaskGenerator, "generate", lambda self, *given: seen.append(self) or generate(self, *given))
+    for asked in ({}, {"fast": False}):
+        client.post("/api/everything", json={"embedding": embedding, "points_per_side": 2, **asked})
+    assert [(generator.fast, generator.edges, generator.clean) for generator in seen] == [
+        (True, True, True),
+        (False, True, True),
+    ]
 
 
 @pytest.mark.parametrize(
