@@ -30,7 +30,7 @@ from samlet.predictor import Predictor
 from samlet.prompts import Prompts
 
 STABILITIES = (0.0, 0.2, 0.4, 0.6)
-PENALTIES = (0.0, 0.02, 0.03, 0.04, 0.05, 0.06)
+PENALTIES = (0.0, 0.03, 0.05, 0.08, 0.12, 0.2)
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def test_others_have_their_turns_beside_what_is_asked_at_once():
     assert [sorted(labels[0].tolist())[-3:] for _, labels, _ in model.backend.decoded] == [[1, 2, 3]] * 2
 
 
-SMALL_FIRST = replace(SPEC, click_size_penalty=1.0)
+SMALL_FIRST = {"spec": replace(SPEC, click_size_penalty=1.0), "radii": (150.0, 30.0, 150.0, 200.0)}
 CLICK = Prompts.points([IN_OBJECT])
 QUESTIONS = {
     "a click": (CLICK, "iou", 0.7),
@@ -130,8 +130,8 @@ QUESTIONS = {
 
 @pytest.mark.parametrize(("prompts", "select", "iou"), QUESTIONS.values(), ids=QUESTIONS)
 def test_a_models_penalty_for_size_chooses_among_all_masks_of_one_click(prompts, select, iou):
-    """Its discs of 8 pixels, predicted IoU 0.7, win over those of 16 with 0.95."""
-    model = Predictor(FakeBackend(spec=SMALL_FIRST))
+    """Its discs of 30 pixels, predicted IoU 0.7, win over those that fill the picture with 0.95."""
+    model = Predictor(FakeBackend(**SMALL_FIRST))
     embedding = model.embed(PHOTO)
     assert answer(model, embedding, prompts, select).iou == pytest.approx(iou)
 
@@ -142,8 +142,8 @@ def test_without_a_penalty_the_best_predicted_iou_of_an_ambiguous_prompt_counts(
 
 
 def test_prompts_of_both_kinds_are_chosen_each_by_its_own_rule():
-    model = Predictor(FakeBackend(spec=SMALL_FIRST))
+    model = Predictor(FakeBackend(**SMALL_FIRST))
     prompts = Prompts.stack([CLICK, Prompts.boxes([60, 60, 160, 130]), CLICK])
     answers = answer(model, model.embed(PHOTO), prompts, "iou")
     assert answers.iou.tolist() == pytest.approx([0.7, 0.95, 0.7])
-    assert (answers.low_res > 0).sum(axis=(1, 2))[0] == pytest.approx(np.pi * 8**2, rel=0.1)
+    assert (answers.low_res > 0).sum(axis=(1, 2))[0] == pytest.approx(np.pi * 30**2, rel=0.1)

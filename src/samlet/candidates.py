@@ -19,7 +19,7 @@ Candidates = Literal["best", "single", "multimask", "every"]
 Select = Literal["iou", "stability"]
 """How the best is chosen: by predicted IoU, or by how little the mask changes with its threshold."""
 
-LEAST_SHARE = 1e-4  # of the image: an empty mask has no logarithm
+FREE_SHARE = 0.3  # of the image: a mask up to here has no penalty for its size, as few things are larger
 _EARLIER_WORDS: dict[str, Candidates] = {"all": "multimask", "four": "every"}
 
 
@@ -73,8 +73,8 @@ def shares_of(logits: MaskLogits, frame: ImageFrame) -> NDArray[np.float64]:
 
 
 def less_for_size(iou: NDArray[Any], shares: NDArray[Any], size_penalty: float) -> NDArray[Any]:
-    """The predicted IoU of masks less a penalty for their share of the image."""
-    return iou - size_penalty * np.log(shares + LEAST_SHARE)
+    """The predicted IoU of masks less a penalty for a large share of the image."""
+    return iou - size_penalty * np.log(np.maximum(shares / FREE_SHARE, 1))
 
 
 def answers(

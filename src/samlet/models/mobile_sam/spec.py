@@ -43,6 +43,6 @@ MODELS: tuple[ModelSpec, ...] = (
         edge_radius=0.015,
         look=CLOSE,
         thing_rule=ThingRule(level=-0.72, iou=1.42, size=4.2),
-        click_size_penalty=0.04,
+        click_size_penalty=0.08,
     ),
 )

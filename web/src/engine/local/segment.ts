@@ -19,7 +19,7 @@ import { sizeOf, windowAround } from "./windows";
 
 // How a second look is framed after later clicks, which may ask for more; `WIDE` of `samlet.geometry.windows`.
 const WIDE: Framing = { margin: 0.4, least_of_box: 0.4, least_of_click: 0.33, most: 0.7 };
-const LEAST_SHARE = 1e-4; // an empty mask has no logarithm
+const FREE_SHARE = 0.3; // of the photo: a mask up to here has no penalty for its size
 const FLOOR = -4; // where all logits are lower there is nothing to refine
 
 /** A mask of the photo, what the model thinks of it, and the logits that a later question may take as a hint. */
@@ -134,7 +134,7 @@ export function lessForSize({ iou, lowRes }: Candidate, penalty: number, frame: 
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) inside += Number(lowRes.data[row * lowRes.width + column] > 0);
   }
-  return iou - penalty * Math.log(inside / (rows * columns) + LEAST_SHARE);
+  return iou - penalty * Math.log(Math.max(inside / (rows * columns) / FREE_SHARE, 1));
 }
 
 /** A second answer in a window around the first one, encoded larger; none where the window fills the photo. */
