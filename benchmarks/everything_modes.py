@@ -30,7 +30,6 @@ from samlet.predictor import Predictor
 
 MODES: dict[str, dict[str, Any]] = {
     "everywhere": {},
-    "everywhere, edges": {"clean": True, "edges": True},
     "fast": {"fast": True},
     "fast, edges (samlet everything)": {"fast": True, "clean": True, "edges": True},
 }

@@ -42,7 +42,7 @@ MODELS: tuple[ModelSpec, ...] = (
         stability_score_thresh=0.5,
         edge_radius=0.015,
         look=CLOSE,
-        thing_rule=ThingRule(level=-0.72, iou=1.42, size=4.2),
+        thing_rule=ThingRule(level=-0.6, iou=1.42, size=4.2),
         click_size_penalty=0.08,
     ),
 )
