@@ -71,7 +71,7 @@ def _measured(generator: MaskGenerator, sample: Sample) -> tuple[float, ...]:
     ious = iou_matrix([mask.rle for mask in masks], [truth.rle for truth in truths])
     return (
         float(np.mean([one.recall[-1] for one in found])),
-        float(np.mean([one.boundary_iou for one in found])),
+        float(np.mean([one.boundary_iou or 0.0 for one in found])),
         float((ious.max(axis=1) >= 0.5).mean()) if masks else 0.0,
         len(masks),
         asked,

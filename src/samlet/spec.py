@@ -171,9 +171,9 @@ class ModelSpec:
     model that is less sure of itself; a `thing_rule` stands in for the latter. `edge_radius` (a share of the photo's
     diagonal) and `edge_eps` are those of the guided filter that lets the photo place the edges of a mask: the sharper
     the model, the smaller the radius. `look` is how close `segment` looks a second time: the smaller the canvas, the
-    more there is to gain. `click_size_penalty` times ln(share of the image / 0.3), for masks larger than that, is taken off
-    the predicted IoU where `segment` chooses the answer to one click: a large mask is seldom very wrong, so predicted
-    IoU alone takes the table for the cup. Fitted by benchmarks/click_size.py.
+    more there is to gain. `click_size_penalty` times ln(share of the image / 0.3) is taken off the predicted IoU of
+    larger masks where `segment` chooses the answer to one click: a large mask is seldom very wrong, so predicted IoU
+    alone takes the table for the cup. Fitted by benchmarks/click_size.py.
 
     `mask_tokens` is how many masks a decoder answers with; of these, column `single_column` is the answer to prompts
     that leave no doubt, and `multimask_columns` (None: all others, or the only one) those of ambiguous prompts. `task`:
