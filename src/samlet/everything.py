@@ -20,7 +20,7 @@ from samlet.backend import Embedding
 from samlet.errors import InputError
 from samlet.geometry.boxes import near_crop_edge, nms, uncrop_boxes
 from samlet.geometry.clean import clean_code
-from samlet.geometry.edges import Edges, Grid
+from samlet.geometry.edges import Edges, LogitGrid
 from samlet.geometry.overlaps import mask_nms, visible_parts
 from samlet.geometry.patches import Patch
 from samlet.geometry.points import build_layer_grids, coarse_to_fine, crop_boxes, uncrop_points
@@ -291,12 +291,13 @@ class MaskGenerator:
         """Code at the size of the image, and stability."""
         if sketch.answer is not None:
             return sketch.answer
-        assert sketch.patch is not None  # one of the two is there
-        code, stability = sketch.patch.answer(self.stability_score_offset, crop.box_xyxy[:2], crop.image_hw)
-        if not self.edges or sketch.patch.box_xyxy is None:
-            return code, stability
-        moved = self._at_edges(sketch.patch, sketch.patch.box_xyxy, pixels, crop)
-        return (moved if area(moved) else code), stability
+        patch = sketch.patch
+        assert patch is not None  # one of the two is there
+        if self.edges and patch.box_xyxy is not None:
+            moved = self._at_edges(patch, patch.box_xyxy, pixels, crop)
+            if area(moved):
+                return moved, patch.stability(self.stability_score_offset)
+        return patch.answer(self.stability_score_offset, crop.box_xyxy[:2], crop.image_hw)
 
     def _at_edges(
         self, patch: Patch, low_res_box_xyxy: tuple[int, int, int, int], pixels: NDArray[np.uint8], crop: _Crop
@@ -305,7 +306,7 @@ class MaskGenerator:
         spec, size_hw = self.predictor.spec, patch.frame.size_hw
         edges = Edges(spec.edge_radius, spec.edge_eps)
         window = edges.surroundings(Window(*patch.frame.reach_of(low_res_box_xyxy)), size_hw)
-        logits = patch.sample(window.xyxy, Grid.over(window.size_hw).size_hw)
+        logits = patch.sample(window.xyxy, LogitGrid.over(window.size_hw).size_hw)
         corner_xy = crop.box_xyxy[0] + window.left, crop.box_xyxy[1] + window.top
         return encode_bands(edges.bands(logits, pixels, window), corner_xy, crop.image_hw)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from samlet.dialogue import Answers, answer, are_clicks, are_one_click
 from samlet.errors import InputError
 from samlet.geometry.clean import clean_code, smoothed
-from samlet.geometry.edges import Edges, Grid
+from samlet.geometry.edges import Edges, LogitGrid
 from samlet.geometry.patches import Patch
 from samlet.geometry.regions import stability_score
 from samlet.geometry.rle import Rle, decode, encode, encode_bands, encode_window
@@ -157,7 +157,7 @@ def _box_of(first: Answers, row: int, prompt: _Prompt) -> NDArray[np.float64] | 
     if prompt.corners_xy.size:
         return prompt.corners_xy.reshape(4)
     height, width = first.frame.size_hw
-    grid = Grid.over((height, width))
+    grid = LogitGrid.over((height, width))
     logits = first.sample(row, Window(0, 0, width, height), grid.size_hw)
     count, parts, statistics, _ = cv2.connectedComponentsWithStats((logits > 0).view(np.uint8), connectivity=8)
     if count < 2:
@@ -189,7 +189,7 @@ def _refined(
     size_hw = first.frame.size_hw
     window = look.window if look else _surroundings(first, row, edges)
     height, width = window.size_hw
-    grid_hw = Grid.over(window.size_hw).size_hw
+    grid_hw = LogitGrid.over(window.size_hw).size_hw
     logits = first.sample(row, window, grid_hw)
     if look:
         logits = (logits + look.answers.sample(look.row, Window(0, 0, width, height), grid_hw)) * np.float32(0.5)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samlet.geometry.edges import GRID_SIDE, Edges, Grid
+from samlet.geometry.edges import GRID_SIDE, Edges, LogitGrid
 from samlet.geometry.windows import Window
 
 PHOTO = np.full((200, 300, 3), 60, np.uint8)
@@ -19,18 +19,18 @@ def half(grid_hw, border):
 @pytest.mark.parametrize(
     ("size_hw", "expected"),
     [
-        ((100, 60), Grid(1.0, (100, 60))),
-        ((2 * GRID_SIDE, GRID_SIDE), Grid(2.0, (GRID_SIDE, GRID_SIDE // 2))),
-        ((1, 4 * GRID_SIDE), Grid(4.0, (1, GRID_SIDE))),
+        ((100, 60), LogitGrid(1.0, (100, 60))),
+        ((2 * GRID_SIDE, GRID_SIDE), LogitGrid(2.0, (GRID_SIDE, GRID_SIDE // 2))),
+        ((1, 4 * GRID_SIDE), LogitGrid(4.0, (1, GRID_SIDE))),
     ],
 )
 def test_a_grid_is_as_fine_as_the_window_up_to_a_bound(size_hw, expected):
-    assert Grid.over(size_hw) == expected
+    assert LogitGrid.over(size_hw) == expected
 
 
 def test_the_mask_ends_where_the_photo_has_an_edge():
     window = Window(50, 20, 250, 180)
-    logits = half(Grid.over(window.size_hw).size_hw, 0.48)
+    logits = half(LogitGrid.over(window.size_hw).size_hw, 0.48)
     mask = np.concatenate(list(Edges(0.03, 1e-4).bands(logits, PHOTO, window)))
     assert mask.shape == (160, 200)
     assert (mask.argmax(axis=1) == 100).all()

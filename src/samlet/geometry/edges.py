@@ -18,14 +18,14 @@ GRID_SIDE = 512  # twice the network's own resolution
 
 
 @dataclass(frozen=True)
-class Grid:
+class LogitGrid:
     """The points over a window of a photo at which logits are worked on: large photos cost little more than small."""
 
     step_px: float
     size_hw: tuple[int, int]
 
     @classmethod
-    def over(cls, size_hw: tuple[int, int]) -> Grid:
+    def over(cls, size_hw: tuple[int, int]) -> LogitGrid:
         """Of a window of that size in pixels."""
         step_px = max(1.0, max(size_hw) / GRID_SIDE)
         return cls(step_px, (max(1, round(size_hw[0] / step_px)), max(1, round(size_hw[1] / step_px))))
@@ -47,9 +47,9 @@ class Edges:
     ) -> Iterator[NDArray[np.bool_]]:
         """The mask over a window of a photo uint8 RGB [H, W, 3], some rows at a time: bool [rows, width].
 
-        `logits` float32 [h, w] lie on the `Grid` over the window.
+        `logits` float32 [h, w] lie on the `LogitGrid` over the window.
         """
-        step_px = Grid.over(window.size_hw).step_px
+        step_px = LogitGrid.over(window.size_hw).step_px
         area_px = np.count_nonzero(logits > 0) * step_px**2
         reach_px = min(self.radius * math.hypot(*photo.shape[:2]), RADIUS_OF_OBJECT * area_px**0.5)
         radius = round(reach_px / step_px)
