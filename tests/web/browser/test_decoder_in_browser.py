@@ -145,7 +145,7 @@ def test_everything_finds_what_the_library_finds(worker, model):
     embedded(worker, "cat")
     photo = read_image(EXAMPLES / "cat.jpg")
     found = worker.evaluate("ask", {"kind": "everything", "key": "cat", "pointsPerSide": 4})
-    expected = samlet.MaskGenerator(model, points_per_side=4, clean=True).generate(photo)
+    expected = samlet.MaskGenerator(model, points_per_side=4, fast=True, clean=True, edges=True).generate(photo)
     assert len(found) == len(expected)
     for answer, mask in zip(found, expected, strict=True):
         assert iou_of(answer, mask) >= LEAST_IOU
