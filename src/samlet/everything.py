@@ -27,7 +27,6 @@ from samlet.geometry.points import build_layer_grids, coarse_to_fine, crop_boxes
 from samlet.geometry.rle import Rle, area, encode_bands, to_box
 from samlet.geometry.run_regions import remove_small_regions
 from samlet.geometry.tally import Tally
-from samlet.geometry.windows import Window
 from samlet.images import ImageSource, read_image
 from samlet.masks import Mask, MaskSet
 from samlet.predictor import Predictor
@@ -293,20 +292,18 @@ class MaskGenerator:
             return sketch.answer
         patch = sketch.patch
         assert patch is not None  # one of the two is there
-        if self.edges and patch.box_xyxy is not None:
-            moved = self._at_edges(patch, patch.box_xyxy, pixels, crop)
+        if self.edges:
+            moved = self._at_edges(patch, pixels, crop)
             if area(moved):
                 return moved, patch.stability(self.stability_score_offset)
         return patch.answer(self.stability_score_offset, crop.box_xyxy[:2], crop.image_hw)
 
-    def _at_edges(
-        self, patch: Patch, low_res_box_xyxy: tuple[int, int, int, int], pixels: NDArray[np.uint8], crop: _Crop
-    ) -> Rle:
+    def _at_edges(self, patch: Patch, pixels: NDArray[np.uint8], crop: _Crop) -> Rle:
         """The mask with its outline where the crop has edges; of something tiny nothing may be left."""
-        spec, size_hw = self.predictor.spec, patch.frame.size_hw
+        spec = self.predictor.spec
         edges = Edges(spec.edge_radius, spec.edge_eps)
-        window = edges.surroundings(Window(*patch.frame.reach_of(low_res_box_xyxy)), size_hw)
-        logits = patch.sample(window.xyxy, LogitGrid.over(window.size_hw).size_hw)
+        window = edges.around(patch)
+        logits = patch.sample(window, LogitGrid.over(window.size_hw).size_hw)
         corner_xy = crop.box_xyxy[0] + window.left, crop.box_xyxy[1] + window.top
         return encode_bands(edges.bands(logits, pixels, window), corner_xy, crop.image_hw)
 

@@ -16,7 +16,7 @@ from samlet.dialogue import Answers, answer, are_clicks, are_one_click
 from samlet.errors import InputError
 from samlet.geometry.clean import clean_code, smoothed
 from samlet.geometry.edges import Edges, LogitGrid
-from samlet.geometry.patches import Patch
+from samlet.geometry.patches import BEYOND, Patch
 from samlet.geometry.regions import stability_score
 from samlet.geometry.rle import Rle, decode, encode, encode_bands, encode_window
 from samlet.geometry.windows import WIDE, Window, merged, window_around
@@ -33,7 +33,6 @@ Refine = Literal["auto", "none", "edges", "look"]
 REFINE: tuple[Refine, ...] = ("auto", "none", "edges", "look")
 
 MOST_SMOOTH = 0.2  # of the root of the mask's area: more turns everything into a blob
-FLOOR = -4.0  # where all logits are lower (a probability below 2 %) there is nothing to refine
 STABILITY_OFFSET = 1.0
 
 
@@ -48,7 +47,10 @@ class _Look:
 
 @dataclass(frozen=True)
 class _Prompt:
-    """One prompt: clicks and their labels, and the two corners of its box, [0, 2] if it has none; photo pixels."""
+    """One prompt: clicks and their labels, and the two corners of its box, [0, 2] if it has none; photo pixels.
+
+    `is_one_click`: whether a click on something is all it is.
+    """
 
     clicks_xy: NDArray[np.float64]
     labels: NDArray[np.int64]
@@ -187,7 +189,7 @@ def _refined(
 ) -> tuple[Rle, float]:
     """Code at the size of the photo, and stability; cleaned up if there is a prompt to ask what stays."""
     size_hw = first.frame.size_hw
-    window = look.window if look else _surroundings(first, row, edges)
+    window = look.window if look else edges.around(Patch.cut(first.low_res[row], first.frame, BEYOND))
     height, width = window.size_hw
     grid_hw = LogitGrid.over(window.size_hw).size_hw
     logits = first.sample(row, window, grid_hw)
@@ -202,14 +204,6 @@ def _refined(
         clicks = prompt.positive_xy - corner_xy, prompt.negative_xy - corner_xy
         code = encode_window(smoothed(np.concatenate(list(bands)), smooth, *clicks), corner_xy, size_hw)
     return code if prompt is None else clean_code(code, prompt.positive_xy, prompt.negative_xy), stability
-
-
-def _surroundings(first: Answers, row: int, edges: Edges) -> Window:
-    """The part of the photo in which an answer may have pixels, and as much around it as the filter sees."""
-    patch = Patch.cut(first.low_res[row], first.frame, FLOOR)
-    if patch.box_xyxy is None:
-        return Window(0, 0, 1, 1)
-    return edges.surroundings(Window(*first.frame.reach_of(patch.box_xyxy)), first.frame.size_hw)
 
 
 def _cleaned(code: Rle, prompt: _Prompt, smooth: float) -> Rle:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from samlet.geometry.edges import GRID_SIDE, Edges, LogitGrid
+from samlet.geometry.frames import ImageFrame
+from samlet.geometry.patches import Patch
 from samlet.geometry.windows import Window
 
 PHOTO = np.full((200, 300, 3), 60, np.uint8)
@@ -46,7 +48,13 @@ def test_a_small_object_gets_a_small_radius():
     assert mask.sum() == 9
 
 
-def test_surroundings_are_what_the_filter_sees_within_the_photo():
-    grown = Edges(0.01, 1e-4).surroundings(Window(100, 100, 110, 120), (200, 300))
-    assert grown.xyxy == (91, 91, 119, 129)
-    assert Edges(0.5, 1e-4).surroundings(Window(100, 100, 110, 120), (200, 300)).xyxy == (0, 0, 300, 200)
+def test_around_a_patch_is_what_the_filter_sees_within_the_photo():
+    frame = ImageFrame((200, 300), 1024)
+    low_res = np.full((256, 256), -9, np.float32)
+    low_res[100:110, 90:100] = 3
+    patch = Patch.cut(low_res, frame, -1.0)
+    assert patch.box_xyxy is not None
+    left, top, right, bottom = frame.reach_of(patch.box_xyxy)
+    assert Edges(0.01, 1e-4).around(patch).xyxy == (left - 9, top - 9, right + 9, bottom + 9)
+    assert Edges(0.5, 1e-4).around(patch).xyxy == (0, 0, 300, 200)
+    assert Edges(0.01, 1e-4).around(Patch.cut(np.full_like(low_res, -9), frame, -1.0)).size_hw == (1, 1)

@@ -9,6 +9,7 @@ from samlet.geometry.frames import ImageFrame
 from samlet.geometry.patches import Patch
 from samlet.geometry.regions import stability_score
 from samlet.geometry.rle import decode, encode
+from samlet.geometry.windows import Window
 
 SIZES = {
     "landscape": (120, 200),
@@ -30,9 +31,9 @@ def test_what_lies_beyond_a_patch_is_sampled_as_surely_outside():
     frame = ImageFrame((120, 200), 1024, 1024)
     low_res = np.full((256, 256), -9, np.float32)
     low_res[40:60, 100:140] = 3
-    window, size_hw = (60, 20, 130, 60), (40, 70)
+    window, size_hw = Window(60, 20, 130, 60), (40, 70)
     sampled = Patch.cut(low_res, frame, -1.0).sample(window, size_hw)
-    np.testing.assert_array_equal(sampled > 0, frame.sample_logits(low_res, window, size_hw) > 0)
+    np.testing.assert_array_equal(sampled > 0, frame.sample_logits(low_res, window.xyxy, size_hw) > 0)
     assert sampled.min() == -9  # three pixels around the mask are known
     assert sampled[0, 0] == -4
 

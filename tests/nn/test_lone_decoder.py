@@ -8,7 +8,7 @@ from tests.tiny import tiny_model
 from torch import Tensor
 
 from samlet.nn.lone_decoder import LoneDecoder, nothing_mixed
-from samlet.nn.prompt_decoder import MaskUpscaler
+from samlet.nn.mask_upscaler import MaskUpscaler
 from samlet.nn.sam import token_bias
 
 POINTS = torch.tensor([[[300.0, 200], [700, 40], [0, 0]]])
@@ -25,7 +25,7 @@ def answers(image: Tensor, labels: Tensor, exporting: bool) -> tuple[list[Tensor
         iou, tokens, keys = decoder.decode_tokens(image, encoder.get_dense_pe(), sparse, bias)
         plain = [iou, tokens, decoder.upscale(tokens, keys)]
         patch.setattr(torch.compiler, "is_exporting", lambda: exporting)
-        iou, tokens, upscaled = LoneDecoder(decoder, encoder)(image, sparse, bias)
+        iou, tokens, upscaled = LoneDecoder(decoder)(image, encoder.get_dense_pe(), sparse, bias)
         masks = MaskUpscaler(decoder)(upscaled, nothing_mixed(upscaled, 256), tokens, torch.arange(4))
     return [iou, tokens, masks], plain
 

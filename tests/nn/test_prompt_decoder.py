@@ -7,7 +7,8 @@ import torch
 from tests.tiny import tiny_model
 from torch import Tensor
 
-from samlet.nn.prompt_decoder import ImageProjector, MaskUpscaler, Mixture, PromptDecoder, _softmax_over_tokens
+from samlet.nn.mask_upscaler import MaskUpscaler
+from samlet.nn.prompt_decoder import ImageProjector, Mixture, PromptDecoder, _softmax_over_tokens
 from samlet.nn.sam import token_bias
 
 POINTS = torch.tensor([[[300.0, 200], [0, 0], [0, 0]], [[5, 900], [700, 40], [0, 0]], [[10, 20], [500, 900], [60, 70]]])

@@ -15,7 +15,8 @@ from samlet.errors import BackendError
 from samlet.export.plain import PlainBackend
 from samlet.geometry.frames import ImageFrame
 from samlet.models import Sam
-from samlet.nn.prompt_decoder import ImageProjector, MaskUpscaler
+from samlet.nn.mask_upscaler import MaskUpscaler
+from samlet.nn.prompt_decoder import ImageProjector
 from samlet.runtime import torch as runtime
 from samlet.runtime.torch import TorchBackend, TorchMaskLogits, to_tensor
 from samlet.tokens import PromptTokens

@@ -20,6 +20,9 @@ from samlet.training.stages.finetune import Finetune
 from samlet.training.stages.lora import merge
 
 HELD = "held-{}.json"
+EPS = (
+    1e-4  # Adam's own would make signs of gradients that are nothing but rounding, which differ with the order of sums
+)
 SETTINGS = {
     "steps": 4,
     "batch_size": 4,
@@ -53,6 +56,8 @@ def train(folder, changes, stop_at=0, resume=False):
     chosen = config(**{**SETTINGS, **changes})
     student = vit_sam()
     trainer = Trainer(Finetune(student, chosen), chosen, folder, resume)
+    for group in trainer.optimizer.param_groups:
+        group["eps"] = EPS
 
     def stop(step, values):
         (folder / HELD.format(rank())).write_text(json.dumps(held(trainer)))

@@ -24,7 +24,7 @@ from samlet.geometry.patches import Patch
 from samlet.geometry.points import coarse_to_fine
 from samlet.geometry.rle import decode, encode, to_counts
 from samlet.geometry.tally import Tally
-from samlet.geometry.windows import window_around
+from samlet.geometry.windows import Window, window_around
 from samlet.masks import Mask, MaskSet
 from samlet.preprocess import resize, to_pixels
 from samlet.prompts import Prompts
@@ -157,7 +157,7 @@ def _patch(size_hw: tuple[int, int], seed: int) -> dict[str, Any]:
         "text": rle["counts"].decode(),
         "stability": stability,
         "box": patch.image_box(),
-        "sampled": packed(patch.sample((0, 0, size_hw[1], size_hw[0]), (9, 14))),
+        "sampled": packed(patch.sample(Window(0, 0, size_hw[1], size_hw[0]), (9, 14))),
     }
 
 

@@ -28,7 +28,8 @@ from samlet.models.edge_sam.rpn_head import RpnHead
 from samlet.models.half import half_encoder
 from samlet.nn.fusion import fuse
 from samlet.nn.lone_decoder import LoneDecoder
-from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
+from samlet.nn.mask_upscaler import MaskUpscaler
+from samlet.nn.prompt_decoder import ImageProjector, ImageSide, Mixture, PromptDecoder
 from samlet.nn.prompt_encoder import PromptEncoder
 from samlet.nn.sam import token_bias
 from samlet.runtime.artifact import DECODER, ENCODER, LONE, PROJECTOR, UPSCALED, UPSCALER
@@ -67,7 +68,7 @@ class LoneGraph(nn.Module):
     def __init__(self, model: Sam) -> None:
         super().__init__()
         self.prompt_encoder = model.prompt_encoder
-        self.decoder = LoneDecoder(model.mask_decoder, model.prompt_encoder)
+        self.decoder = LoneDecoder(model.mask_decoder)
 
     def forward(
         self, image_embeddings: Tensor, mask_hint: Tensor, has_mask_hint: Tensor, points_xy: Tensor, labels: Tensor
@@ -75,7 +76,8 @@ class LoneGraph(nn.Module):
         """[1, C, G, G], [1, L, L], [1] (1 or 0), [1, T, 2], [1, T] → iou, mask_tokens, upscaled."""
         image = image_embeddings + _dense(self.prompt_encoder, mask_hint, has_mask_hint)
         sparse = self.prompt_encoder.embed_tokens(points_xy, labels)
-        return self.decoder(image, sparse, token_bias(labels, sparse.dtype, self.decoder.decoder))
+        bias = token_bias(labels, sparse.dtype, self.decoder.decoder)
+        return self.decoder(image, self.prompt_encoder.get_dense_pe(), sparse, bias)
 
 
 def _dense(prompt_encoder: PromptEncoder, mask_hint: Tensor, has_mask_hint: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samlet.geometry.guided_filter import guided_bands, plain_bands
+from samlet.geometry.patches import Patch
 from samlet.geometry.windows import Window
 
 # Chosen on training photos; docs/guides/segment.md has the measurements.
@@ -38,9 +39,13 @@ class Edges:
     radius: float
     eps: float
 
-    def surroundings(self, window: Window, photo_hw: tuple[int, int]) -> Window:
-        """The window and as much around it as the filter sees."""
-        return window.grown(1 + math.ceil(2 * self.radius * math.hypot(*photo_hw)), photo_hw)
+    def around(self, patch: Patch) -> Window:
+        """The part of the photo in which the patch may have pixels, and as much around it as the filter sees."""
+        if patch.box_xyxy is None:
+            return Window(0, 0, 1, 1)
+        photo_hw = patch.frame.size_hw
+        seen_px = 1 + math.ceil(2 * self.radius * math.hypot(*photo_hw))
+        return Window(*patch.frame.reach_of(patch.box_xyxy)).grown(seen_px, photo_hw)
 
     def bands(
         self, logits: NDArray[np.float32], photo: NDArray[np.uint8], window: Window

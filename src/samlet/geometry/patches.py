@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,11 @@ from samlet.geometry.bands import BAND_PX
 from samlet.geometry.frames import ImageFrame
 from samlet.geometry.regions import stability_score
 from samlet.geometry.rle import Rle, encode_bands, encode_window
+from samlet.geometry.windows import Window
 
 # Of the estimate of stability: see docs/performance.md for how often it errs.
 MARGIN, MARGIN_OF_ONE_PIXEL = 0.005, 1.0
-BEYOND = -4.0  # a probability of 2 %
+BEYOND = -4.0  # a probability of 2 %: where all logits are lower, no mask will have its edge
 REACH = 3  # low-resolution pixels around the mask that the two bilinear steps can see, and one more
 
 
@@ -60,7 +62,7 @@ class Patch:
         pixels = loose * min(1.0, image_height * image_width / (height * width))  # of the coarser of the two grids
         return float(stability_score(inside, offset=offset)), MARGIN + MARGIN_OF_ONE_PIXEL / pixels**0.5
 
-    @property
+    @cached_property
     def share(self) -> float:
         """The share of the image that the mask covers, at low resolution."""
         height, width = self.frame.low_res_hw
@@ -100,12 +102,12 @@ class Patch:
         found = [edge[side] for side, edge in enumerate(edges) if edge is not None]
         return found[0], found[1], found[2], found[3]
 
-    def sample(self, window_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int]) -> NDArray[np.float32]:
-        """`ImageFrame.sample_logits`, where the logits beyond the patch are `BEYOND`: float32 [h, w]."""
+    def sample(self, window: Window, size_hw: tuple[int, int]) -> NDArray[np.float32]:
+        """`ImageFrame.sample_logits` over a window, where the logits beyond the patch are `BEYOND`: float32 [h, w]."""
         low_res = np.full((self.frame.low_res, self.frame.low_res), BEYOND, np.float32)
         x, y = self.corner_xy
         low_res[y : y + self.logits.shape[0], x : x + self.logits.shape[1]] = self.logits
-        return self.frame.sample_logits(low_res, window_xyxy, size_hw)
+        return self.frame.sample_logits(low_res, window.xyxy, size_hw)
 
     def answer(
         self, offset: float, origin_xy: tuple[int, int] = (0, 0), size_hw: tuple[int, int] | None = None

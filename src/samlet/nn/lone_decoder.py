@@ -11,28 +11,28 @@ from torch import Tensor, nn
 
 from samlet.nn.mask_decoder import MaskDecoder
 from samlet.nn.prompt_decoder import Mixture, blocks_of, first_upscaling, fixed
-from samlet.nn.prompt_encoder import PromptEncoder
 
 
 class LoneDecoder(nn.Module):
     """The image with its dense prompt [1, C, 64, 64] and one prompt -> predicted IoU, mask tokens, upscaled image."""
 
-    def __init__(self, decoder: MaskDecoder, prompt_encoder: PromptEncoder) -> None:
+    def __init__(self, decoder: MaskDecoder) -> None:
         super().__init__()
-        self.decoder, self.prompt_encoder = decoder, prompt_encoder
+        self.decoder = decoder
         matrix = first_upscaling(decoder)
         self.upscaling = fixed(matrix.T)
         self.shift = fixed(matrix @ blocks_of(decoder)[1].norm4.bias)  # `MaskUpscaler` adds it
 
-    def forward(self, image: Tensor, sparse: Tensor, token_bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`sparse` [1, T, 256] and token_bias [1, 1, 1, 5 + T], which hides absent tokens.
+    def forward(
+        self, image: Tensor, positions: Tensor, sparse: Tensor, token_bias: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """`positions` [1, C, 64, 64] of the cells, `sparse` [1, T, 256], token_bias [1, 1, 1, 5 + T] (hides tokens).
 
         Returns iou [1, 4], mask tokens [1, 4, 256] and for `MaskUpscaler` an `upscaled` [N, 4 * 64] that is all of the
         image: its `Mixture` is `nothing_mixed`.
         """
-        positions = self.prompt_encoder.get_dense_pe()
         iou, mask_tokens, keys = self.decoder.decode_tokens(image, positions, sparse, token_bias)
-        return iou, mask_tokens, keys[0] @ self.upscaling - self.shift
+        return iou, mask_tokens, (keys[0] @ self.upscaling).sub_(self.shift)
 
 
 def nothing_mixed(upscaled: Tensor, channels: int) -> Mixture:

@@ -28,7 +28,6 @@ from samlet.nn.mask_decoder import MaskDecoder
 from samlet.nn.prompt_encoder import PromptEncoder
 from samlet.nn.two_way_transformer import Attention, TwoWayBlock
 
-PIXELS_AT_ONCE = 512  # of an image that torch upscales on a CPU: their arrays of a megabyte stay in its cache
 HEADS = 8  # of every attention; those between tokens and image have 16 channels each in SAM
 
 
@@ -161,41 +160,41 @@ class PromptDecoder(nn.Module):
 
         tokens = first.norm1(first.self_attn(token_pe, token_pe, token_pe, token_bias))
         token_to_image = first.cross_attn_token_to_image
-        attended = (_queries(token_to_image, tokens + token_pe) @ image.keys1).softmax(-1) @ image.values1
+        queries = _parts(_queries(token_to_image, tokens + token_pe))
+        attended = _whole([(part @ image.keys1).softmax(-1) @ image.values1 for part in queries])
         tokens = _norm_and_mlp(first, tokens, token_to_image.out_proj(_joined(attended)))
         image_to_token = first.cross_attn_image_to_token
-        weights = _softmax_over_tokens(_keys(image_to_token, tokens + token_pe, token_bias) @ image.queries1)
-        token_values1 = _by_head(image_to_token.v_proj(tokens))
-        mixture1 = self._image_after_block1(image, weights, token_values1)
+        keys = _parts(_keys(image_to_token, tokens + token_pe, token_bias))
+        token_values1 = _parts(_by_head(image_to_token.v_proj(tokens)))
+        mixtures = [self._image_after_block1(image, *part) for part in zip(keys, token_values1, strict=True)]
 
         queries = tokens + token_pe
         tokens = second.norm1(tokens + second.self_attn(queries, queries, tokens, token_bias))
         token_to_image = second.cross_attn_token_to_image
-        parts = image.keys2, image.position_keys2, image.values2
-        tokens = _norm_and_mlp(
-            second, tokens, _attend_to_image(token_to_image, tokens + token_pe, mixture1, parts, first.norm4.bias)
-        )
+        shared = image.keys2, image.position_keys2, image.values2
+        update = _attend_to_image(token_to_image, tokens + token_pe, mixtures, shared, first.norm4.bias)
+        tokens = _norm_and_mlp(second, tokens, update)
         image_to_token = second.cross_attn_image_to_token
-        keys = _keys(image_to_token, tokens + token_pe, token_bias)
-        scores = _scores(keys[..., :-1], image_to_token.q_proj.weight, mixture1, image.queries2)
-        scores = scores.add_((keys @ image.position_queries2).flatten(1, 2))
-        weights = _softmax_over_tokens(scores.unflatten(1, (HEADS, -1)))
-        token_values2 = _by_head(image_to_token.v_proj(tokens))
-        mixture2 = self._image_after_block2(image, mixture1, weights, token_values1, token_values2)
+        keys = _parts(_keys(image_to_token, tokens + token_pe, token_bias))
+        token_values2 = _parts(_by_head(image_to_token.v_proj(tokens)))
+        parts = zip(mixtures, keys, token_values1, token_values2, strict=True)
+        mixtures = [self._image_after_block2(image, *part) for part in parts]
 
         token_to_image = transformer.final_attn_token_to_image
-        parts = image.keys3, image.position_keys3, image.values3
-        tokens = tokens + _attend_to_image(token_to_image, tokens + token_pe, mixture2, parts, second.norm4.bias)
+        shared = image.keys3, image.position_keys3, image.values3
+        tokens = tokens + _attend_to_image(token_to_image, tokens + token_pe, mixtures, shared, second.norm4.bias)
         tokens = transformer.norm_final_attn(tokens)
-        return decoder.iou_prediction_head(tokens[:, 0]), tokens[:, 1 : 1 + decoder.masks], mixture2
+        mixture = Mixture(*(_whole(list(fields)) for fields in zip(*mixtures, strict=True)))
+        return decoder.iou_prediction_head(tokens[:, 0]), tokens[:, 1 : 1 + decoder.masks], mixture
 
-    def _image_after_block1(self, image: ImageSide, weights: Tensor, token_values: Tensor) -> Mixture:
-        """The image after block 1; weights [P, H * T, N].
+    def _image_after_block1(self, image: ImageSide, keys: Tensor, token_values: Tensor) -> Mixture:
+        """The image after block 1, whose pixels attend to keys [P, H, T, D + 1] and values [P, H, T, D] of tokens.
 
         The squared length of a pixel of X + A M is that of X, plus A (M M^T A + 2 M X^T); M X^T is the token values
         times a projection of the image.
         """
         block = blocks_of(self.decoder)[0]
+        weights = _softmax_over_tokens(keys @ image.queries1)
         vectors = _projected_values(block.cross_attn_image_to_token, token_values)
         crossed = (vectors @ vectors.mT @ weights).add_((2 * token_values @ image.cross1).flatten(1, 2))
         variance = image.lengths[0] + _sum_over_rows(crossed.mul_(weights)) / vectors.shape[-1]
@@ -203,15 +202,19 @@ class PromptDecoder(nn.Module):
         return Mixture(weights * scale, vectors * block.norm4.weight, scale)
 
     def _image_after_block2(
-        self, image: ImageSide, mixture1: Mixture, weights: Tensor, token_values1: Tensor, token_values2: Tensor
+        self, image: ImageSide, mixture1: Mixture, keys: Tensor, token_values1: Tensor, token_values2: Tensor
     ) -> Mixture:
-        """The image after block 2, from that after block 1 and weights [P, H * T, N] of attention to the tokens since.
+        """The image after block 2, from that after block 1 and the keys [P, H, T, D + 1] of the tokens since.
 
         Weights sum to one in each head, so what is added to every pixel can be a part of the values of every token.
         """
         block = blocks_of(self.decoder)[1]
+        image_to_token = block.cross_attn_image_to_token
+        scores = _scores(keys[..., :-1], image_to_token.q_proj.weight, mixture1, image.queries2)
+        scores = scores.add_((keys @ image.position_queries2).flatten(1, 2))
+        weights = _softmax_over_tokens(scores.unflatten(1, (HEADS, -1)))
         before = _centered(mixture1.vectors)
-        added = _projected_values(block.cross_attn_image_to_token, token_values2)
+        added = _projected_values(image_to_token, token_values2)
         both = torch.cat([mixture1.weights, weights], dim=1)
         lengths = torch.cat([before, added], dim=1) @ torch.cat([before, added + 2 / HEADS * self.shift], dim=1).mT
         crossed = (torch.cat([token_values1, token_values2], dim=1) @ image.cross2).flatten(1, 2)
@@ -223,79 +226,48 @@ class PromptDecoder(nn.Module):
         return Mixture(both.mul_(root), vectors * block.norm4.weight, mixture1.scale * root)
 
 
-class MaskUpscaler(nn.Module):
-    """`MaskDecoder.upscale` for an image in pieces: `ImageSide.upscaled`, a `Mixture` and mask tokens -> logits.
-
-    Only the masks in `columns` int64 [K] are made: [P, K, 256, 256].
-    """
-
-    def __init__(self, decoder: MaskDecoder) -> None:
-        super().__init__()
-        first, norm, _, second, _ = decoder.output_upscaling
-        assert isinstance(first, nn.ConvTranspose2d)
-        assert isinstance(norm, nn.LayerNorm)
-        assert isinstance(second, nn.ConvTranspose2d)
-        assert first.bias is not None
-        assert second.bias is not None
-        self.decoder = decoder
-        self.norm: nn.LayerNorm = norm
-        matrix = first_upscaling(decoder)
-        shift = blocks_of(decoder)[1].norm4.bias
-        self.first = fixed(matrix.T)
-        self.first_bias = fixed(matrix @ shift + first.bias.repeat(4))
-        self.second = fixed(second.weight.permute(0, 2, 3, 1).flatten(1))
-        self.second_bias = fixed(second.bias.repeat(4))
-
-    def forward(self, upscaled: Tensor, mixture: Mixture, mask_tokens: Tensor, columns: Tensor) -> Tensor:
-        """mask_tokens [P, 4, 256] -> logits [P, K, 256, 256]."""
-        prompts, side = mask_tokens.shape[0], int(upscaled.shape[0] ** 0.5)
-        # The bias joins the product as one more vector, of weight one.
-        vectors = torch.cat([mixture.vectors @ self.first, self.first_bias.expand(prompts, 1, -1)], dim=1)
-        weights = torch.cat([mixture.weights, torch.ones_like(mixture.scale)], dim=1)
-        tokens = zip(self.decoder.output_hypernetworks_mlps, mask_tokens.unbind(1), strict=True)
-        directions = torch.stack([mlp(token) for mlp, token in tokens], dim=1)[:, columns].mT
-        if torch.compiler.is_exporting() or upscaled.device.type != "cpu":
-            logits = self._logits(weights, mixture.scale, upscaled, vectors, directions)
-        else:
-            few = PIXELS_AT_ONCE
-            parts = zip(weights.split(few, -1), mixture.scale.split(few, -1), upscaled.split(few), strict=True)
-            logits = torch.cat([self._logits(w, s, u, vectors, directions) for w, s, u in parts], dim=1)
-        # From y, x, y in 2, x in 2, y in 2 of that, x in 2 of that, mask to mask, y, x.
-        logits = logits.reshape(prompts, side, side, 2, 2, 2, 2, columns.shape[0]).permute(0, 7, 1, 3, 5, 2, 4, 6)
-        return logits.reshape(prompts, columns.shape[0], 4 * side, 4 * side)
-
-    def _logits(self, weights: Tensor, scale: Tensor, upscaled: Tensor, vectors: Tensor, directions: Tensor) -> Tensor:
-        """Logits [P, 16 * n, K] of n of the pixels: weights [P, R, n], scale [P, 1, n], upscaled [n, 4 * 64]."""
-        prompts = weights.shape[0]
-        pixels = (weights.mT @ vectors).add_(scale.mT * upscaled)
-        pixels = pixels.reshape(prompts, -1, self.second.shape[0])
-        pixels = F.layer_norm(pixels, self.norm.normalized_shape, self.norm.weight, self.norm.bias, self.norm.eps)
-        pixels = F.gelu(F.gelu(pixels) @ self.second + self.second_bias)
-        return pixels.reshape(prompts, -1, directions.shape[1]) @ directions
-
-
 def _attend_to_image(
-    attention: Attention, tokens: Tensor, image: Mixture, parts: tuple[Tensor, ...], shift: Tensor
+    attention: Attention, tokens: Tensor, mixtures: list[Mixture], shared: tuple[Tensor, ...], shift: Tensor
 ) -> Tensor:
-    """The attention of tokens [P, T, C] on an image in pieces -> [P, T, C].
+    """The attention of tokens [P, T, C] on images in pieces -> [P, T, C].
 
-    `parts` are the shared keys, keys of positions, values. A shift of all keys moves the scores of a query alike and
-    is left out; a shift of all values is added once.
+    `shared` are the keys, keys of positions and values of all. A shift of all keys moves the scores of a query alike
+    and is left out; a shift of all values is added once.
     """
-    keys, position_keys, values = parts
-    queries = _queries(attention, tokens)
+    parts = zip(_parts(_queries(attention, tokens)), mixtures, strict=True)
+    attended = _whole([_seen(attention, queries, mixture, *shared) for queries, mixture in parts])
+    return attention.out_proj(_joined(attended) + attention.v_proj(shift))
+
+
+def _seen(
+    attention: Attention, queries: Tensor, image: Mixture, keys: Tensor, position_keys: Tensor, values: Tensor
+) -> Tensor:
+    """What queries [P, H, T, D] see of the values of an image in pieces: [P, H, T, D]."""
     scores = _scores(queries, attention.k_proj.weight, image, keys).add_((queries @ position_keys).flatten(1, 2))
     weights = scores.softmax(-1)
     shared = (weights * image.scale).unflatten(1, (HEADS, -1)) @ values
     mixed = (weights @ image.weights.mT).unflatten(1, (HEADS, -1)) @ _by_head(image.vectors @ attention.v_proj.weight.T)
-    attended = _joined(shared + mixed) + attention.v_proj(shift)
-    return attention.out_proj(attended)
+    return shared + mixed
 
 
 def _scores(tokens: Tensor, weight: Tensor, image: Mixture, shared: Tensor) -> Tensor:
     """Products of tokens [P, H, T, D] with all pixels of an image in pieces, projected by `weight`: [P, H * T, N]."""
     mixed = (tokens @ _by_head(image.vectors @ weight.T).mT).flatten(1, 2) @ image.weights
     return (image.scale * (tokens @ shared).flatten(1, 2)).add_(mixed)
+
+
+def _parts(tensor: Tensor) -> list[Tensor]:
+    """[P, ...] as its work on an image is done: on a CPU prompt by prompt, as the arrays of one stay in its cache.
+
+    Torch would also copy what all prompts share. What tokens alone need is read once for all of them.
+    """
+    if torch.compiler.is_exporting() or tensor.device.type != "cpu":
+        return [tensor]
+    return list(tensor.split(1))
+
+
+def _whole(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _norm_and_mlp(block: TwoWayBlock, tokens: Tensor, update: Tensor) -> Tensor:

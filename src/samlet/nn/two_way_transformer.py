@@ -6,9 +6,21 @@ share one call and each gets what it would get alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+PIXELS_AT_ONCE = 512  # of an image, on a CPU without gradients: their arrays of half a megabyte stay in its cache
+
+
+def _by_pixels(work: Callable[[Tensor, Tensor], Tensor], *images: Tensor) -> Tensor:
+    """work(*images) of images [P, N, C] whose pixels do not meet; on a CPU some at a time: they stay in its cache."""
+    if torch.is_grad_enabled() or torch.compiler.is_exporting() or images[0].device.type != "cpu":
+        return work(*images)
+    parts = zip(*(image.split(PIXELS_AT_ONCE, 1) for image in images), strict=True)
+    return torch.cat([work(*part) for part in parts], dim=1)
 
 
 class Attention(nn.Module):
@@ -69,16 +81,27 @@ class AnswerToImage(Attention):
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, key_bias: Tensor | None = None) -> Tensor:
         """q [P, N, C]; k and v [P, T, C] -> [P, N, C]. `key_bias` [P, 1, 1, T] as in `Attention`."""
+        return self.answer(q, *self.tokens(k, v, key_bias))
+
+    def tokens(self, k: Tensor, v: Tensor, key_bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """For every pixel: keys [P, H * T, C], their bias [P, H, T, 1], and what each token says [P, H * T, C]."""
         keys = self._split(self.k_proj(k)) * self.scale
         bias = keys @ self.q_proj.bias.view(self.heads, -1, 1)
         if key_bias is not None:
             bias = bias + key_bias.mT
-        pixels_keys = (keys @ self._by_head(self.q_proj)).flatten(1, 2)
-        scores = torch.baddbmm(bias.flatten(1).unsqueeze(1), q, pixels_keys.mT)
-        weights = scores.unflatten(2, keys.shape[1:3]).softmax(dim=-1).flatten(2)
         out = self.out_proj.weight.unflatten(1, (self.heads, -1)).permute(1, 2, 0)
         # Weights sum to one in each head, so a part of the bias in what each token says adds all of it to each pixel.
         said = (self._split(self.v_proj(v)) @ out).flatten(1, 2) + self.out_proj.bias / self.heads
+        return (keys @ self._by_head(self.q_proj)).flatten(1, 2), bias, said
+
+    def answer(self, q: Tensor, keys: Tensor, bias: Tensor, said: Tensor) -> Tensor:
+        """Pixels q [P, N, C] and what `tokens` gives -> [P, N, C]."""
+        if torch.compiler.is_exporting():  # ONNX Runtime's softmax is fast along the last axis alone
+            scores = torch.baddbmm(bias.flatten(1).unsqueeze(1), q, keys.mT)
+            weights = scores.unflatten(2, bias.shape[1:3]).softmax(dim=-1).flatten(2)
+        else:  # torch's is slow along a last axis of a few numbers
+            scores = torch.baddbmm(bias.flatten(1, 2), keys, q.mT)
+            weights = scores.unflatten(1, bias.shape[1:3]).softmax(dim=2).flatten(1, 2).mT
         return weights @ said
 
 
@@ -138,8 +161,9 @@ class TwoWayBlock(nn.Module):
         image_key = image + image_pe
         tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + token_pe, image_key, image))
         tokens = self.norm3(tokens + self.mlp(tokens))
-        update = self.cross_attn_image_to_token(image_key, tokens + token_pe, tokens, token_bias)
-        return tokens, self.norm4(image + update)
+        attention = self.cross_attn_image_to_token
+        said = attention.tokens(tokens + token_pe, tokens, token_bias)
+        return tokens, _by_pixels(lambda x, key: self.norm4(attention.answer(key, *said).add_(x)), image, image_key)
 
 
 class TwoWayTransformer(nn.Module):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -27,17 +28,20 @@ from samlet.geometry.frames import ImageFrame
 from samlet.models import Sam
 from samlet.models.half import half_encoder
 from samlet.nn.lone_decoder import LoneDecoder, nothing_mixed
+from samlet.nn.mask_upscaler import MaskUpscaler
 from samlet.nn.of_weights import OfWeights
-from samlet.nn.prompt_decoder import ImageProjector, ImageSide, MaskUpscaler, Mixture, PromptDecoder
+from samlet.nn.prompt_decoder import ImageProjector, ImageSide, Mixture, PromptDecoder
 from samlet.nn.sam import token_bias
 from samlet.reading import in_short
+from samlet.runtime.kept_memory import keep_freed_memory
 from samlet.runtime.shared import IMAGES_KEPT, LoneImage, Part, Run, SharedOfImages
 from samlet.spec import ModelSpec
 from samlet.tokens import PromptTokens
 
-# A prompt takes about 10 MB in the decoder and 30 MB in the upscaler. On a CPU one stays in the cache, and torch need
-# not copy what prompts share, as it does for several; elsewhere each operation is worth starting only for many.
-ROWS_PER_RUN = {"cpu": 1}
+# A prompt takes about 10 MB in the decoder and 30 MB in the upscaler. On a CPU several read the weights for tokens
+# once (`PromptDecoder` still takes images one by one), and masks are made one by one, as one stays in the cache;
+# elsewhere each operation is worth starting only for many.
+ROWS_PER_RUN = {"cpu": 8}
 ROWS_PER_UPSCALE = {"cpu": 1}
 ROWS_ELSEWHERE = 32
 
@@ -89,6 +93,8 @@ class TorchBackend:
         self.spec: ModelSpec = spec
         self.device = usable_device(device)
         self.precision = known_precision(precision)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.module = module.to(self.device).eval()
         if self.device.type in CHANNELS_LAST_ON:
             module.image_encoder.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stubs
@@ -111,6 +117,8 @@ class TorchBackend:
         decoder = self._decoder.get()
         points_xy, labels = (to_tensor(array, self.device) for array in (tokens.points_xy, tokens.labels))
         size = ROWS_PER_RUN.get(self.device.type, ROWS_ELSEWHERE)
+        if self.device.type in SIDE_BY_SIDE_ON:
+            size = min(size, ceil(len(tokens) / torch.get_num_threads()))
         iou = torch.empty(len(tokens), self.spec.mask_tokens, device=self.device)
 
         def answer(run: Run[ImageSide]) -> _Answer:
@@ -241,7 +249,8 @@ class _Decoder:
         self._module = module
         self._projector = ImageProjector(module.mask_decoder, module.prompt_encoder)
         self._decoder = PromptDecoder(module.mask_decoder)
-        self._lone_decoder = LoneDecoder(module.mask_decoder, module.prompt_encoder)
+        self._lone_decoder = LoneDecoder(module.mask_decoder)
+        self._positions = module.prompt_encoder.get_dense_pe()
         self._upscaler = MaskUpscaler(module.mask_decoder)
         self.images: SharedOfImages[ImageSide] = SharedOfImages(self._project, images_kept)
 
@@ -255,14 +264,16 @@ class _Decoder:
             dense = prompt_encoder.no_mask(1)
         else:
             dense = prompt_encoder.embed_mask(to_tensor(image.mask_hint, device)[:, None])
-        return to_tensor(image.embedding, device) + dense
+        return to_tensor(image.embedding, device).add_(dense)
 
     def decode(self, run: Run[ImageSide], points_xy: Tensor, labels: Tensor) -> tuple[Tensor, _Answer]:
         """Tokens [P, T, 2], [P, T] of a run → predicted IoU [P, M], and what masks are made from."""
         sparse = self._module.prompt_encoder.embed_tokens(points_xy, labels)
         bias = token_bias(labels, sparse.dtype, self._module.mask_decoder)
         if isinstance(run.shared, LoneImage):
-            iou, mask_tokens, upscaled = self._lone_decoder(self._with_dense_prompt(run.shared), sparse, bias)
+            # Pixel by pixel, as the decoder reads it: one copy instead of slow steps through the other order.
+            image = self._with_dense_prompt(run.shared).contiguous(memory_format=torch.channels_last)
+            iou, mask_tokens, upscaled = self._lone_decoder(image, self._positions, sparse, bias)
             return iou, _Answer(run, mask_tokens, nothing_mixed(upscaled, sparse.shape[-1]), upscaled)
         iou, mask_tokens, mixture = self._decoder(run.shared, sparse, bias)
         return iou, _Answer(run, mask_tokens, mixture, run.shared.upscaled)

@@ -92,6 +92,11 @@ def mobile_sam_slim_stage6() -> FinetuneConfig:
     return replace(mobile_sam_slim_stage5(), steps=400, seed=41, taught_from=0.7)
 
 
+def mobile_sam_slim_stage7() -> FinetuneConfig:
+    """The same on more views."""
+    return replace(mobile_sam_slim_stage6(), steps=300, seed=43)
+
+
 STAGES = (
     mobile_sam_slim_stage1,
     mobile_sam_slim_stage2,
@@ -99,6 +104,7 @@ STAGES = (
     mobile_sam_slim_stage4,
     mobile_sam_slim_stage5,
     mobile_sam_slim_stage6,
+    mobile_sam_slim_stage7,
 )
 _START_OF_4 = ("mobile_sam_slim_stage2", "mobile_sam_slim_stage2", "mobile_sam_slim_stage3")
 # A stage begins where the one before it ended, but these with the mean of the weights of others.

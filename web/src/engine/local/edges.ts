@@ -3,6 +3,7 @@
 import { type BoxXyxy, clamp, type Logits, roundEven, type SizeHw } from "./frame";
 import type { Manifest } from "./graphs";
 import { guidedMask, plainMask } from "./guided";
+import type { Patch } from "./patch";
 import type { Photo } from "./resize";
 import { grown, sizeOf } from "./windows";
 
@@ -26,9 +27,10 @@ export class Edges {
     return new Edges(radius, eps);
   }
 
-  /** The window and as much around it as the filter sees. */
-  surroundings(window: BoxXyxy, photoHw: SizeHw): BoxXyxy {
-    return grown(window, 1 + Math.ceil(2 * this.radius * Math.hypot(...photoHw)), photoHw);
+  /** The part of the photo in which the patch may have pixels, and as much around it as the filter sees. */
+  around({ box, frame }: Patch): BoxXyxy {
+    if (box === null) return [0, 0, 1, 1];
+    return grown(frame.reachOf(box), 1 + Math.ceil(2 * this.radius * Math.hypot(...frame.sizeHw)), frame.sizeHw);
   }
 
   /** The mask over a window of a photo, bytes 0 and 1; the logits lie on the grid over the window. */

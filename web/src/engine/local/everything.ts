@@ -1,4 +1,7 @@
-/** Everything mode, as the fast mode of `samlet.everything`: a grid of clicks, and filters that leave one mask for each thing. */
+/**
+ * Everything mode, as the fast mode of `samlet.everything`: a grid of clicks, and filters that leave one mask for each
+ * thing.
+ */
 
 import { fromWindow } from "../../mask/rle";
 import type { Rle } from "../engine";
@@ -34,8 +37,8 @@ export interface Found {
 }
 
 /**
- * All masks of a photo, best predicted IoU first, their outlines at its edges if its pixels are known. `advance` is told the clicks done and their total, and is waited for:
- * it may let other work pass, or throw to stop.
+ * All masks of a photo, best predicted IoU first, their outlines at its edges if its pixels are known. `advance` is told
+ * the clicks done and their total, and is waited for: it may let other work pass, or throw to stop.
  */
 export async function everything(
   graphs: Graphs,
@@ -70,13 +73,12 @@ export async function everything(
 
 /** The mask at the size of the photo, its outline where that has edges; of something tiny nothing may be left there. */
 function codeOf(patch: Patch, photo: Photo | null, edges: Edges): Rle {
-  if (photo === null || patch.box === null) return patch.code();
-  const size = patch.frame.sizeHw;
-  const window = edges.surroundings(patch.frame.reachOf(patch.box), size);
+  if (photo === null) return patch.code();
+  const window = edges.around(patch);
   const [height, width] = sizeOf(window);
   const pixels = edges.mask(patch.sample(window, gridOver([height, width]).gridHw), photo, window);
   if (!pixels.includes(1)) return patch.code();
-  return fromWindow({ left: window[0], top: window[1], width, height, pixels }, [...size]);
+  return fromWindow({ left: window[0], top: window[1], width, height, pixels }, [...patch.frame.sizeHw]);
 }
 
 /** The masks that pass, each with the number of its prompt. */

@@ -5,7 +5,8 @@ import type { BoxXyxy, ImageFrame, Logits, SizeHw } from "./frame";
 import { codeOf } from "./rle";
 
 const REACH = 3; // low-resolution pixels around the mask that the two bilinear steps can see, and one more
-const BEYOND = -4; // a probability of 2 %
+/** A probability of 2 %: where all logits are lower, no mask will have its edge. */
+export const BEYOND = -4;
 const MARGIN = 0.005;
 const MARGIN_OF_ONE_PIXEL = 1;
 

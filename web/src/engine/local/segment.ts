@@ -11,7 +11,7 @@ import { corrected } from "./corrections";
 import { Edges, gridOver } from "./edges";
 import { type BoxXyxy, clamp, type ImageFrame, type Logits } from "./frame";
 import type { Answer, Features, Framing, Graphs } from "./graphs";
-import { Patch, stabilityOf } from "./patch";
+import { BEYOND, Patch, stabilityOf } from "./patch";
 import { toPixels } from "./pixels";
 import type { Prompt } from "./prompts";
 import type { Photo } from "./resize";
@@ -20,7 +20,6 @@ import { sizeOf, windowAround } from "./windows";
 // How a second look is framed after later clicks, which may ask for more; `WIDE` of `samlet.geometry.windows`.
 const WIDE: Framing = { margin: 0.4, least_of_box: 0.4, least_of_click: 0.33, most: 0.7 };
 const FREE_SHARE = 0.3; // of the photo: a mask up to here has no penalty for its size
-const FLOOR = -4; // where all logits are lower there is nothing to refine
 
 /** A mask of the photo, what the model thinks of it, and the logits that a later question may take as a hint. */
 export interface Segmented {
@@ -206,7 +205,7 @@ function refined(
   prompt: Prompt,
 ): { rle: Rle; stability: number } {
   const edges = Edges.of(graphs.manifest);
-  const window = look?.window ?? surroundings(frame, first, edges);
+  const window = look?.window ?? edges.around(Patch.cut(first.lowRes, frame, BEYOND));
   const [high, wide] = sizeOf(window);
   const { gridHw } = gridOver([high, wide]);
   const logits = frame.sampleLogits(first.lowRes, window, gridHw);
@@ -229,13 +228,6 @@ function refined(
     width,
   ]);
   return { rle, stability: stabilityOf(logits.data) };
-}
-
-/** The part of the photo in which an answer may have pixels, and as much around it as the filter sees. */
-function surroundings(frame: ImageFrame, first: First, edges: Edges): BoxXyxy {
-  const patch = Patch.cut(first.lowRes, frame, FLOOR);
-  if (patch.box === null) return [0, 0, 1, 1];
-  return edges.surroundings(frame.reachOf(patch.box), frame.sizeHw);
 }
 
 function inside(logits: Logits): Uint8Array {
