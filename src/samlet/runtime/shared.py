@@ -52,20 +52,26 @@ class Run(Generic[Shared]):
         for start in range(0, len(wanted), size):
             places = wanted[start : start + size]
             here = np.flatnonzero(np.isin(asked, self.rows[places]))
-            yield Part(places, here, np.searchsorted(self.rows[places], asked[here]))
+            yield Part(_view(places), here, np.searchsorted(self.rows[places], asked[here]))
 
 
 @dataclass(frozen=True)
 class Part:
     """Some prompts of a run, for masks that are asked for.
 
-    `places` [S]: the prompts by their place in the run. `here` [H]: which of the asked masks they are. `prompt_of` [H]:
-    of which of the S prompts each of those masks is.
+    `places`: the S prompts by their place in the run, a slice where they are neighbors, which copies nothing. `here` [H]:
+    which of the asked masks they are. `prompt_of` [H]: of which of the S prompts each of those masks is.
     """
 
-    places: NDArray[np.int64]
+    places: slice | NDArray[np.int64]
     here: NDArray[np.int64]
     prompt_of: NDArray[np.int64]
+
+
+def _view(places: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+    """Ascending places as a slice, if they are neighbors: a prompt's arrays are megabytes."""
+    first, end = int(places[0]), int(places[-1]) + 1
+    return slice(first, end) if end - first == len(places) else places
 
 
 class SharedOfImages(Generic[Shared]):
