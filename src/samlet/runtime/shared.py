@@ -59,8 +59,8 @@ class Run(Generic[Shared]):
 class Part:
     """Some prompts of a run, for masks that are asked for.
 
-    `places`: the S prompts by their place in the run, a slice where they are neighbors, which copies nothing. `here` [H]:
-    which of the asked masks they are. `prompt_of` [H]: of which of the S prompts each of those masks is.
+    `places`: the S prompts by their place in the run, a slice where they are neighbors, which copies nothing.
+    `here` [H]: which of the asked masks they are. `prompt_of` [H]: of which of the S prompts each of those masks is.
     """
 
     places: slice | NDArray[np.int64]
