@@ -48,7 +48,7 @@ def vit_sam():
 
 
 def train(folder, changes, stop_at=0, resume=False):
-    """Fine-tune it, with a validation; leave after step `stop_at`, or end and write the student.
+    """Fine-tune it, with a validation; leave at step `stop_at` or the next after it, or end and write the student.
 
     How many numbers this process holds of weights, average and moments is written to HELD.
     """
@@ -61,7 +61,7 @@ def train(folder, changes, stop_at=0, resume=False):
 
     def stop(step, values):
         (folder / HELD.format(rank())).write_text(json.dumps(held(trainer)))
-        if step == stop_at:
+        if stop_at and step >= stop_at:
             raise ZeroDivisionError
 
     with suppress(ZeroDivisionError):
