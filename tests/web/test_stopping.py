@@ -7,6 +7,7 @@ import pytest
 from tests.fake_backend import FakeBackend
 
 from samlet.predictor import Predictor
+from samlet.prompts import Prompts
 from samlet.web.lanes import Lane
 from samlet.web.stopping import submit_stoppable
 
@@ -24,6 +25,22 @@ def test_the_model_that_a_job_is_given_answers_as_it_does(lane):
     model = Predictor(FakeBackend(), weights="a")
     masks = submit_stoppable(lane, model, lambda given: given.segment(PHOTO, points=[[9, 9]])).result(20)
     assert masks[0].rle == model.segment(PHOTO, points=[[9, 9]])[0].rle
+
+
+def test_the_first_question_asked_once_more_is_not_decoded_again(lane):
+    backend = FakeBackend()
+    model = Predictor(backend)
+    embedding, click, other = model.embed(PHOTO), Prompts.points([[9, 9]]), Prompts.points([[9, 10]])
+
+    def ask(given):
+        given.segment(PHOTO, click, embedding=embedding, refine="none")
+        given.predict(embedding, other)
+        return given.predict(embedding, click, candidates="every")
+
+    masks = submit_stoppable(lane, model, ask).result(20)
+    assert len(backend.decoded) == 2
+    alone = model.predict(embedding, click, candidates="every")
+    assert [mask.rle for mask in masks] == [mask.rle for mask in alone]
 
 
 def test_a_job_that_runs_ends_before_its_next_question(lane):
