@@ -36,6 +36,13 @@ def test_wheel_holds_the_licenses(names: set[str]) -> None:
     assert licenses == {"LICENSE", "NOTICE"}
 
 
+def test_no_shipped_graph_says_where_it_was_made() -> None:
+    """The exporter notes a trace of calls at each node, with the paths of files."""
+    graphs = list(SHIPPED.rglob("*.onnx"))
+    assert graphs
+    assert [path.name for path in graphs if b'File "/' in path.read_bytes()] == []
+
+
 def test_wheel_holds_the_shipped_models(names: set[str]) -> None:
     files = [path for path in SHIPPED.rglob("*") if path.is_file()]
     if not files:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import onnx
 import pytest
@@ -24,6 +25,7 @@ from samlet.runtime.artifact import DECODER, ENCODER, GRAPHS, LONE, MANIFEST, PA
 from samlet.runtime.onnx import OnnxBackend
 from samlet.spec import ModelSpec
 
+ROOT = Path(__file__).parents[2]
 KEYS, VALUES = [8, 16, 4096], [8, 4096, 16]
 SHARED = {name: VALUES if name.startswith("values") else KEYS for name in ImageSide._fields}
 SHARED |= {
@@ -43,6 +45,11 @@ def signature(values):
     return {
         value.name: [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim] for value in values
     }
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_no_path_of_this_machine_is_in_a_graph(name):
+    assert str(ROOT).encode() not in (tiny_artifact() / name).read_bytes()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 from torch import Tensor, nn
 from torch.export import Dim
@@ -159,6 +160,15 @@ def write_graph(plan: GraphPlan, path: Path, opset: int = OPSET) -> None:
     program.save(path, external_data=False)
     if path.with_name(f"{path.name}.data").exists():
         raise ExportError(f"{path.name} would be over 2 GB, the limit of an ONNX file: export a smaller model.")
+    model = onnx.load(path)
+    forget_origin(model.graph)
+    onnx.save(model, path)
+
+
+def forget_origin(graph: onnx.GraphProto) -> None:
+    """Drop, in place, what the exporter notes of where each node comes from: paths of this machine among it."""
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
 
 
 def _encoder_plan(model: Sam, dtype: torch.dtype) -> GraphPlan:
